@@ -15,7 +15,7 @@ from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.control.ports import FoundDevices, MatchCount, Matcher
 from edge.control.shapes.impact import DevicesImpactView, ImpactView, view_devices, view_impact
 from edge.control.shapes.insight.segment_reach import SegmentsReach, view_segments
-from edge.control.shapes.rollouts import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
+from edge.control.shapes.rollouts import FailureCostView, KnownView, PreviewAnswer, ReachView, StepView, WaitingView
 from edge.control.work_queue import Turns
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change, StartRollout
@@ -30,11 +30,14 @@ from edge.domain.decision.foresight.preview import (
 )
 from edge.domain.decision.foresight.reach import count_reach
 from edge.domain.decision.foresight.segment_counts import count_segments
+from edge.domain.decision.outcomes import HoldReason
 from edge.domain.errors import Conflict, Unavailable
 from edge.domain.facts import DeviceFacts
+from edge.domain.guard_policy import Guarded
+from edge.domain.guarding.cost import cost_of_failure
 from edge.domain.model import AppId, AppState, ChannelName, DeviceId, Rollout, UpdateCheck, VersionName
 from edge.domain.schedule.rollout import Moment
-from edge.domain.shares import format_share
+from edge.domain.shares import WHOLE_SHARE, format_share
 from edge.domain.states import channel_of
 from edge.node.processes.data_directory import DataDirectory
 from edge.store.releases import Rehearsed
@@ -211,8 +214,9 @@ class KnownDeviceQuestions:
 def _answer(
     state: AppState, channel: ChannelName, change_id: str, preview: RolloutPreview, known: KnownDevices
 ) -> PreviewAnswer:
-    rollout = state.channels[channel].rollout
+    rollout, policy = state.channels[channel].rollout, state.channels[channel].guard
     assert rollout is not None, "the start has made one"
+    limit = None if policy.guarded is Guarded.NOTHING else policy.max_failure / WHOLE_SHARE
     return PreviewAnswer(
         app=state.app,
         channel=channel,
@@ -220,12 +224,13 @@ def _answer(
         id=change_id,
         hold_out=format_share(rollout.hold_out),
         hold_out_group=rollout.hold_out_group,
-        steps=[_step(rollout, number, step) for number, step in enumerate(preview.steps)],
+        steps=[_step(rollout, number, step, limit) for number, step in enumerate(preview.steps)],
         known=KnownView(devices=known.devices, elsewhere=preview.elsewhere, since=known.since, cut=known.cut),
     )
 
 
-def _step(rollout: Rollout, number: int, step: StepPreview) -> StepView:
+def _step(rollout: Rollout, number: int, step: StepPreview, limit: float | None) -> StepView:
+    """`limit` is what the guard lets fail, 0 to 1; None: it does not watch."""
     held_back = {code: n for code, n in sorted(step.outcomes.items()) if code not in (OFFERED, HAS_IT)}
     return StepView(
         share=format_share(step.share),
@@ -235,4 +240,11 @@ def _step(rollout: Rollout, number: int, step: StepPreview) -> StepView:
         has_it=step.outcomes[HAS_IT],
         held_back=held_back,
         joining=list(step.joining),
+        cost=None if limit is None else _cost(step, limit),
     )
+
+
+def _cost(step: StepPreview, limit: float) -> FailureCostView | None:
+    """Of a release that fails a tenth of its starts, for as many devices as are known and can get it."""
+    active = step.outcomes.total() - step.outcomes[HoldReason.NOT_IN_SEGMENT.code]
+    return FailureCostView(**cost_of_failure(active, step.share, limit)._asdict()) if active else None

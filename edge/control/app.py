@@ -40,6 +40,7 @@ from edge.control.routes.figures import releases as routes_releases
 from edge.control.routes.figures import sides as routes_sides
 from edge.control.routes.figures import stats as routes_stats
 from edge.control.routes.figures import telemetry as routes_telemetry
+from edge.control.routes.guard import guard_routes as routes_guard
 from edge.control.routes.insight import bundle_changes as routes_bundle_changes
 from edge.control.routes.insight import device_story as routes_device_story
 from edge.control.routes.insight import segment_reach as routes_segment_reach
@@ -97,6 +98,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_blobs.OPERATIONS,
     *routes_channels.OPERATIONS,
     *routes_rollouts.OPERATIONS,
+    *routes_guard.OPERATIONS,
     *routes_experiments.OPERATIONS,
     *routes_segments.OPERATIONS,
     *routes_segment_reach.OPERATIONS,

@@ -51,6 +51,7 @@ from edge.telemetry.folding.batches.known_outcomes import known_outcomes
 from edge.telemetry.folding.database import open_for_reading
 from edge.telemetry.questions.registry import QUESTIONS
 from edge.telemetry.questions.sqlite_figures import SqliteFigures, empty_database
+from edge.telemetry.votes.standing import GuardStanding
 
 NOW = 1_700_000_000.0
 APP, OTHER = "com.acme.app", "com.other.app"
@@ -123,6 +124,7 @@ class World:
     secrets: Secrets
     announced: list[tuple[str, Any]] = field(default_factory=list)
     figures: Path | None = None
+    standing: GuardStanding | None = field(default_factory=GuardStanding)
     figures_away: bool = False
     not_taken: NotTaken = field(default_factory=NotTaken)  # of every change
     facts: dict[tuple[str, str], DeviceFacts] = field(default_factory=dict)
@@ -251,7 +253,12 @@ class World:
         self.outcomes.append(outcomes)
 
     async def ask(self, question, parameters, answer):
-        """As a folding process does: from JSON to JSON. `figures` is a database; None: nothing was counted."""
+        """As a folding process does: from JSON to JSON. `figures` is a database; None: nothing was counted. `standing`
+        is what is known of releases under guard; None: that cannot be had."""
+        if question == "guard_standing":
+            if self.standing is None:
+                raise Unavailable("figures_unavailable", "events are not counted")
+            return self.standing
         connection = (open_for_reading(self.figures) if self.figures else None) or empty_database()
         with closing(connection):
             found = QUESTIONS[question].ask(SqliteFigures(connection), msgspec.json.encode(parameters))

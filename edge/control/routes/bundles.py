@@ -16,6 +16,7 @@ from edge.control.calls import Call, ChangeResult, commit, load_app, require
 from edge.control.operations import Operation, parse_number
 from edge.control.roles import Permission
 from edge.control.routes.channels import view_replaced
+from edge.control.routes.rollouts import parse_plan, view_rollout
 from edge.control.shapes.bundles import (
     BundleChanged,
     BundleDeleted,
@@ -29,14 +30,14 @@ from edge.control.shapes.bundles import (
     ZipNoteView,
 )
 from edge.control.shapes.common import WHOLE_LIMIT
-from edge.control.shapes.rollouts import WithdrawRequest
+from edge.control.shapes.rollouts import RolloutView, WithdrawRequest
 from edge.control.upload_quota import PLAIN
 from edge.control.work_queue import VERIFICATIONS, encode_look
 from edge.domain.changes.commands import DeleteBundle, PublishBundle, WithdrawBundle
 from edge.domain.decision.foresight.bundle_uses import BundleUse, UsedBundle, uses_of
 from edge.domain.errors import Invalid, NotFound, Unavailable
 from edge.domain.manifest import parse_manifest
-from edge.domain.model import AppState, Bundle, Digest, Encryption, FileEntry, VersionName
+from edge.domain.model import AppState, Bundle, ChannelName, Digest, Encryption, FileEntry, VersionName
 from edge.domain.patches.document import parse_patches
 from edge.domain.shares import format_share
 from edge.store.blobs import read_blob
@@ -94,6 +95,7 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
             downgrade=body.downgrade,
             again=body.again,
             if_current=body.if_current,
+            rollout=None if body.rollout is None else parse_plan(body.rollout),
         )
         # Read ahead of the swap, so that no device waits for it.
         await call.ports.proofs.prove_all(await asyncio.to_thread(_blobs_of, call.ports.store, bundle), call.app)
@@ -104,7 +106,16 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
         if call.rehearsal is None:
             blobs = (known.zip, known.manifest or "", PLAIN + known.zip, *(entry.blob for entry in entries), *patches)
             await asyncio.to_thread(call.ports.quota.release, blobs)
-        return BundlePublished(**asdict(changed), zip_instead=_view_zip_notes(known, entries))
+        rollout = _rollout_of(call, committed.state, wanted.version, body.channel)
+        return BundlePublished(**asdict(changed), zip_instead=_view_zip_notes(known, entries), rollout=rollout)
+
+
+def _rollout_of(call: Call[Any], state: AppState, version: str, channel: str | None) -> RolloutView | None:
+    """That of the bundle on the channel, if one is under way."""
+    found = state.channels.get(ChannelName(channel)) if channel is not None else None
+    if found is None or found.rollout is None or not found.rollout.phase.is_active or found.rollout.bundle != version:
+        return None
+    return view_rollout(found, found.rollout, call.ports.clock.moment(call.app).proven)
 
 
 async def _prove(call: Call[PublishRequest], wanted: ParsedPublish, others: Iterable[Bundle]) -> Bundle:

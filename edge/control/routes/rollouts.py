@@ -12,15 +12,18 @@ from edge.control.roles import Permission
 from edge.control.shapes.rollouts import (
     PreviewAnswer,
     RolloutChanged,
+    RolloutGuard,
     RolloutPaused,
+    RolloutPlan,
     RolloutRequest,
     RolloutRolledBack,
     RolloutView,
 )
-from edge.domain.changes.commands import MoveRollout, StartRollout
+from edge.domain.changes.commands import MoveRollout, RolloutTerms, StartRollout
 from edge.domain.errors import NotFound
-from edge.domain.model import AppState, Rollout, VersionName
-from edge.domain.schedule.rollout import LIFE_CYCLE, Move, next_step_at, share_at, step_at, step_began
+from edge.domain.guard_policy import Guarded, GuardPolicy
+from edge.domain.model import AppState, Channel, Rollout, VersionName
+from edge.domain.schedule.rollout import LIFE_CYCLE, Move, next_step_at, share_at, step_at, step_began, step_ends
 from edge.domain.shares import format_share, parse_share
 from edge.domain.states import channel_of
 
@@ -36,7 +39,9 @@ async def handle_start(call: Call[RolloutRequest]) -> RolloutChanged:
 
 async def handle_show(call: Call[None]) -> RolloutView:
     """Raises NotFound `no_rollout`."""
-    return _view(_rollout(await load_app(call), call.part("name")), call.ports.clock.moment(call.app).proven)
+    state, name = await load_app(call), call.part("name")
+    rollout = _rollout(state, name)
+    return view_rollout(channel_of(state, name), rollout, call.ports.clock.moment(call.app).proven)
 
 
 async def handle_preview(call: Call[RolloutRequest]) -> PreviewAnswer:
@@ -80,8 +85,20 @@ def _parse_start(channel: str, body: RolloutRequest) -> StartRollout:
     )
 
 
-def _view(rollout: Rollout, proven: float) -> RolloutView:
-    """The rollout at `proven`, a moment that the heads prove, in seconds since the epoch."""
+def parse_plan(plan: RolloutPlan) -> RolloutTerms:
+    """Of a rollout that a publish starts. Raises as `_parse_start`."""
+    return RolloutTerms(
+        steps=tuple(parse_share(step) for step in plan.steps),
+        every_seconds=plan.every_seconds,
+        segments=tuple(plan.segments),
+        first=tuple(plan.first),
+        hold_out=parse_share(plan.hold_out),
+        hold_out_group=plan.hold_out_group,
+    )
+
+
+def view_rollout(channel: Channel, rollout: Rollout, proven: float) -> RolloutView:
+    """The channel's rollout at `proven`, a moment that the heads prove, in seconds since the epoch."""
     step = step_at(rollout, proven)
     return RolloutView(
         bundle=rollout.bundle,
@@ -98,6 +115,21 @@ def _view(rollout: Rollout, proven: float) -> RolloutView:
         started=rollout.started,
         began=step_began(rollout, proven),
         paused=rollout.paused or None,
+        gated=rollout.gated,
+        gate_opens=step_ends(rollout, proven) if rollout.gated else None,
+        resumed=rollout.resumed,
+        guard=_view_guard(channel.guard),
+    )
+
+
+def _view_guard(policy: GuardPolicy) -> RolloutGuard | None:
+    if policy.guarded is Guarded.NOTHING:
+        return None
+    return RolloutGuard(
+        max_failure=format_share(policy.max_failure),
+        metrics=list(policy.metrics),
+        segments=list(policy.segments),
+        action=policy.action,
     )
 
 
@@ -108,7 +140,8 @@ async def _change(call: Call[Any], command: StartRollout | MoveRollout) -> Rollo
 
 def _changed(call: Call[Any], committed: ChangeResult, channel: str) -> RolloutChanged:
     state = committed.state
-    view = _view(_rollout(state, channel), call.ports.clock.moment(state.app).proven)
+    rollout = _rollout(state, channel)
+    view = view_rollout(channel_of(state, channel), rollout, call.ports.clock.moment(state.app).proven)
     return RolloutChanged(
         **asdict(view), app=state.app, channel=channel, revision=state.revision, changed=committed.changed
     )

@@ -2,6 +2,7 @@
 
 from edge.control.shapes.channels import ReplacedView
 from edge.control.shapes.common import AnswerBody, ChangeAnswer, RequestBody, Whole
+from edge.control.shapes.rollouts import RolloutPlan, RolloutView
 from edge.domain.decision.foresight.bundle_uses import BundleUse
 
 
@@ -20,7 +21,8 @@ class PublishRequest(RequestBody, frozen=True, kw_only=True):
 
     Every bundle has a manifest unless it is encrypted and comes without its `public_key`. With a channel, `force` ends
     a rollout and an experiment on it, `downgrade` allows a version below the one that it offers, `again` allows one
-    that it was rolled back from, and `if_current` (a version, `builtin` or `nothing`) is what it must offer now.
+    that it was rolled back from, and `if_current` (a version, `builtin` or `nothing`) is what it must offer now. With
+    `rollout`, the channel offers it share by share instead of to all devices at once.
     """
 
     version: str
@@ -37,6 +39,7 @@ class PublishRequest(RequestBody, frozen=True, kw_only=True):
     downgrade: bool = False
     again: bool = False
     if_current: str | None = None
+    rollout: RolloutPlan | None = None
 
 
 class PruneRequest(RequestBody, frozen=True, kw_only=True):
@@ -154,9 +157,11 @@ class ZipNoteView(AnswerBody, frozen=True, kw_only=True):
 
 
 class BundlePublished(BundleChanged, frozen=True, kw_only=True):
-    """`zip_instead` is empty if every release that takes single files gets them."""
+    """`zip_instead` is empty if every release that takes single files gets them. `rollout` is the one that offers the
+    bundle on the channel; null without one."""
 
     zip_instead: list[ZipNoteView]
+    rollout: RolloutView | None
 
 
 class BundleDeleted(ChangeAnswer, frozen=True, kw_only=True):

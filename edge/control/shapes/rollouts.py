@@ -4,6 +4,7 @@ import msgspec
 
 from edge.control.shapes.common import AnswerBody, RequestBody, Whole
 from edge.control.shapes.impact import ImpactView
+from edge.domain.guard_policy import GuardAction, GuardMetric
 from edge.domain.model import Phase
 
 
@@ -22,6 +23,17 @@ class RolloutRequest(RequestBody, frozen=True, kw_only=True):
     hold_out_group: str = "control"
     downgrade: bool = False
     again: bool = False
+
+
+class RolloutPlan(RequestBody, frozen=True, kw_only=True):
+    """How the rollout goes that a publish starts: as in `RolloutRequest`."""
+
+    steps: list[str]
+    every_seconds: Whole = 0
+    segments: list[str] = msgspec.field(default_factory=list)
+    first: list[str] = msgspec.field(default_factory=list)
+    hold_out: str = "0%"
+    hold_out_group: str = "control"
 
 
 class RollbackRequest(RequestBody, frozen=True, kw_only=True):
@@ -50,10 +62,22 @@ class RolloutSummary(AnswerBody, frozen=True, kw_only=True):
     phase: Phase
 
 
+class RolloutGuard(AnswerBody, frozen=True, kw_only=True):
+    """What may fail of a rollout, counted by which metrics, tested in which segments beside all devices, and what
+    follows."""
+
+    max_failure: str
+    metrics: list[GuardMetric]
+    segments: list[str]
+    action: GuardAction
+
+
 class RolloutView(RolloutSummary, frozen=True, kw_only=True):
     """`step` is the current one, from 1; `share` is what the rollout includes now, or goes on with after a resume.
     Times are in seconds since the epoch: `began` is when the step began, `paused` since when the rollout is paused
-    (null: it is not, or that is not known), `next_step_at` is null if no step follows by itself."""
+    (null: it is not, or that is not known), `next_step_at` is null if no step follows by itself. `gated`: the next step
+    begins when its time is up, at `gate_opens`, and the guard knows enough. `guard` has the rules by which the rollout
+    is watched; null: it is not."""
 
     step: int
     share: str
@@ -67,6 +91,10 @@ class RolloutView(RolloutSummary, frozen=True, kw_only=True):
     started: float
     began: float
     paused: float | None
+    gated: bool
+    gate_opens: float | None
+    resumed: int
+    guard: RolloutGuard | None
 
 
 class RolloutChanged(RolloutView, frozen=True, kw_only=True):
@@ -100,11 +128,28 @@ class RolloutRolledBack(RolloutChanged, frozen=True, kw_only=True):
     impact: ImpactView | None
 
 
+class FailureCostView(AnswerBody, frozen=True, kw_only=True):
+    """What a release that fails on a tenth of its starts would cost at this step, by a model of a usual fleet: devices
+    offered it when the guard has paused it, those of them that fail, and minutes until then; `…_at_most` is what one
+    such release in twenty exceeds. `acts`, `surely_acts`: the guard acts within a day, usually or in nineteen of
+    twenty; where it does not, the cost is the whole share."""
+
+    offered: int
+    offered_at_most: int
+    failed: int
+    failed_at_most: int
+    minutes: float
+    minutes_at_most: float
+    acts: bool
+    surely_acts: bool
+
+
 class StepView(AnswerBody, frozen=True, kw_only=True):
     """`buckets` is how many of 100,000 eligible devices the step includes; with a hold-out, the expected number.
 
     Of the known devices on the channel, `offered` get the bundle, `has_it` run it, and `held_back` counts the others by
-    reason code. `joining` are devices that are offered it from this step on, latest report first.
+    reason code. `joining` are devices that are offered it from this step on, latest report first. `cost` is null
+    without known devices, and where no guard watches.
     """
 
     share: str
@@ -114,6 +159,7 @@ class StepView(AnswerBody, frozen=True, kw_only=True):
     has_it: int
     held_back: dict[str, int]
     joining: list[str]
+    cost: FailureCostView | None = None
 
 
 class ReachView(AnswerBody, frozen=True, kw_only=True):

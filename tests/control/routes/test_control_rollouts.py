@@ -70,6 +70,10 @@ async def test_a_rollout_is_started_and_shown(ready):
         "started": NOW,
         "began": NOW,
         "paused": None,
+        "gated": False,
+        "gate_opens": None,
+        "resumed": 0,
+        "guard": {"max_failure": "2%", "metrics": ["update_fail"], "segments": [], "action": "pause"},
     }
     assert begun == shown | {"app": APP, "channel": "production", "revision": 5, "changed": True}
     channel = await ready("GET", f"{CHANNELS}/production")

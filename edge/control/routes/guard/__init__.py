@@ -1,0 +1,1 @@
+"""Operations on the guard of a channel."""

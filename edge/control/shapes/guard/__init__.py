@@ -1,0 +1,1 @@
+"""Bodies and answers about the guard of a channel."""

@@ -25,6 +25,7 @@ from edge.config_faults import (
     ports_fault,
     public_url_fault,
     value_fault,
+    webhook_networks_fault,
 )
 from edge.config_sections import (
     KEEP_MOST_DAYS,
@@ -36,6 +37,7 @@ from edge.config_sections import (
     Log,
     Retention,
     Telemetry,
+    WebhookRules,
 )
 from edge.domain.errors import EdgeError
 
@@ -52,6 +54,7 @@ __all__ = [
     "Retention",
     "Setting",
     "Telemetry",
+    "WebhookRules",
     "file_in_effect",
     "is_loopback",
     "load_config",
@@ -81,6 +84,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     telemetry: Telemetry = Telemetry()
     control: Control = Control()
     store: Retention = Retention()
+    webhooks: WebhookRules = WebhookRules()
     log: Log = Log()
 
     @property
@@ -127,6 +131,7 @@ _SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "telemetry": Telemetry,
     "control": Control,
     "store": Retention,
+    "webhooks": WebhookRules,
     "log": Log,
 }
 
@@ -280,6 +285,7 @@ def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[
         ("devices.tls_key", pair_fault(devices.tls_certificate, devices.tls_key)),
         ("control.allowed_hosts", hosts_fault(control.allowed_hosts)),
         ("control.tls_key", pair_fault(control.tls_certificate, control.tls_key)),
+        ("webhooks.allowed_networks", webhook_networks_fault(config.webhooks.allowed_networks)),
         ("control.host", control_fault(control.host, bool(control.tls_certificate), control.insecure)),
         ("control.port", ports_fault(devices.host, devices.port, control.host, control.port)),
     ):

@@ -74,6 +74,18 @@ def networks_fault(networks: Sequence[str]) -> str:
     return ""
 
 
+def webhook_networks_fault(networks: Sequence[str]) -> str:
+    """Each is an address or a network in CIDR notation, and none is the whole internet."""
+    for text in networks:
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            return f"{text!r} is not an address or network like 10.0.0.0/8"
+        if network.prefixlen == 0:
+            return f"{text!r} is every address, so a webhook could reach this machine's own ports: name your receivers'"
+    return ""
+
+
 def country_fault(header: str, proxies: Sequence[str]) -> str:
     if not _HEADER_NAME.fullmatch(header):
         return f"{header!r} is not a header name like CF-IPCountry"

@@ -77,6 +77,13 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     upload_limit_bytes: Annotated[int, msgspec.Meta(ge=0, le=UPLOADS_MOST_BYTES)] = 8 * 2**30
 
 
+class WebhookRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the node sends notices. Only the public internet by HTTPS, but for what is named here."""
+
+    allow_http: bool = False
+    allowed_networks: tuple[str, ...] = ()
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a node logs. `access`: a line for each request of a device."""
 

@@ -54,7 +54,7 @@ from edge.domain.changes.rollouts import ARMS, NAMED_LIMIT, QUESTION_LIMIT, STEP
 from edge.domain.changes.segments import ID_SET_LIMIT, SEGMENT_LIMIT, SEGMENTS_LIMIT_BYTES
 from edge.domain.changes.taking_back import TAKEN_BACK_LIMIT
 from edge.domain.comparing.measures import MEASURES_LIMIT, WITHIN_LIMIT_DAYS
-from edge.domain.facts import WITHHELD_LIMIT
+from edge.domain.facts import DAY_SECONDS, WITHHELD_LIMIT
 from edge.domain.forms.choice import IOS_ZIP_LIMIT_BYTES, LINKS_LIMIT
 from edge.domain.forms.comparisons import EARLIER_LIMIT as VERSIONS_LIMIT
 from edge.domain.forms.comparisons import PAIRS_LIMIT
@@ -77,6 +77,15 @@ from edge.facts.pages import largest_pages
 from edge.facts.slot import PAGE_BYTES
 from edge.facts.withholdings import RECORDS_LIMIT
 from edge.facts.writer import CAPACITY_DEVICES, LIFT_STEP, QUEUE_LIMIT_CHANGES
+from edge.messages.courier import AT_ONCE, FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS
+from edge.messages.notice import FIGURES_LIMIT as NOTICE_FIGURES_LIMIT
+from edge.messages.notice import TEXT_LIMIT, TITLE_LIMIT
+from edge.messages.outbox_file import AGE_LIMIT_SECONDS, RESULTS_KEPT
+from edge.messages.outbox_file import HELD_LIMIT_BYTES as NOTICES_LIMIT_BYTES
+from edge.messages.outbox_file import WAITING_LIMIT as DELIVERIES_LIMIT
+from edge.messages.sending import ORDINARY_PHASES as PHASES
+from edge.messages.sending import READ_LIMIT_BYTES as ANSWER_LIMIT_BYTES
+from edge.messages.webhook import APPS_LIMIT, URL_LIMIT, WEBHOOK_LIMIT
 from edge.node.delivery.files import PROOF_WAIT_SECONDS
 from edge.node.delivery.unread import UNSENT_BYTES
 from edge.node.http.connection import PATH_LIMIT_BYTES
@@ -272,6 +281,16 @@ def test_the_other_limits_are_those_of_the_code():
         f"channel name | {APP_ID_LIMIT}, {VERSION_LIMIT}, {CHANNEL_NAME_LIMIT} characters |",
         f"| a bundle's link, its comment | {LINK_LIMIT:,} and {COMMENT_LIMIT:,} characters |",
         f"| tokens | {TOKEN_LIMIT:,} |",
+        f"| webhooks | {WEBHOOK_LIMIT} |",
+        f"| a webhook's address, the apps of its filter | {URL_LIMIT:,} characters, {APPS_LIMIT} |",
+        f"| a notice | title {TITLE_LIMIT} characters, text {TEXT_LIMIT:,}, {NOTICE_FIGURES_LIMIT} figures |",
+        f"| notices that wait for webhooks | {DELIVERIES_LIMIT:,}, once for each webhook; "
+        f"{NOTICES_LIMIT_BYTES >> 20} MiB; {AGE_LIMIT_SECONDS / DAY_SECONDS:.0f} days |",
+        f"| notices that are kept once delivered or given up | the latest {RESULTS_KEPT} of a webhook |",
+        f"| an attempt to deliver a notice | name {PHASES.resolve:.0f} s, connection and TLS {PHASES.connect:.0f} s, "
+        f"silence {PHASES.silence:.0f} s, together {PHASES.total:.0f} s; {ANSWER_LIMIT_BYTES >> 10} KiB and "
+        f"{PHASES.body:.0f} s of the answer's body; {AT_ONCE} at once, one of a webhook |",
+        f"| waits between attempts | {FIRST_WAIT_SECONDS:.0f} s, doubled up to {LONGEST_WAIT_SECONDS / 3600:.0f} h |",
         f"| lifetime of a token that expires | 1 minute to {LIFETIME_LIMIT_SECONDS // 86_400} days |",
         f"| channels, overrides of an app | {CHANNEL_LIMIT:,}, {OVERRIDE_LIMIT:,} |",
         f"| steps of a rollout | {STEPS_LIMIT}, of 1 minute to {STEP_LIMIT_SECONDS // 86_400} days each |",

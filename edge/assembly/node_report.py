@@ -17,11 +17,14 @@ from edge.control.shapes.common import DamageView
 from edge.control.shapes.node import GuardConditionView, HeadView, NodeStatus, WorkerView
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
+from edge.domain.errors import Unavailable
 from edge.domain.model import AppId
 from edge.facts.census import count_devices
+from edge.messages.messaging import Messaging
 from edge.node.observing.counts import WorkerStatus
 from edge.node.observing.folding_metrics import ClickHouseSeen, FoldingSeen
 from edge.node.observing.guard_metrics import GuardSeen
+from edge.node.observing.message_metrics import MessagesSeen
 from edge.node.observing.metrics import BlobsSeen, Observed, StoreUpkeep, build_metrics
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
@@ -44,6 +47,7 @@ class NodeReport:
         tokens: Tokens,
         collecting: Collecting,
         quota: UploadQuota,
+        messaging: Messaging,
         guard: GuardDuty | None = None,
     ) -> None:
         """`guard` None: this node acts on no release."""
@@ -54,6 +58,7 @@ class NodeReport:
         self._folding = folding
         self._collecting = collecting
         self._quota = quota
+        self._messaging = messaging
         self._guard = guard
 
     @property
@@ -79,7 +84,16 @@ class NodeReport:
     async def metrics(self) -> bytes:
         """In the Prometheus text format."""
         workers, totals = await self._supervisor.statuses(), self._folding.condition.totals
-        return await asyncio.to_thread(lambda: encode_families(build_metrics(self._observe(workers, totals))))
+        messages = await self._observe_messages()
+        return await asyncio.to_thread(lambda: encode_families(build_metrics(self._observe(workers, totals, messages))))
+
+    async def _observe_messages(self) -> MessagesSeen:
+        outcomes = dict(self._messaging.courier.outcomes)
+        outcomes["given_up"] = outcomes.get("given_up", 0) + self._messaging.outbox.given_up
+        try:
+            return MessagesSeen(outcomes, *await self._messaging.waiting())
+        except Unavailable:
+            return MessagesSeen(outcomes, None, None)
 
     def _view_guard(self) -> GuardConditionView:
         seen = self._observe_guard()
@@ -134,7 +148,7 @@ class NodeReport:
         acting, blind = guard.watched.acting, bool(self.blindness)
         return GuardSeen(acting, dict(guard.deeds), guard.blocked, guard.given_up, blind)
 
-    def _observe(self, workers: list[WorkerStatus], totals: Mapping[str, int]) -> Observed:
+    def _observe(self, workers: list[WorkerStatus], totals: Mapping[str, int], messages: MessagesSeen) -> Observed:
         """Blocks: reads heads and segments."""
         known = count_devices(self._supervisor.facts_table_path)
         free, reserve = free_bytes(self._directory.node_dir), self._directory.reserve
@@ -156,6 +170,7 @@ class NodeReport:
             spool_unreadable=self._folding.condition.unreadable,
             counts_set_aside=self._folding.set_aside,
             folding=self._observe_folding(),
+            messages=messages,
             guard=self._observe_guard(),
             job_failures=dict(self._supervisor.guard.failures),
             facts=self._supervisor.facts_condition,

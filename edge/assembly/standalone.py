@@ -28,7 +28,7 @@ from edge.control.ports import ControlPorts
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.guarding.evidence import Evidence
-from edge.messages.notice import Notice
+from edge.messages.messaging import Messaging
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.listening import port_of
 from edge.node.processes.supervisor import Supervisor
@@ -65,6 +65,7 @@ class Standalone:
         self.directory = DataDirectory(Path(config.data_dir), time.time())
         self.tokens = Tokens(self.directory.store, self.directory.trust, self.directory.writer, self.directory.reserve)
         self.admin_token_file = ensure_admin_token(self.tokens, self.directory.node_dir, time.time())
+        self.messaging = Messaging(self.directory.node_dir, config.webhooks)
         self._serving: asyncio.Task[None] | None = None
         self._reloading: set[asyncio.Future[None]] = set()
         ports = self._ports
@@ -85,7 +86,7 @@ class Standalone:
             on_evidence=lambda evidence: self.guard.hear(evidence),
         )
         self.guard = GuardDuty(
-            self.directory.releases, self.supervisor.announce, self._evidence_of, self._post, time.time
+            self.directory.releases, self.supervisor.announce, self._evidence_of, self.messaging.outbox.post, time.time
         )
         spool_limit = config.telemetry.spool_limit_bytes
         self._outcomes = OutcomeSpool(self.directory.spool_dir, self.directory.node, spool_limit)
@@ -99,6 +100,7 @@ class Standalone:
         self._quota = UploadQuota(self.directory.uploads_file, keeping.upload_limit_bytes, time.time())
         self._collecting = Collecting(self.directory, keeping.retention_days)
         self.supervisor.duties.jobs |= {
+            "deliver": self.messaging.run,
             "fold": self.telemetry.run,
             "guard": self.guard.run,
             "collect": lambda: self._collecting.run(time.time()),
@@ -106,7 +108,8 @@ class Standalone:
         }
         self.change = ChangeOver(config, self.supervisor, ports, estate)
         self._report = NodeReport(
-            *(self.directory, self.supervisor, self.telemetry, self.tokens, self._collecting, self._quota),
+            *(self.directory, self.supervisor, self.telemetry, self.tokens),
+            *(self._collecting, self._quota, self.messaging),
             guard=self.guard,
         )
 
@@ -114,9 +117,6 @@ class Standalone:
         """What was known after the last fold. Raises Unavailable."""
         question = StandingQuestion(app, channel)
         return (await self.telemetry.ask("guard_standing", question, GuardStanding, fresh=False)).evidence
-
-    async def _post(self, notice: Notice) -> None:
-        log.info("%s: %s", notice.kind.value, notice.title)
 
     def _builder(self, region: str) -> SnapshotBuilder:
         supervisor = self.supervisor
@@ -190,6 +190,7 @@ class Standalone:
             store=self.directory.store,
             releases=self.directory.releases,
             tokens=self.tokens,
+            messaging=self.messaging,
             serving=self.supervisor,
             explaining=self._explaining,
             known_devices=self._known_devices,

@@ -57,6 +57,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "telemetry": VerbEntry("figures.telemetry", "telemetry", "Export and audit what devices sent."),
     "token": VerbEntry("node.tokens", "token", "Create, list and revoke access tokens."),
     "undo": VerbEntry("releases.going_back", "undo", "Undo the latest change of an app."),
+    "webhook": VerbEntry("node.webhooks", "webhook", "Tell other systems and chats what a guard or a rollout did."),
     "window": VerbEntry("releases.windows", "window", "Set the hours when a channel offers something new."),
 }
 

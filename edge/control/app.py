@@ -33,7 +33,8 @@ from edge.control.routes import pruning as routes_pruning
 from edge.control.routes import rollouts as routes_rollouts
 from edge.control.routes import segments as routes_segments
 from edge.control.routes import store as routes_store
-from edge.control.routes import tokens as routes_tokens
+from edge.control.routes.administration import tokens as routes_tokens
+from edge.control.routes.administration import webhooks as routes_webhooks
 from edge.control.routes.figures import definitions as routes_definitions
 from edge.control.routes.figures import outcomes as routes_outcomes
 from edge.control.routes.figures import releases as routes_releases
@@ -107,6 +108,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_device_story.OPERATIONS,
     *routes_outcomes.OPERATIONS,
     *routes_tokens.OPERATIONS,
+    *routes_webhooks.OPERATIONS,
     *routes_store.OPERATIONS,
     *routes_telemetry.OPERATIONS,
 )

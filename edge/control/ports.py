@@ -19,6 +19,7 @@ from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, ChannelName, DeviceId, UpdateCheck, VersionName
 from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Recordable
+from edge.messages.messaging import Messaging
 from edge.store.damage import NotTaken
 from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Rehearsed, Releases
@@ -212,6 +213,7 @@ class ControlPorts:
     store: ObjectStore
     releases: Releases
     tokens: Tokens
+    messaging: Messaging
     serving: ServingPort
     explaining: ExplainPort
     known_devices: KnownDevicesPort

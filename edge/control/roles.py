@@ -32,6 +32,7 @@ class Permission(enum.Enum):
     READ_NODE = "read_node"
     MANAGE_TOKENS = "manage_tokens"
     MANAGE_STORE = "manage_store"
+    MANAGE_WEBHOOKS = "manage_webhooks"  # which make the node send requests
 
 
 _FOR_ALL = frozenset({Permission.READ_SELF, Permission.LIST_APPS})
@@ -68,6 +69,7 @@ _MISSING: Mapping[Permission, str] = {
     Permission.READ_NODE: "read the node's status",
     Permission.MANAGE_TOKENS: "manage tokens",
     Permission.MANAGE_STORE: "accept a restored store",
+    Permission.MANAGE_WEBHOOKS: "manage webhooks",
 }
 _PER_APP = frozenset({Permission.READ_APP, Permission.UPLOAD_BUNDLES, Permission.CHANGE_APP, Permission.STATE_OUTCOMES})
 

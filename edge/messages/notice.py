@@ -1,7 +1,9 @@
 """A notice: what a node tells people by itself, as a value. Title and text are plain text by whoever posts it. Pure."""
 
 import enum
+import hashlib
 import math
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -11,6 +13,8 @@ TEXT_LIMIT = 2_000  # characters; a sentence or two with figures, and a chat ser
 FIGURES_LIMIT = 40  # names with values
 WORD_LIMIT = 200  # characters of a name or a value that is text
 CUT = "…"
+
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)  # it is a header's value
 
 FigureValue = float | int | str
 
@@ -43,9 +47,12 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def within_limits(notice: Notice) -> Notice:
-    """As it is kept: what is too long is cut, and what is no printable character or no number is left out."""
+    """As it is kept: an id that is no word becomes its digest, what is too long is cut, and what is no printable
+    character or no number is left out."""
+    named = notice.id if _ID.fullmatch(notice.id) else hashlib.sha256(notice.id.encode("utf-8", "replace")).hexdigest()
     return msgspec.structs.replace(
         notice,
+        id=named,
         title=_cut(notice.title, TITLE_LIMIT),
         text=_cut(notice.text, TEXT_LIMIT),
         figures=_figures(notice.figures),

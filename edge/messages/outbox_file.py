@@ -7,10 +7,10 @@ processes may do so, as a node and its successor. It is bounded: what is given u
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -39,7 +39,10 @@ CREATE INDEX deliveries_by_due ON deliveries (state, due);
 CREATE INDEX deliveries_by_number ON deliveries (number);
 PRAGMA user_version = {SCHEMA_NUMBER};
 """
-WAITING, DELIVERED, GIVEN_UP = "waiting", "delivered", "given_up"
+DeliveryState = Literal["waiting", "delivered", "given_up"]
+WAITING: Final = "waiting"
+DELIVERED: Final = "delivered"
+GIVEN_UP: Final = "given_up"
 NO_ROOM = "given up to make room: the outbox is full"
 TOO_OLD = "given up: not delivered within three days"
 
@@ -64,7 +67,7 @@ class DeliveryResult(NamedTuple):
     attempt's answer is 0 without one, `last` 0.0 before the first. Times are in seconds since the epoch."""
 
     notice: Notice
-    state: str
+    state: DeliveryState
     attempts: int
     posted: float
     due: float
@@ -103,26 +106,36 @@ class OutboxFile:
 
         return self._change(work)
 
-    def due(self, now: float, longest_wait_seconds: float, limit: int) -> list[Delivery]:
-        """The earliest first. One that is due later than any wait can last is due too: the clock was set back."""
-        where = "state = ? AND (due <= ? OR due > ?) ORDER BY due, number LIMIT ?"
+    def due_receivers(self, now: float, longest_wait_seconds: float) -> list[str]:
+        """To whom something is due. What is due later than any wait can last is due too: the clock was set back."""
         rows = self._read(
-            f"SELECT webhook, number, body, attempts, posted FROM deliveries JOIN notices USING (number) WHERE {where}",  # noqa: S608
-            (WAITING, now, now + longest_wait_seconds, limit),
+            "SELECT DISTINCT webhook FROM deliveries WHERE state = ? AND (due <= ? OR due > ?)",
+            (WAITING, now, now + longest_wait_seconds),
         )
-        return [Delivery(webhook, number, _decoder.decode(body), *rest) for webhook, number, body, *rest in rows]
+        return [webhook for (webhook,) in rows]
 
-    def next_due(self) -> float | None:
-        """When the next delivery is due; None if nothing waits."""
-        found: float | None = self._read("SELECT min(due) FROM deliveries WHERE state = ?", (WAITING,))[0][0]
-        return found
+    def due_to(self, webhook: str, now: float, longest_wait_seconds: float, limit: int) -> list[Delivery]:
+        """The earliest first."""
+        rows = self._read(
+            "SELECT number, body, attempts, posted FROM deliveries JOIN notices USING (number) "
+            "WHERE webhook = ? AND state = ? AND (due <= ? OR due > ?) ORDER BY due, number LIMIT ?",
+            (webhook, WAITING, now, now + longest_wait_seconds, limit),
+        )
+        return [Delivery(webhook, number, _decoder.decode(body), *rest) for number, body, *rest in rows]
+
+    def next_due(self, but: Container[str] = ()) -> float | None:
+        """When the next delivery is due, apart from those to `but`; None if nothing waits."""
+        rows = self._read("SELECT webhook, min(due) FROM deliveries WHERE state = ? GROUP BY webhook", (WAITING,))
+        return min((due for webhook, due in rows if webhook not in but), default=None)
 
     def note_delivered(self, delivery: Delivery, now: float, status: int, reason: str) -> None:
         self._settle(delivery, DELIVERED, now, now, status, reason)
 
-    def note_failed(self, delivery: Delivery, now: float, due: float, status: int, reason: str) -> None:
-        """To be tried again at `due`."""
-        self._settle(delivery, WAITING, due, now, status, reason)
+    def note_failed(
+        self, delivery: Delivery, now: float, due: float, status: int, reason: str, *, others_due: float
+    ) -> None:
+        """To be tried again at `due`, and whatever else waits for the same receiver not before `others_due`."""
+        self._settle(delivery, WAITING, due, now, status, reason, others_due)
 
     def note_given_up(self, delivery: Delivery, now: float, status: int, reason: str) -> None:
         self._settle(delivery, GIVEN_UP, now, now, status, reason)
@@ -154,8 +167,21 @@ class OutboxFile:
         latest = "SELECT webhook, state, attempts, max(last) FROM deliveries WHERE last > 0 GROUP BY webhook"
         return sum(1 for _, state, *_ in self._read(latest, ()) if state != DELIVERED)
 
-    def _settle(self, delivery: Delivery, state: str, due: float, now: float, status: int, reason: str) -> None:
+    def _settle(
+        self,
+        delivery: Delivery,
+        state: DeliveryState,
+        due: float,
+        now: float,
+        status: int,
+        reason: str,
+        others_due: float = 0.0,
+    ) -> None:
         def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "UPDATE deliveries SET due = max(due, ?) WHERE webhook = ? AND state = ?",
+                (others_due, delivery.webhook, WAITING),
+            )
             connection.execute(
                 "UPDATE deliveries SET state = ?, attempts = attempts + 1, due = ?, last = ?, status = ?, reason = ? "
                 "WHERE webhook = ? AND number = ?",

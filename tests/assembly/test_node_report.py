@@ -10,9 +10,10 @@ from edge.assembly.collecting import Collecting
 from edge.assembly.counting.own_names import OwnNames
 from edge.assembly.folding import Folding
 from edge.assembly.node_report import NodeReport
-from edge.config import Log, Telemetry
+from edge.config import Log, Telemetry, WebhookRules
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
+from edge.messages.messaging import Messaging
 from edge.store.heads import shard_of
 from edge.store.objects.port import revision_key
 
@@ -23,8 +24,9 @@ async def test_the_status_names_what_a_scrub_cannot_read_while_workers_serve_it(
     async with running(a_config(tmp_path), truth) as (supervisor, _):
         folding = Folding(truth, truth.node, Telemetry(), Log(), OwnNames(truth.releases))
         quota = UploadQuota(tmp_path / "quota", 0, 0.0)
+        messaging = Messaging(truth.node_dir, WebhookRules())
         tokens = Tokens(truth.store, truth.trust, truth.writer)
-        report = NodeReport(truth, supervisor, folding, tokens, Collecting(truth, 90), quota)
+        report = NodeReport(truth, supervisor, folding, tokens, Collecting(truth, 90), quota, messaging)
         head = truth.releases.heads()[APP]
         truth.store.path(revision_key(APP, head.revision, head.digest)).write_bytes(b"x")
         assert await supervisor.scrubbing.round()
@@ -40,7 +42,8 @@ async def test_the_status_names_what_is_refused_and_metrics_count_it(tmp_path):
     async with running(a_config(tmp_path), truth) as (supervisor, _):
         folding = Folding(truth, truth.node, Telemetry(), Log(), OwnNames(truth.releases))
         quota = UploadQuota(tmp_path / "quota", 0, 0.0)
-        report = NodeReport(truth, supervisor, folding, tokens, Collecting(truth, 90), quota)
+        messaging = Messaging(truth.node_dir, WebhookRules())
+        report = NodeReport(truth, supervisor, folding, tokens, Collecting(truth, 90), quota, messaging)
         status = await report.status()
         assert (status.refused, status.apps, len(status.workers)) == ({}, 1, 2)
         for folder in ("heads", "access", "keys"):

@@ -96,6 +96,11 @@ NEEDED = {
     "create_token": P.MANAGE_TOKENS,
     "revoke_token": P.MANAGE_TOKENS,
     "create_login_link": P.MANAGE_TOKENS,
+    "list_webhooks": P.MANAGE_WEBHOOKS,
+    "add_webhook": P.MANAGE_WEBHOOKS,
+    "remove_webhook": P.MANAGE_WEBHOOKS,
+    "test_webhook": P.MANAGE_WEBHOOKS,
+    "list_webhook_deliveries": P.MANAGE_WEBHOOKS,
     "show_restored": P.MANAGE_STORE,
     "accept_restored": P.MANAGE_STORE,
 }

@@ -3,13 +3,9 @@
 from math import inf
 
 import pytest
+from notices import a_notice
 
-from edge.messages.notice import FIGURES_LIMIT, TEXT_LIMIT, TITLE_LIMIT, Notice, NoticeKind, within_limits
-
-
-def a_notice(**changes):
-    given = {"id": "n1", "kind": NoticeKind.GUARD_PAUSED, "at": 1.0, "title": "Paused", "text": "It failed."}
-    return Notice(**(given | changes))
+from edge.messages.notice import FIGURES_LIMIT, TEXT_LIMIT, TITLE_LIMIT, within_limits
 
 
 def test_an_ordinary_notice_is_kept_as_it_is():

@@ -10,7 +10,7 @@ import pytest
 
 from edge.domain.errors import Unavailable
 from edge.messages import outbox_file
-from edge.messages.notice import TEXT_LIMIT, Notice, NoticeKind
+from edge.messages.notice import Notice, NoticeKind
 from edge.messages.outbox import NoticeOutbox
 from edge.messages.outbox_file import (
     AGE_LIMIT_SECONDS,
@@ -34,6 +34,11 @@ def a_notice(number=1, text="It failed."):
     return Notice(id=f"n{number}", kind=NoticeKind.GUARD_PAUSED, at=NOW, title="Paused", text=text)
 
 
+def due(file, now):
+    found = [each for webhook in file.due_receivers(now, WAIT) for each in file.due_to(webhook, now, WAIT, 100_000)]
+    return sorted(found, key=lambda each: (each.number, each.webhook))
+
+
 @pytest.fixture
 def file(tmp_path):
     opened = OutboxFile(tmp_path / "messages.sqlite")
@@ -45,7 +50,7 @@ async def test_a_posted_notice_is_on_disk_for_each_receiver(tmp_path):
     path = tmp_path / "messages.sqlite"
     outbox = NoticeOutbox(path, lambda notice: ["a", "b"], lambda: NOW)
     await outbox.post(a_notice())
-    assert [each.webhook for each in OutboxFile(path).due(NOW, WAIT, 10)] == ["a", "b"]
+    assert [each.webhook for each in due(OutboxFile(path), NOW)] == ["a", "b"]
     assert outbox.posted.is_set()
     await outbox.close()
 
@@ -54,7 +59,7 @@ async def test_a_notice_posted_again_is_delivered_once(tmp_path):
     outbox = NoticeOutbox(tmp_path / "messages.sqlite", lambda notice: ["a"], lambda: NOW)
     await outbox.post(a_notice())
     await outbox.post(a_notice())
-    assert len(await outbox.with_file(lambda file: file.due(NOW, WAIT, 10))) == 1
+    assert len(await outbox.with_file(lambda file: due(file, NOW))) == 1
     await outbox.close()
 
 
@@ -85,7 +90,7 @@ def test_what_was_posted_survives_a_kill(tmp_path):
     path = tmp_path / "messages.sqlite"
     ran = subprocess.run([sys.executable, "-c", textwrap.dedent(posting), path], capture_output=True, text=True)
     assert (ran.returncode, ran.stdout.split()) == (-signal.SIGKILL, ["0", "1", "2"])
-    assert [each.notice.id for each in OutboxFile(path).due(1e12, WAIT, 10)] == ["n0", "n1", "n2"]
+    assert [each.notice.id for each in due(OutboxFile(path), 1e12)] == ["n0", "n1", "n2"]
 
 
 def test_a_transaction_that_a_kill_cut_leaves_nothing(tmp_path, file):
@@ -103,30 +108,30 @@ def test_a_transaction_that_a_kill_cut_leaves_nothing(tmp_path, file):
     subprocess.run([sys.executable, "-c", textwrap.dedent(cut), path], check=False)
     assert path.with_name("messages.sqlite-journal").exists()
     file.close()
-    assert [each.notice.id for each in file.due(NOW, WAIT, 10)] == ["n1"]
+    assert [each.notice.id for each in due(file, NOW)] == ["n1"]
     assert sqlite3.connect(path).execute("SELECT count(*) FROM notices").fetchone() == (1,)
 
 
 def test_a_failed_delivery_waits_until_it_is_due(file):
     file.add(a_notice(), ["a"], NOW)
-    (delivery,) = file.due(NOW, WAIT, 10)
-    file.note_failed(delivery, NOW, NOW + 10, 503, "it answered 503")
-    assert file.due(NOW + 9, WAIT, 10) == []
-    assert [each.attempts for each in file.due(NOW + 10, WAIT, 10)] == [1]
+    (delivery,) = due(file, NOW)
+    file.note_failed(delivery, NOW, NOW + 10, 503, "it answered 503", others_due=NOW)
+    assert due(file, NOW + 9) == []
+    assert [each.attempts for each in due(file, NOW + 10)] == [1]
     assert file.next_due() == NOW + 10
     assert (file.waiting(), file.failing()) == (1, 1)
 
 
 def test_a_clock_that_was_set_back_delays_nothing(file):
     file.add(a_notice(), ["a"], NOW)
-    assert file.due(NOW - WAIT, WAIT, 10) == []
-    assert len(file.due(NOW - WAIT - 1, WAIT, 10)) == 1
+    assert due(file, NOW - WAIT) == []
+    assert len(due(file, NOW - WAIT - 1)) == 1
 
 
 def test_results_have_the_latest_notice_first(file):
     for number in (1, 2, 3):
         file.add(a_notice(number), ["a"], NOW + number)
-    first, second, _ = file.due(NOW + 3, WAIT, 10)
+    first, second, _ = due(file, NOW + 3)
     file.note_delivered(first, NOW + 4, 200, "")
     file.note_given_up(second, NOW + 5, 0, "no answer")
     found = [(each.notice.id, each.state, each.attempts, each.status) for each in file.results("a")]
@@ -137,8 +142,8 @@ def test_results_have_the_latest_notice_first(file):
 def test_a_receiver_that_works_again_does_not_count_as_failing(file):
     for number in (1, 2):
         file.add(a_notice(number), ["a"], NOW + number)
-    first, second = file.due(NOW + 2, WAIT, 10)
-    file.note_failed(first, NOW + 3, NOW + 13, 0, "no answer")
+    first, second = due(file, NOW + 2)
+    file.note_failed(first, NOW + 3, NOW + 13, 0, "no answer", others_due=NOW)
     assert file.failing() == 1
     file.note_delivered(second, NOW + 4, 204, "")
     assert file.failing() == 0
@@ -147,7 +152,7 @@ def test_a_receiver_that_works_again_does_not_count_as_failing(file):
 def test_a_forgotten_receiver_gets_nothing(file):
     file.add(a_notice(), ["a", "b"], NOW)
     file.forget("a")
-    assert [each.webhook for each in file.due(NOW, WAIT, 10)] == ["b"]
+    assert [each.webhook for each in due(file, NOW)] == ["b"]
     assert file.receivers() == ["b"]
 
 
@@ -159,13 +164,23 @@ def test_the_oldest_are_given_up_when_too_many_wait(file):
     assert [(each.notice.id, each.reason) for each in file.results("r001")][-1] == ("n0", NO_ROOM)
 
 
-def test_the_oldest_are_given_up_when_they_take_too_much_room(file):
-    long = "𝔸" * TEXT_LIMIT  # four bytes each
-    count = HELD_LIMIT_BYTES // (4 * TEXT_LIMIT)
-    given_up = sum(file.add(a_notice(number, long), ["a"], NOW) for number in range(count))
-    assert given_up > 0
-    kept = [each.notice.id for each in file.due(NOW, WAIT, count)]
-    assert kept == [f"n{number}" for number in range(given_up, count)]
+def test_the_oldest_are_given_up_when_they_take_too_much_room(tmp_path, file):
+    file.add(a_notice(1), ["a"], NOW)
+    file.add(a_notice(2), ["a"], NOW)
+    long = b" " * (HELD_LIMIT_BYTES - 100)
+    with sqlite3.connect(tmp_path / "messages.sqlite") as connection:
+        connection.execute("UPDATE notices SET body = ? || body WHERE id = 'n1'", (long,))
+    assert file.add(a_notice(3), ["a"], NOW) == 1
+    assert [each.notice.id for each in due(file, NOW)] == ["n2", "n3"]
+
+
+def test_a_failure_holds_up_what_else_waits_for_the_same_receiver(file):
+    for number in (1, 2):
+        file.add(a_notice(number), ["a", "b"], NOW)
+    file.note_failed(due(file, NOW)[0], NOW, NOW + 10, 0, "no answer", others_due=NOW + 5)
+    assert [(each.webhook, each.notice.id) for each in due(file, NOW + 4)] == [("b", "n1"), ("b", "n2")]
+    assert [each.webhook for each in due(file, NOW + 5)] == ["b", "a", "b"]
+    assert file.next_due() == NOW and file.next_due({"b"}) == NOW + 5
 
 
 def test_what_is_too_old_is_given_up(file):
@@ -178,7 +193,7 @@ def test_what_is_too_old_is_given_up(file):
 def test_what_is_done_is_forgotten_but_for_the_latest(file):
     for number in range(RESULTS_KEPT + 5):
         file.add(a_notice(number), ["a"], NOW)
-        (delivery,) = file.due(NOW, WAIT, 10)
+        (delivery,) = due(file, NOW)
         file.note_delivered(delivery, NOW, 200, "")
     assert [each.notice.id for each in file.results("a", 1_000)] == [f"n{n}" for n in range(RESULTS_KEPT + 4, 4, -1)]
 
@@ -191,7 +206,7 @@ def test_notices_for_nobody_do_not_add_up(tmp_path, file):
         connection.executemany("INSERT INTO notices (id, posted, body) VALUES (?, ?, ?)", rows)
     file.add(a_notice(1), [], NOW)
     assert sqlite3.connect(path).execute("SELECT count(*) FROM notices").fetchone() == (NOTICES_KEPT + 1,)
-    assert len(file.due(NOW, WAIT, 10)) == 1
+    assert len(due(file, NOW)) == 1
 
 
 @pytest.mark.parametrize("content", [b"no database at all, and long enough to be read as the head of one" * 20, None])
@@ -203,7 +218,7 @@ def test_a_damaged_file_is_set_aside(tmp_path, file, content):
     else:
         path.write_bytes(content)
     file.add(a_notice(), ["a"], NOW)
-    assert len(file.due(NOW, WAIT, 10)) == 1
+    assert len(due(file, NOW)) == 1
     assert path.with_name("messages.sqlite.damaged").exists()
 
 

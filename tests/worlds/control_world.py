@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 from proving import a_prover
 
+from edge.config import WebhookRules
 from edge.control.app import OPERATIONS
 from edge.control.openapi import statuses_of
 from edge.control.ports import ControlPorts, FoundDevices, MatchCount
@@ -41,6 +42,7 @@ from edge.domain.schedule.rollout import Moment
 from edge.domain.shares import format_share
 from edge.domain.states import channel_of
 from edge.facts.changes import Lifted, change_facts
+from edge.messages.messaging import Messaging
 from edge.store.damage import NotTaken
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
@@ -304,6 +306,7 @@ class World:
             store=changed.get("store", self.store),
             releases=self.releases,
             tokens=self.tokens,
+            messaging=changed.get("messaging") or Messaging(self.store.root.parent / "node", WebhookRules()),
             serving=port(announce=self.announce),
             explaining=port(explain=self.explain),
             known_devices=port(

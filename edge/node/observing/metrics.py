@@ -11,6 +11,7 @@ from edge.facts.writer import FactsCondition
 from edge.node.observing.counts import Gauges, WorkerCounts, WorkerStatus
 from edge.node.observing.folding_metrics import FoldingSeen, build_folding_metrics
 from edge.node.observing.guard_metrics import GuardSeen, build_guard_metrics
+from edge.node.observing.message_metrics import MessagesSeen, build_message_metrics
 from edge.wire.exposition import Family, Sample
 
 Labelled = tuple[dict[str, str], float]  # a sample's labels, without the worker's, and its value
@@ -72,6 +73,7 @@ class Observed(NamedTuple):
     job_failures: Mapping[str, int] = {}  # by job, since the start
     folding: FoldingSeen = FoldingSeen()
     guard: GuardSeen = GuardSeen()
+    messages: MessagesSeen = MessagesSeen()
 
 
 def build_metrics(seen: Observed) -> list[Family]:
@@ -86,6 +88,7 @@ def build_metrics(seen: Observed) -> list[Family]:
         *_upkeep(seen.upkeep),
         *build_folding_metrics(seen.folding),
         *build_guard_metrics(seen.guard),
+        *build_message_metrics(seen.messages),
     ]
 
 

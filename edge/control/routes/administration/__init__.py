@@ -1,0 +1,1 @@
+"""Operations for admins: who may ask this node, and whom it tells."""

@@ -22,6 +22,7 @@ from edge.page.house import House, Visitor, visitor_of
 from edge.page.live import Look, parse_look
 from edge.page.signing_in import next_address, show_login, sign_in, sign_out
 from edge.page.views import overview
+from edge.page.views.channel import page as channel_page
 from edge.page.views.device import device
 from edge.page.views.history import history
 from edge.page.views.visit import PageRoute, Visit
@@ -39,6 +40,7 @@ ACTS = (
 )
 ROUTES: tuple[PageRoute, ...] = (
     *overview.ROUTES,
+    *channel_page.ROUTES,
     *history.ROUTES,
     *device.ROUTES,
 )

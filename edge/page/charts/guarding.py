@@ -63,7 +63,7 @@ def rate_chart(series: GuardSeries, key: str = "failed") -> Chart:
     """Failed attempts so far, with the interval that is valid at every look."""
     last = series.points[-1]
     steady = [each for each in series.points if each.attempts >= _SETTLED] or list(series.points)
-    highest = max([each.failed / each.attempts for each in steady if each.attempts] + [last.high * 0.9])
+    highest = max([each.failed / each.attempts for each in steady if each.attempts] + [last.high])
     unit = "of attempts; band: 95 %, valid at every look".replace(" %", f"{NB}%")
     band = tuple((each.at, each.low, each.high) for each in series.points if each.attempts)
     return Chart(

@@ -18,6 +18,7 @@ Point = tuple[float, float]
 
 _CANVAS = 1000  # the inner drawing's own units, stretched over the plot
 _APART = 0.055  # of the height, between two names at the ends of lines
+_NEAR_BASE = 0.94  # of the height: a name there would lie on the axis
 _NEAR = 0.12  # of the width: names and marks closer than that may overlap
 
 
@@ -111,6 +112,8 @@ def draw_ends(lines: Sequence[ChartLine], x: Axis, y: Axis, *, stale: bool = Fal
                 if across_x > 0.86 and each.kind in ("now", "fail")
                 else {"dx": "8", "dy": ".32em"}
             )
+            if down > _NEAR_BASE:
+                turned["dy"] = "-.6em"  # not on the line itself
             parts.append(label(each.end, kind, x=cx, y=across(named_at), **turned))
     return joined(parts)
 

@@ -1,0 +1,170 @@
+"""Who is hit: failures by cause, platform, system, country and plugin, and the group that stands out, if one does.
+
+A group is marked only if its interval lies wholly above that of all other devices; else the page says that none does.
+What no report holds, such as the model of a device, is not shown, and the page says that too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge.domain.guarding.odds.rates import rate_interval
+from edge.domain.statistics.meanings import MEANINGS, Meaning
+from edge.page.charts.axes import rate_axis
+from edge.page.charts.intervals import interval_bar
+from edge.page.views.channel.sight import ChannelSight, GuardSight
+from edge.page.words.numbers import count, listed, named
+from edge.page.words.rates import interval, rate_cell, step
+from edge.telemetry.questions.app_answers import BundleReport
+from edge.telemetry.votes.standing import BreakdownRow, GuardStanding
+
+GROUPS = {"cause": "Cause", "platform": "Platform", "os": "System", "country": "Country", "plugin": "Plugin"}
+NO_MODEL = "By model: not known. No report names the model of a device."
+ROWS = 8  # of one table; the rest is one row
+
+_CAUSES = {
+    "update_fail": "Not ready in time",
+    "set_fail": "Not activated",
+    "app_crash": "Crash",
+    "app_crash_native": "Crash of native code",
+    "app_anr": "Did not answer",
+    "app_launch_timeout": "Start took too long",
+    "app_initialization_failure": "Did not initialise",
+    "webview_javascript_error": "Unhandled error",
+    "webview_unhandled_rejection": "Unhandled rejection",
+    "download_fail": "Download broke",
+    "checksum_fail": "Checksum did not fit",
+    "unzip_fail": "Could not be unpacked",
+    "decrypt_fail": "Could not be decrypted",
+    "insufficient_disk_space": "No room on the device",
+    "low_mem_fail": "Too little memory",
+}
+_NAMES = {"android": "Android", "ios": "iOS", "electron": "Electron", "web": "Web", "": "not said", "other": "other"}
+
+
+@dataclass(frozen=True, slots=True)
+class HitGroup:
+    """What stands out: `failed` of its `attempts`, and all others beside it."""
+
+    dimension: str
+    names: tuple[str, ...]
+    failed: int
+    attempts: int
+    others_failed: int
+    others: int
+
+    @property
+    def words(self) -> str:
+        """`Android 9 and 10`: what is the same is said once."""
+        first = self.names[0].rpartition(" ")[0]
+        if first and all(each.rpartition(" ")[0] == first for each in self.names):
+            return f"{first} {listed([each.rpartition(' ')[2] for each in self.names])}"
+        return listed(list(self.names))
+
+
+def breakdown_tables(sight: ChannelSight) -> list[dict[str, Any]]:
+    """Each is {title, table, note}: of what was counted under guard."""
+    standing, guard = sight.standing, sight.guard
+    if standing is None or not isinstance(guard, GuardSight):
+        return []
+    return [
+        {"title": f"By {title.lower()}", "table": _table(title, key, rows, guard.limit), "note": ""}
+        for key, title in GROUPS.items()
+        if (rows := standing.breakdowns.get(key))
+    ]
+
+
+def before_start(report: BundleReport | None) -> dict[str, Any] | None:
+    """Devices that could not install it, by cause: they are in no rate of the guard."""
+    if report is None:
+        return None
+    found: dict[str, int] = {}
+    for each in report.failures:
+        if MEANINGS.get(each.cause, Meaning(0)) & Meaning.FAILED_INSTALL:
+            words = cause_words(each.cause)
+            found[words] = found.get(words, 0) + int(each.devices.value or 0)
+    if not found:
+        return None
+    offered = f"{count(int(report.release.offered.value or 0))} offered"
+    rows = [{"cells": [cause, count(n), offered]} for cause, n in sorted(found.items(), key=lambda each: -each[1])]
+    columns = [{"name": "Step"}, {"name": "Failed", "num": True}, {"name": "Of", "num": True}]
+    note = "Each device once, also where it tried again and it worked."
+    return {"title": "Before the start", "table": {"columns": columns, "rows": rows[:ROWS]}, "note": note}
+
+
+def group_of(standing: GuardStanding | None) -> HitGroup | None:
+    """The one that stands out most: of all groupings but by cause, the one that tells failing devices apart best."""
+    if standing is None or standing.evidence is None:
+        return None
+    attempts, failed = standing.evidence.attempts, standing.evidence.failed
+    found = []
+    for dimension, rows in standing.breakdowns.items():
+        marked = [each for each in rows if each.stands_out]
+        if dimension == "cause" or not marked:
+            continue
+        k, n = sum(each.failed for each in marked), sum(each.attempts for each in marked)
+        names = tuple(group_name(dimension, each.label) for each in marked)
+        found.append(HitGroup(dimension, names, k, n, max(0, failed - k), max(0, attempts - n)))
+    return max(found, key=_apart, default=None)
+
+
+def group_sentence(group: HitGroup | None) -> tuple[str, str]:
+    """What stands out, and how much; without a group that none does."""
+    if group is None:
+        return "", "No group stands out."
+    low, high = rate_interval(group.attempts, group.failed)
+    what = {"os": "The system", "platform": "The platform", "country": "The country", "plugin": "The plugin"}
+    rest = (
+        "nothing else failed"
+        if not group.others_failed
+        else f"all others {count(group.others_failed)} of {count(group.others)}"
+    )
+    return (
+        f"{what.get(group.dimension, 'A group')} decides it:",
+        f"{group.words}: {count(group.failed)} of {count(group.attempts)} attempts failed "
+        f"({rate_cell(group.failed, group.attempts)}, {interval(low, high)}), {rest}.",
+    )
+
+
+def cause_words(action: str) -> str:
+    """In words; what has none yet, as it is reported."""
+    return _CAUSES.get(action) or named(action)
+
+
+def group_name(dimension: str, label: str) -> str:
+    """`Android 9` for `android 9`."""
+    if dimension == "cause":
+        return cause_words(label)
+    word, _, rest = label.partition(" ")
+    name = _NAMES.get(word, word) if dimension in ("platform", "os") else label
+    if dimension == "os" and word.isdigit():
+        return f"Version {word}"
+    return named(f"{name} {rest}".rstrip() or "not said")
+
+
+def _apart(group: HitGroup) -> float:
+    mine = group.failed / group.attempts if group.attempts else 0.0
+    return mine - (group.others_failed / group.others if group.others else 0.0)
+
+
+def _table(title: str, key: str, rows: Sequence[BreakdownRow], limit: float) -> dict[str, Any]:
+    top = rate_axis(
+        limit / 2, max((each.failed / each.attempts for each in rows if each.attempts), default=0.0) * 1.2
+    ).high
+    columns = [
+        {"name": title},
+        {"name": "Failed", "num": True},
+        {"name": "Rate", "num": True},
+        {"name": f"0 to {step(top)}", "cls": "bar"},
+    ]
+    return {"columns": columns, "rows": [_row(key, each, limit, top) for each in rows[:ROWS]]}
+
+
+def _row(key: str, each: BreakdownRow, limit: float, top: float) -> dict[str, Any]:
+    value = each.failed / each.attempts if each.attempts else 0.0
+    bar = interval_bar(each.low, value, each.high, limit, top, hit=each.stands_out)
+    failed = f"{count(each.failed)} of {count(each.attempts)}"
+    return {
+        "cells": [group_name(key, each.label), failed, rate_cell(each.failed, each.attempts), bar],
+        "hit": each.stands_out,
+    }

@@ -266,7 +266,8 @@ class Folding:
     async def _answer_name(self, link: Link, number: int, app: str) -> None:
         names = await asyncio.to_thread(self._names.of, app)
         own = self._names
-        link.send(Named(number, None if names is None else sorted(names), own.segments_of(app), own.watches_of(app)))
+        told = own.segments_of(app), own.watches_of(app), own.experiments_of(app)
+        link.send(Named(number, None if names is None else sorted(names), *told))
 
     async def _answer_notes(self, link: Link, number: int) -> None:
         if self._tell_notes is not None:

@@ -170,6 +170,8 @@ def test_a_channel_has_the_options_of_every_setting(edge, verb):
         ["channel", "create", "com.acme.app", "stable", "--policy", "loose"],
         ["experiment", "start", "com.acme.app", "stable", "look"],
         ["experiment", "start", "com.acme.app", "stable", "look", "--arm", "a=1.0.0"],
+        ["experiment", "start", "com.acme.app", "stable", "look", "--arm", "a=1.0.0:50", "--spread", "b=2h"],
+        ["experiment", "start", "com.acme.app", "stable", "look", "--arm", "a=1.0.0:50", "--only", "a"],
         ["experiment", "stop", "com.acme.app", "stable"],
         ["idset", "put", "com.acme.app", "vip", "nowhere.txt"],
         ["segment", "set", "com.acme.app", "vip"],

@@ -19,6 +19,7 @@ NEEDED = {
     "show_figures": P.READ_APP,
     "show_rollout_figures": P.READ_APP,
     "show_experiment_figures": P.READ_APP,
+    "read_experiment": P.READ_APP,
     "show_releases": P.READ_APP,
     "show_node": P.READ_NODE,
     "explain": P.READ_APP,

@@ -28,6 +28,7 @@ CALLS = [
     ("start_experiment", "POST", "/experiment", ARMS | {"downgrade": True, "again": True}),
     ("show_experiment", "GET", "/experiment", None),
     ("show_experiment_figures", "GET", "/experiment/figures", None),
+    ("read_experiment", "GET", "/experiment/reading", None),
     ("stop_experiment", "POST", "/experiment/stop", {"keep": "a"}),
     ("show_windows", "GET", "/windows", None),
     ("roll_channel_back", "POST", "/rollback", {"to": "builtin"}),

@@ -53,6 +53,7 @@ from edge.telemetry.folding.batches.known_outcomes import known_outcomes
 from edge.telemetry.folding.database import open_for_reading
 from edge.telemetry.questions.registry import QUESTIONS
 from edge.telemetry.questions.sqlite_figures import SqliteFigures, empty_database
+from edge.telemetry.trials.trial_reading import read_experiment
 from edge.telemetry.votes.standing import GuardStanding
 
 NOW = 1_700_000_000.0
@@ -263,6 +264,8 @@ class World:
             return self.standing
         connection = (open_for_reading(self.figures) if self.figures else None) or empty_database()
         with closing(connection):
+            if question == "experiment_reading":
+                return read_experiment(connection, parameters)
             found = QUESTIONS[question].ask(SqliteFigures(connection), msgspec.json.encode(parameters))
         return msgspec.json.decode(msgspec.json.encode(found), type=answer)
 

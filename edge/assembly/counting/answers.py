@@ -10,6 +10,7 @@ import msgspec
 from edge.assembly.counting.figures_file import FiguresFile
 from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.devices import RawErasedView
+from edge.domain.comparing.reading import ExperimentReading
 from edge.domain.errors import Unavailable
 from edge.node.processes.data_directory import DataPaths
 from edge.telemetry.folding.batches.known_outcomes import known_outcomes
@@ -19,6 +20,7 @@ from edge.telemetry.questions.port import Figures
 from edge.telemetry.questions.registry import QUESTIONS, FigureQuestion
 from edge.telemetry.questions.sqlite_figures import SqliteFigures, empty_database
 from edge.telemetry.spool.app_records import KnownOutcomes, Outcomes
+from edge.telemetry.trials.trial_reading import ExperimentAsked, read_experiment
 from edge.telemetry.upkeep.audit import Audit, audit
 from edge.telemetry.upkeep.erasures import Erasure
 
@@ -59,10 +61,17 @@ def match_outcomes(paths: DataPaths, parameters: bytes) -> KnownOutcomes:
         return known_outcomes(connection, msgspec.json.decode(parameters, type=Outcomes))
 
 
+def read_trial(paths: DataPaths, parameters: bytes) -> ExperimentReading:
+    """What an experiment shows. Raises NotFound `no_experiment`."""
+    with closing(open_for_reading(paths.counts_database) or empty_database()) as connection:
+        return read_experiment(connection, msgspec.json.decode(parameters, type=ExperimentAsked))
+
+
 ANSWERS: Mapping[str, FigureAnswer] = {
     "bundle_counts": count_bundles,
     "audit": audit_node,
     "known_outcomes": match_outcomes,
+    "experiment_reading": read_trial,
     **{name: partial(ask_figures, question) for name, question in QUESTIONS.items()},
 }
 

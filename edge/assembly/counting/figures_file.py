@@ -21,6 +21,7 @@ from edge.telemetry.folding.database import code_of, identity_of, is_damage, ope
 from edge.telemetry.folding.fold import FoldReport, fold
 from edge.telemetry.folding.labels import NamesOf
 from edge.telemetry.folding.outbox import Outbox
+from edge.telemetry.trials.experiment_book import ExperimentsOf, no_experiments
 from edge.telemetry.upkeep.ageing import age
 from edge.telemetry.upkeep.erasures import Erasure
 from edge.telemetry.upkeep.keeping import DAY_SECONDS, keep_segments
@@ -55,6 +56,7 @@ class FiguresFile:
         telemetry: Telemetry,
         names_of: NamesOf,
         judging_of: JudgingOf = no_judging,
+        experiments_of: ExperimentsOf = no_experiments,
         outbox: Outbox | None = None,
     ) -> None:
         self.folded_at = time.time()
@@ -67,6 +69,7 @@ class FiguresFile:
         self._telemetry = telemetry
         self._names_of = names_of
         self._judging_of = judging_of
+        self._experiments_of = experiments_of
         self._outbox = outbox
         self._shown = ShownBehaviour(paths.counts_database, paths.behaviour_table)
         self._erasing = ErasingDevices(paths, telemetry, self._shown)
@@ -177,6 +180,7 @@ class FiguresFile:
                 now=time.time(),
                 names_of=self._names_of,
                 judging_of=self._judging_of,
+                experiments_of=self._experiments_of,
                 show=self._shown.show,
                 outbox=self._outbox,
             )

@@ -4,6 +4,7 @@ import msgspec
 
 from edge.config import Log, Telemetry
 from edge.domain.behaviour.judging import JudgedSegments
+from edge.domain.comparing.running import RunningExperiment
 from edge.domain.errors import (
     Conflict,
     EdgeError,
@@ -40,12 +41,14 @@ class Ask(msgspec.Struct, frozen=True, tag=True):
 
 class Named(msgspec.Struct, frozen=True, tag=True):
     """The names of an app's bundles, sorted; None for an app that this node does not have. `judged` are its segments
-    that read how devices are used, `watches` its releases under guard."""
+    that read how devices are used, `watches` its releases under guard, `experiments` those
+    that run."""
 
     number: int
     names: list[str] | None
     judged: JudgedSegments = JudgedSegments()
     watches: tuple[Watch, ...] = ()
+    experiments: tuple[RunningExperiment, ...] = ()
 
 
 class Name(msgspec.Struct, frozen=True, tag=True):

@@ -1,5 +1,6 @@
 """The versions that each app has or had, so that telemetry counts them by name whatever devices make up; and what its
-segments ask of how devices are used, and which of its releases are under guard.
+segments ask of how devices are used, and which of its releases are under guard or in an
+experiment.
 
 Read from the app's current revision and kept until it changes. An app that cannot be read now keeps the names that were
 read last.
@@ -8,6 +9,7 @@ read last.
 from collections import OrderedDict
 
 from edge.domain.behaviour.judging import JudgedSegments, judging_segments
+from edge.domain.comparing.running import RunningExperiment, experiments_of
 from edge.domain.errors import EdgeError, NotFound
 from edge.domain.guarding.watch import Watch, watches_of
 from edge.domain.model import AppId, Digest
@@ -23,6 +25,7 @@ class OwnNames:
         self._releases = releases
         self._segments: dict[str, JudgedSegments] = {}
         self._watches: dict[str, tuple[Watch, ...]] = {}
+        self._experiments: dict[str, tuple[RunningExperiment, ...]] = {}
         self._kept: OrderedDict[str, tuple[Digest | None, frozenset[str]]] = OrderedDict()
 
     def of(self, app: str) -> frozenset[str] | None:
@@ -35,6 +38,7 @@ class OwnNames:
                 digest, names = head.digest, frozenset({*state.bundles, *state.retired})
                 self._segments[app] = judging_segments(state)
                 self._watches[app] = tuple(watches_of(state))
+                self._experiments[app] = tuple(experiments_of(state))
         except NotFound:
             return None
         except (EdgeError, OSError):  # an app all the same; its damage is reported where it is served
@@ -50,9 +54,14 @@ class OwnNames:
         """As of the last call of `of`."""
         return self._watches.get(app, ())
 
+    def experiments_of(self, app: str) -> tuple[RunningExperiment, ...]:
+        """As of the last call of `of`."""
+        return self._experiments.get(app, ())
+
     def _keep(self, app: str, digest: Digest | None, names: frozenset[str]) -> None:
         self._kept[app] = digest, names
         if len(self._kept) > APPS_KEPT:
             gone, _ = self._kept.popitem(last=False)
             self._segments.pop(gone, None)
             self._watches.pop(gone, None)
+            self._experiments.pop(gone, None)

@@ -35,6 +35,7 @@ from edge.assembly.counting.messages import (
 from edge.assembly.counting.remembered_answers import RememberedAnswers
 from edge.domain.behaviour.daily_counts import Judging
 from edge.domain.behaviour.judging import build_judging
+from edge.domain.comparing.running import RunningExperiment
 from edge.domain.errors import EdgeError, Unavailable
 from edge.node.observing.log import set_up_logging
 from edge.node.processes.data_directory import DataPaths
@@ -71,7 +72,9 @@ class FoldingProcess:
             self._clickhouse.figures if self._clickhouse and setup.telemetry.figures_from != "node" else None
         )
         outbox = self._clickhouse.outbox if self._clickhouse else None
-        self._figures = FiguresFile(self._paths, setup.telemetry, self._names_of, self._judging_of, outbox)
+        self._figures = FiguresFile(
+            self._paths, setup.telemetry, self._names_of, self._judging_of, self._experiments_of, outbox
+        )
         self._folder = ThreadPoolExecutor(1, "fold")
         self._readers = ThreadPoolExecutor(READERS, "figures")
         self._remembered = RememberedAnswers(lambda: self._figures.version)
@@ -198,6 +201,10 @@ class FoldingProcess:
         if app not in self._judging or self._judging[app].revision != judged.revision:
             self._judging[app] = build_judging(app, judged)
         return self._judging[app]
+
+    def _experiments_of(self, app: str) -> tuple[RunningExperiment, ...]:
+        """For the fold's thread. Raises Unavailable."""
+        return self._named_of(app).experiments
 
     def _named_of(self, app: str) -> Named:
         if app not in self._named:

@@ -4,12 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+import msgspec
 
-from edge.cli.figures.sides import get_sides, show_sides
+from edge.cli.figures.experiment_page import experiment_page
+from edge.cli.figures.page import is_drawn
+from edge.cli.figures.stats import show_page
 from edge.cli.releases.replaced import meant_options
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
-from edge.cli.terminal.output import Output, fields, line, moment, table
+from edge.cli.terminal.output import Output, fields, line, moment, note, table
+from edge.domain.comparing.reading import ExperimentReading
+from edge.domain.errors import Unavailable
 from edge.domain.schedule.durations import format_duration, parse_duration
 
 _EXAMPLES = {"--window": 'night="daily 01:00-05:00 UTC"', "--spread": "slow=6h", "--only": "wifi=on-wifi"}
@@ -112,20 +117,21 @@ def start(
 @click.argument("channel", required=False)
 @with_api
 def show(client: ControlClient, out: Output, app: str, channel: str | None) -> None:
-    """Show the experiment on CHANNEL of APP and what came of each arm, or all running experiments."""
+    """Show what the experiment on CHANNEL of APP shows, also 90 days after it was stopped, or all that run."""
     if channel is None:
         found = client.get(app_path(app, "experiments"))
         rows = [[each["channel"], each["name"], _arms(each), each["segment"]] for each in found]
         columns = ("channel", "experiment", "arms", "segment")
         return out.result(found, lambda: table(columns, rows, "no experiment is running"))
     path = app_path(app, "channels", channel, "experiment")
-    found, arms = client.get(path), get_sides(client, path)
-
-    def show_all() -> None:
-        _print_text(found)
-        show_sides(client, arms)
-
-    return out.result(found | {"figures": arms}, show_all)
+    try:
+        read = client.get(f"{path}/reading")
+    except Unavailable as error:
+        note(f"what it shows cannot be said now: {error.message}")
+        found = client.get(path)
+        return out.result(found, lambda: _print_text(found))
+    page = msgspec.convert(read, ExperimentReading)
+    return out.result(read, lambda: show_page(experiment_page(page, bars=is_drawn())))
 
 
 @experiment.command(short_help="Stop the experiment on CHANNEL and keep one arm.")

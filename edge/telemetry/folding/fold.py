@@ -29,6 +29,7 @@ from edge.telemetry.folding.labels import NamesOf, no_names
 from edge.telemetry.folding.outbox import Outbox
 from edge.telemetry.folding.seen_reports import forget_reports
 from edge.telemetry.spool.segment import Frame, UnreadableSegment, list_segments
+from edge.telemetry.trials.experiment_book import ExperimentsOf, no_experiments
 from edge.telemetry.votes.vote_counting import VoteCounting
 from edge.telemetry.votes.vote_keeper import VoteKeeper
 
@@ -69,6 +70,7 @@ def fold(
     now: float,
     names_of: NamesOf = no_names,
     judging_of: JudgingOf = no_judging,
+    experiments_of: ExperimentsOf = no_experiments,
     show: Show | None = None,
     outbox: Outbox | None = None,
     devices_limit: int = FIGURE_DEVICES_LIMIT,
@@ -77,8 +79,9 @@ def fold(
     """Count the records of the spools in `directory` that `database` does not have yet.
 
     `now` is in epoch seconds. `names_of` knows the apps' own bundles, `judging_of` how their devices' behaviour is
-    judged; `show` is called after each transaction with what workers are to see of it. `outbox` gets the observations.
-    `devices_limit` is that of `device_room`. `keeper` knows the releases under guard; None: there are no votes.
+    judged, `experiments_of` which of their experiments run; `show` is called after each transaction with what workers
+    are to see of it. `outbox` gets the observations. `devices_limit` is that of `device_room`. `keeper` knows the
+    releases under guard; None: there are no votes.
     Blocks. May be killed anywhere, and run twice at once. Raises NewerSchema `newer_schema`, OSError,
     sqlite3.OperationalError (a full disk): what was counted until then stays counted.
     """
@@ -86,7 +89,8 @@ def fold(
     with closing(open_for_folding(database)) as connection:
         finished = {name for (name,) in connection.execute("SELECT name FROM segments WHERE finished_ms IS NOT NULL")}
         folding = _Folding(
-            connection, int(now * 1000), report, names_of, judging_of, show, outbox, devices_limit, keeper
+            *(connection, int(now * 1000), report, names_of, judging_of, experiments_of, show, outbox, devices_limit),
+            keeper,
         )
         pending = sorted((path for path in list_segments(directory) if path.stem not in finished), key=_started)
         for start in range(0, len(pending), OPEN_LIMIT):
@@ -104,6 +108,7 @@ class _Folding:
     report: FoldReport
     names_of: NamesOf
     judging_of: JudgingOf
+    experiments_of: ExperimentsOf
     show: Show | None
     outbox: Outbox | None
     devices_limit: int
@@ -161,6 +166,7 @@ class _Folding:
         return Counting(
             *(self.connection, remembered, self.names_of, self.judging_of),
             observe=self.outbox is not None,
+            experiments_of=self.experiments_of,
             devices_limit=self.devices_limit,
             latest_ms=self.now_ms + DAY_MS,
             votes=VoteCounting(self.connection, self.keeper, self.now_ms) if self.keeper is not None else None,

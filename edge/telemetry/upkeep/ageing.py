@@ -1,7 +1,7 @@
 """Bounds the database of figures: what is too fine or too old is deleted, or kept as a sum.
 
 Sums by minute stay for two days, everything by the hour for ninety, by the day for ever. Rows about single devices stay
-while the device, and the bundle, are heard of.
+while the device, and the bundle, are heard of; experiments for ninety days after their end.
 """
 
 import sqlite3
@@ -12,6 +12,7 @@ from edge.telemetry.folding.device_room import recount_devices
 from edge.telemetry.folding.device_rows import ENDED_COHORT
 from edge.telemetry.folding.label_numbers import COHORTS_LIMIT
 from edge.telemetry.folding.words import NO_APP, WordKind
+from edge.telemetry.trials.trial_upkeep import age_experiments
 
 MINUTE_SUMS_HOURS = 48
 HOUR_SUMS_DAYS = 90
@@ -48,6 +49,7 @@ def age(connection: sqlite3.Connection, now: float) -> AgeReport:
             report.bundles += 1
     with connection:
         before = (int(now) - STREAM_DAYS * _DAY) * 1000
+        report.rows += age_experiments(connection, int(now) * 1000)
         report.rows += connection.execute("DELETE FROM streams WHERE received_ms < ?", (before,)).rowcount
     return report
 

@@ -186,15 +186,33 @@ def test_an_experiment_splits_the_channels_devices_and_one_arm_is_kept(node, app
     assert {*versions} == {"1.0.1", "1.1.0"} and versions == [offered(node, app, device_id=each) for each in ids]
     assert told in node.text("channel", "show", app, "production")
     lines = node.text("experiment", "show", app, "production").splitlines()
-    assert lines[0].split() == ["experiment", "look"]
-    assert ["new", "1.1.0", "66.667%"] in [line.split() for line in lines]
+    assert lines[0].startswith("look  runs, day 1 · channel production")
+    assert [line.split()[:3] for line in lines if line.startswith("new ")] == [["new", "1.1.0", "66.667%"]]
+    devices = sum(int(line.split()[3]) for line in lines if line.startswith(("new ", "control ")))
+    assert devices == 60
     assert "control 33.333% 1.0.1" in node.text("experiment", "show", app)
     assert node.json("experiment", "show", app)[0]["channel"] == "production"
     stopped = node.text("experiment", "stop", app, "production", "--keep", "new")
     assert stopped == "stopped the experiment; channel production offers 1.1.0\n"
     assert {offered(node, app, device_id=each) for each in ids} == {"1.1.0"}
     assert node.text("experiment", "show", app) == "no experiment is running\n"
-    assert node.failure("experiment", "show", app, "production") == "no experiment runs on channel 'production'"
+    ended = node.text("experiment", "show", app, "production").splitlines()
+    assert ended[0].startswith("look  ended ")
+    assert node.json("experiment", "show", app, "production")["ended_ms"]
+    node.text("channel", "create", app, "beta")
+    missing = "no experiment runs on channel 'beta', and nothing is kept of an earlier one"
+    assert node.failure("experiment", "show", app, "beta") == missing
+
+
+def test_an_experiment_of_timing_is_started_with_terms_for_each_arm(node, app):
+    node.text("segment", "set", app, "droids", "--where", 'platform == "android"')
+    arms = ("--arm", "now=1.1.0:50", "--arm", "night=1.1.0:50", "--window", "night=daily 01:00-05:00 UTC")
+    more = ("--spread", "night=2h", "--only", "now=droids", "--asks", "Which hour?", "--measure", "installed:2h")
+    said = node.text("experiment", "start", app, "production", "when", *arms, *more)
+    terms = "now 50% 1.1.0 for droids, night 50% 1.1.0 in daily 01:00-05:00 UTC over 2h"
+    assert said == f"started experiment when: {terms} on channel production\n"
+    shown = node.json("experiment", "show", app, "production")
+    assert (shown["kind"], shown["question"], shown["arms"][1]["spread_seconds"]) == ("criteria", "Which hour?", 7_200)
 
 
 @pytest.mark.parametrize(

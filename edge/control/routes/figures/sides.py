@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from edge.control.calls import Call, load_app
 from edge.control.operations import Operation
 from edge.control.roles import Permission
+from edge.domain.comparing.reading import ExperimentReading
+from edge.domain.comparing.running import RunningExperiment
 from edge.domain.decision.sides import CONTROL, NEW, REST
 from edge.domain.errors import NotFound
 from edge.domain.model import AppState
 from edge.domain.states import channel_of
 from edge.telemetry.questions.sides import SideAsked, SidesAnswer, SidesQuestion
+from edge.telemetry.trials.trial_reading import ExperimentAsked
 
 
 async def handle_rollout(call: Call[None]) -> SidesAnswer:
@@ -31,6 +34,17 @@ async def handle_experiment(call: Call[None]) -> SidesAnswer:
         raise NotFound("no_experiment", f"no experiment runs on channel {channel.name!r}")
     arms = [SideAsked(arm=f"{experiment.salt}/{arm.name}", bundle=arm.bundle) for arm in experiment.arms]
     return await _ask(call, experiment.started, arms)
+
+
+async def handle_reading(call: Call[None]) -> ExperimentReading:
+    """Of the channel's experiment, or of the last one that it had. Raises NotFound `no_experiment`."""
+    channel = channel_of(await load_app(call), call.part("name"))
+    running = None
+    if channel.experiment is not None:
+        running = RunningExperiment(channel=channel.name, experiment=channel.experiment)
+    now_ms = int(call.ports.clock.now() * 1000)
+    asked = ExperimentAsked(app=call.app, channel=channel.name, now_ms=now_ms, running=running)
+    return await call.ports.telemetry.ask("experiment_reading", asked, ExperimentReading)
 
 
 def drawn_names(state: AppState) -> dict[str, str]:
@@ -72,5 +86,14 @@ OPERATIONS = (
         permission=Permission.READ_APP,
         handle=handle_experiment,
         answer=SidesAnswer,
+    ),
+    Operation(
+        name="read_experiment",
+        method="GET",
+        path="/v1/apps/{app}/channels/{name}/experiment/reading",
+        summary="Show what the channel's experiment shows and what it does not, also after it was stopped",
+        permission=Permission.READ_APP,
+        handle=handle_reading,
+        answer=ExperimentReading,
     ),
 )

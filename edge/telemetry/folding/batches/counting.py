@@ -25,6 +25,8 @@ from edge.telemetry.folding.figures_store import store
 from edge.telemetry.folding.label_numbers import LabelNumbers
 from edge.telemetry.folding.labels import NamesOf, no_names
 from edge.telemetry.folding.seen_reports import SeenReports
+from edge.telemetry.trials.experiment_book import ExperimentsOf, no_experiments
+from edge.telemetry.trials.trial_counting import TrialCounting
 from edge.telemetry.votes.vote_counting import AppVotes, VoteCounting
 
 
@@ -56,6 +58,7 @@ class Counting:
         judging_of: JudgingOf = no_judging,
         *,
         observe: bool = False,
+        experiments_of: ExperimentsOf = no_experiments,
         devices_limit: int = FIGURE_DEVICES_LIMIT,
         latest_ms: int = LAST_MS,
         votes: VoteCounting | None = None,
@@ -63,7 +66,8 @@ class Counting:
         self._connection, self._remembered, self._judging_of = connection, remembered, judging_of
         self._numbers = LabelNumbers(connection)
         self._gathering = Gathering(connection, self._numbers, names_of, latest_ms)
-        self._telling = Telling(self._numbers, observe=observe)
+        self._trials = TrialCounting(connection, experiments_of)
+        self._telling = Telling(self._numbers, self._trials, observe=observe)
         self._customs = CustomIds(connection)
         self._room = DeviceRoom(connection, devices_limit)
         self._votes = votes
@@ -111,8 +115,12 @@ class Counting:
         for app in self._gathering.works():
             of_app = [states[app.labels.number, key] for key in app.devices]
             app.labels.meet({number for state in of_app for number in (state.bundle, state.offered)})
+            self._trials.begin(app.labels.number, app.labels.app, [*app.devices], self._gathering.last_ms, self._bundle)
         load_steps(self._connection, wanted, states)
         return states
+
+    def _bundle(self, app: int, version: str) -> int:
+        return self._numbers.bundle(app, version)
 
     def _repeated_exposures(self) -> frozenset[int]:
         notes = self._gathering.exposures
@@ -137,6 +145,7 @@ class Counting:
         store(connection, self._numbers, telling.tally, telling.retentions)
         gathering.store_streams()
         self._customs.store()
+        self._trials.store([*states.values()])
         self._room.store()
         self._remembered.seen.store()
         if self._votes is not None:

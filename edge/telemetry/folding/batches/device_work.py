@@ -73,6 +73,7 @@ class DeviceCounting:
             if isinstance(item, Checked):
                 self._be_of(state, item.cohort, item.ability)
                 correct_first_labels(state, item.at_ms, self._numbers, self._telling.retentions)
+                self._telling.enter(state, item.at_ms, item.cohort, item.runs)
                 if not state.followed:
                     self._hear_alone(state, item.at_ms, item.runs)
                     continue
@@ -85,6 +86,7 @@ class DeviceCounting:
                 continue
             if isinstance(item, Placed):
                 self._be_of(state, item.cohort, item.ability)
+                self._telling.enter(state, item.at_ms, item.cohort, 0)
                 if item.offered and item.at_ms >= state.offer_ms:
                     state.offered, state.offer_ms = item.offered, item.at_ms
                 continue

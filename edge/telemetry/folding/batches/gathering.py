@@ -125,6 +125,7 @@ class Gathering:
         self.counts: list[LooseCount] = []
         self.outcomes: list[Outcoming] = []
         self.exposures: list[tuple[int, int, str, int]] = []  # key, time, app, the event's identity
+        self.last_ms = 0  # when the latest record was received
         self.fates: defaultdict[str, Fates] = defaultdict(Counter)
         self._admitted: dict[str, AppWork] = {}
         self._latest_ms = min(latest_ms, LAST_MS)
@@ -138,6 +139,8 @@ class Gathering:
             line = parse_folded(record)
             if line.received_ms > self._latest_ms:  # a clock was wrong
                 line.received_ms = self._latest_ms
+            if line.received_ms > self.last_ms:
+                self.last_ms = line.received_ms
             if line.events:
                 self._gather_events(line.received_ms, line.events, fates, line.net)
             else:

@@ -10,6 +10,7 @@ from edge.domain.statistics.subjects import DOWNLOAD, ERROR, SESSION, SESSION_EN
 from edge.domain.statistics.tally import DAY_MS, Tally
 from edge.telemetry.folding.figures_store import Retentions
 from edge.telemetry.folding.label_numbers import LabelNumbers
+from edge.telemetry.trials.trial_counting import TrialCounting
 
 _HOUR_SECONDS = 3_600
 _OF_USE = frozenset({SESSION, SESSION_END, ERROR, UPDATE, DOWNLOAD})
@@ -18,10 +19,11 @@ _OF_USE = frozenset({SESSION, SESSION_END, ERROR, UPDATE, DOWNLOAD})
 class Telling:
     """Of one batch. `observations` is None unless they are wanted one by one."""
 
-    def __init__(self, numbers: LabelNumbers, *, observe: bool) -> None:
+    def __init__(self, numbers: LabelNumbers, trials: TrialCounting, *, observe: bool) -> None:
         self.tally = Tally()
         self.retentions = Retentions(int)
         self.observations: list[Observation] | None = [] if observe else None
+        self.trials = trials
         self._numbers = numbers
 
     def tell(
@@ -38,10 +40,17 @@ class Telling:
             self.tally.note_device(at_ms, key, state.key)
         if numbered.is_spread and value is not None:
             self.tally.note_value(at_ms, key, abs(value), n)
+        if self.trials.apps:
+            self.trials.note(state, at_ms, subject, n, value)
         if subject in _OF_USE:
             _note_use(state, at_ms // DAY_MS, subject, n, value)
         if self.observations is not None:
             self.observe(state, at_ms, bundle, subject, n, value, steps, cohort or state.cohort)
+
+    def enter(self, state: DeviceRecord, at_ms: int, cohort: int, runs: int) -> None:
+        """A device of this cohort checked, and runs this bundle, 0: it did not say."""
+        if state.app in self.trials.apps:
+            self.trials.enter(state, at_ms, self._numbers.labels_of(cohort).cohort, runs)
 
     def retain(self, state: DeviceRecord, day: int, age: int) -> None:
         """The `Retain` of the arithmetic."""

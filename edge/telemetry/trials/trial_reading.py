@@ -1,0 +1,125 @@
+"""The reading of an experiment, running or ended: asked of the figures, judged by `domain.comparing`."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from edge.domain.comparing import phrases
+from edge.domain.comparing.judging import ALPHA, TrialTerms, read_measure
+from edge.domain.comparing.measures import kind_of_arms
+from edge.domain.comparing.reading import ArmReading, ExperimentReading
+from edge.domain.comparing.running import RunningExperiment
+from edge.domain.comparing.splitting import check_split
+from edge.domain.errors import NotFound
+from edge.domain.shares import format_share
+from edge.telemetry.trials.experiment_book import read_document
+from edge.telemetry.trials.trial_points import (
+    Counts,
+    count_devices,
+    count_installed,
+    count_measures,
+    points_of,
+    read_points,
+)
+
+_UNCOUNTED = -1  # the number of an experiment of which nothing is counted yet
+
+_TIMING_NOTE = (
+    "Arms of timing reach devices at different hours. Who starts the app at night is not who starts it by day, and a "
+    "network or server that is slow at one hour is slow for one arm: compared is the time as a whole, with all of that."
+)
+_CRITERIA_NOTE = (
+    "Arms are compared with everybody in them, also devices that do not match the segment of their arm and get what "
+    "the channel offers. An arm for few devices differs less than those few do."
+)
+
+
+class ExperimentAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """`running` is the channel's experiment now; None: the last one there is anything of. `now_ms` is in milliseconds
+    since the epoch."""
+
+    app: str
+    channel: str
+    now_ms: int
+    running: RunningExperiment | None = None
+
+
+class _Kept(NamedTuple):
+    number: int
+    running: RunningExperiment
+    ended_ms: int | None
+    as_of_ms: int
+
+
+def read_experiment(connection: sqlite3.Connection, asked: ExperimentAsked) -> ExperimentReading:
+    """As of the last count. Raises NotFound `no_experiment`."""
+    kept = _find(connection, asked)
+    experiment, number, at_ms = kept.running.experiment, kept.number, kept.as_of_ms
+    measures, arms = kept.running.measures(), experiment.arms
+    devices = count_devices(connection, number, len(arms))
+    split = check_split(devices, [arm.weight for arm in arms])
+    comparisons = len(measures) * (len(arms) - 1)
+    terms = TrialTerms([arm.weight for arm in arms], ALPHA / comparisons, split.doubted, kept.ended_ms is not None)
+    points: list[tuple[int, Counts]] = [
+        each for each in read_points(connection, number, len(measures)) if each[0] < at_ms
+    ]
+    points.append((at_ms, count_measures(connection, number, kept.running, at_ms)))
+    read = tuple(read_measure(each, terms, points_of(points, place)) for place, each in enumerate(measures))
+    kind = kind_of_arms(arms)
+    return ExperimentReading(
+        app=asked.app,
+        channel=kept.running.channel,
+        id=experiment.salt,
+        name=experiment.name,
+        kind=kind,
+        question=experiment.question,
+        segment=experiment.segment or "",
+        began_ms=int(experiment.started * 1000),
+        ended_ms=kept.ended_ms,
+        as_of_ms=at_ms,
+        sentence=phrases.summary(read, {each.id: each.noun for each in measures}, split, ended=terms.ended),
+        arms=_arms(kept.running, devices, count_installed(connection, number, len(arms))),
+        split=split,
+        measures=read,
+        comparisons=comparisons,
+        confidence=1 - terms.alpha,
+        notes={"timing": (_TIMING_NOTE,), "criteria": (_CRITERIA_NOTE,)}.get(kind, ()),
+    )
+
+
+def _find(connection: sqlite3.Connection, asked: ExperimentAsked) -> _Kept:
+    running = asked.running
+    if running is not None:
+        query = "SELECT id FROM experiments WHERE app = ? AND salt = ?"
+        row = connection.execute(query, (asked.app, running.experiment.salt)).fetchone()
+        return _Kept(row[0] if row else _UNCOUNTED, running, None, asked.now_ms)
+    query = (
+        "SELECT id, CAST(document AS BLOB), ended_ms, last_ms FROM experiments WHERE app = ? AND channel = ?"
+        " ORDER BY began_ms DESC LIMIT 1"
+    )
+    row = connection.execute(query, (asked.app, asked.channel)).fetchone()
+    if row is None:
+        raise NotFound(
+            "no_experiment", f"no experiment runs on channel {asked.channel!r}, and nothing is kept of an earlier one"
+        )
+    number, document, ended_ms, last_ms = row
+    ended = ended_ms or last_ms  # nothing was counted since it ended: by its last word
+    return _Kept(number, read_document(document), ended, ended)
+
+
+def _arms(running: RunningExperiment, devices: Sequence[int], installed: Sequence[int]) -> tuple[ArmReading, ...]:
+    return tuple(
+        ArmReading(
+            name=arm.name,
+            bundle=arm.bundle,
+            share=format_share(arm.weight),
+            devices=devices[place],
+            installed=installed[place],
+            windows=arm.windows,
+            spread_seconds=arm.spread_seconds,
+            segment=arm.segment or "",
+        )
+        for place, arm in enumerate(running.experiment.arms)
+    )

@@ -67,6 +67,7 @@ async def delivers(data) -> int:
     return count_set_aside(*node.directory.own_dirs)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "make", [holding(b""), holding(bytes(4096)), holding(b"\x80\xff" * 2048), Path.mkdir, os.mkfifo]
 )
@@ -79,6 +80,7 @@ async def test_a_node_delivers_whatever_its_own_files_are(data, make, caplog):
     assert not [each for each in caplog.records if each.exc_info]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FOLDERS)
 @pytest.mark.parametrize("make", [holding(b"x"), os.mkfifo])
 async def test_a_node_delivers_whatever_its_folders_are(data, name, make, caplog):

@@ -9,6 +9,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import pytest
 from facts_world import APP, NOW, Model, device, differences_after_recovery, no_sync
 from places import WORLDS
 
@@ -58,6 +59,7 @@ def killed_writer(directory: Path, first: int, wanted: int) -> int:
     return int(words[-1]) if words else last
 
 
+@pytest.mark.long
 def test_what_was_acknowledged_survives_kills_at_any_moment(tmp_path):
     model, pick, step = Model(), random.Random(8), 0
     table = FactsTable(tmp_path / "facts.table")

@@ -113,6 +113,7 @@ def check_no_name_gets_other_files(grown, truth):
             truth.commit(PublishBundle(bundle=type(bundle)(**changed)), id=f"other-{version}")
 
 
+@pytest.mark.long
 @settings(max_examples=20)
 @given(mixture=mixtures)
 def test_no_mixture_of_old_copies_brings_anything_back(grown, tmp_path_factory, mixture):

@@ -69,6 +69,7 @@ def lived(tmp_path_factory) -> Lived:
         return runner.run(live(tmp_path_factory.mktemp("fleet")))
 
 
+@pytest.mark.long
 def test_reports_are_counted_as_the_devices_sent_them(lived):
     recounted = Counter()
     for key, n in lived.found.sums.items():

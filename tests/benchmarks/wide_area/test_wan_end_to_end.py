@@ -63,6 +63,7 @@ def another_run():
         yield run
 
 
+@pytest.mark.long
 @needs_link
 def test_a_check_over_twenty_milliseconds_takes_its_round_trips(tmp_path):
     once = WanPlan(rates_bps=(), round_trips_seconds=(), rounds=1, update_rounds=0, packages=())

@@ -136,6 +136,7 @@ def test_a_new_process_has_the_ports_and_what_devices_chose(node):
     assert [app["app"] for app in node.json("app", "list")] == [APP]
 
 
+@pytest.mark.long
 def test_sigusr2_restarts_too(node):
     node.first.send_signal(signal.SIGUSR2)
     node.pid = node.successor()
@@ -151,6 +152,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("config", "reason"), REFUSED.values(), ids=REFUSED)
 def test_a_configuration_that_cannot_be_taken_leaves_the_old_process_serving(node, config, reason):
     file = node.log.with_name("edge.toml")
@@ -165,6 +167,7 @@ def test_a_configuration_that_cannot_be_taken_leaves_the_old_process_serving(nod
     assert node.choice() == "beta"
 
 
+@pytest.mark.long
 def test_a_successor_that_is_killed_changes_nothing(node):
     with restarting(node) as (successor, outcomes):
         os.kill(successor, signal.SIGKILL)
@@ -182,6 +185,7 @@ def test_one_restart_at_a_time(node):
     assert node.first.wait(PROMPT_SECONDS) == 0
 
 
+@pytest.mark.long
 def test_sigterm_during_a_restart_ends_both(node):
     with restarting(node) as (successor, _):
         node.first.send_signal(signal.SIGTERM)
@@ -191,6 +195,7 @@ def test_sigterm_during_a_restart_ends_both(node):
         node.choice()
 
 
+@pytest.mark.long
 def test_a_successor_takes_the_node_of_a_process_that_was_killed(node):
     node.choose("beta")
     with restarting(node) as (successor, outcomes):
@@ -204,6 +209,7 @@ def test_a_successor_takes_the_node_of_a_process_that_was_killed(node):
     assert "see its log" in outcomes[0].stderr
 
 
+@pytest.mark.long
 def test_without_a_node_there_is_nothing_to_restart(tmp_path):
     alone = Node(tmp_path, {"devices": 1, "control": 2})
     assert alone.failure("restart").startswith(f"no node runs on {alone.data_dir}: start one with `edge serve`")

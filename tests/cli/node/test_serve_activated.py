@@ -94,6 +94,7 @@ def test_who_connects_between_two_nodes_is_answered_by_the_next(manager):
             assert answer.read().endswith(b'{"status":"ok"}')
 
 
+@pytest.mark.long
 def test_the_manager_hears_which_process_is_the_main_one(manager):
     first = manager.start()
     manager.hear("WATCHDOG=1")
@@ -107,6 +108,7 @@ def test_the_manager_hears_which_process_is_the_main_one(manager):
     manager.hear("STOPPING=1")
 
 
+@pytest.mark.long
 def test_a_restart_that_fails_leaves_the_manager_with_the_old_process(manager):
     with ended(manager.start()):
         (manager.folder / "edge.toml").write_text("data_dir = 3\n")

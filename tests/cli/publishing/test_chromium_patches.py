@@ -169,6 +169,7 @@ def until_known(front, names):
             pytest.fail(f"Chromium keeps no dictionary of {name}: {front.sent[-1]}")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed (Debian package chromium)")
 def test_chromium_updates_a_web_app_by_patches(node, tmp_path):
     node.text("app", "create", APP)

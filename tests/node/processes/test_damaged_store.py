@@ -103,6 +103,7 @@ CASES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 async def test_after_a_restart_no_known_app_is_unknown(tmp_path, name):
     damaged, usual, vip = CASES[name]
@@ -123,6 +124,7 @@ async def test_after_a_restart_no_known_app_is_unknown(tmp_path, name):
         assert await check(session, address)
 
 
+@pytest.mark.long
 async def test_apps_of_a_head_shard_that_nobody_can_read_are_not_unknown(tmp_path):
     truth = a_store(tmp_path)
     flip(truth.store.path(head_key(shard_of(APP))))

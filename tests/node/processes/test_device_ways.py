@@ -92,6 +92,7 @@ async def test_newer_plugins_are_only_told_whether_they_may(tmp_path, name):
         assert all(isinstance(each["id"], int) for each in listed)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("never_yields", "answer"), [(True, "cannot_override"), (False, None), (None, None)])
 async def test_a_choice_that_a_segment_overrules_is_refused(tmp_path, never_yields, answer):
     truth = a_truth(tmp_path)
@@ -107,6 +108,7 @@ async def test_a_choice_that_a_segment_overrules_is_refused(tmp_path, never_yiel
         assert (await phone.ask("POST", "/channel_self", other))["status"] == "ok"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("plugin", [NEW, OLD])
 async def test_a_loop_of_choices_hears_an_error_and_never_a_429(tmp_path, plugin):
     truth = a_truth(tmp_path)
@@ -125,6 +127,7 @@ def report(action: str, version: str) -> list[dict]:
     return [info(action=action, version_name=version, old_version_name="1.0.0")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("action", ["update_fail", "set_fail"])
 async def test_a_bundle_that_failed_is_not_offered_to_that_device_again(tmp_path, action):
     truth = a_truth(tmp_path)
@@ -145,6 +148,7 @@ async def test_a_bundle_that_failed_is_not_offered_to_that_device_again(tmp_path
         assert await phone.runs_next() == "1.0.2"
 
 
+@pytest.mark.long
 async def test_a_failure_right_after_the_offer_counts_where_one_worker_has_heard_both(tmp_path):
     truth = a_truth(tmp_path)
     publish(truth, "1.0.1")
@@ -155,6 +159,7 @@ async def test_a_failure_right_after_the_offer_counts_where_one_worker_has_heard
         assert (await phone.ask("POST", "/updates", info()))["kind"] == "up_to_date"
 
 
+@pytest.mark.long
 async def test_attempts_in_a_row_withhold_whichever_worker_hears_of_them(tmp_path):
     truth = a_truth(tmp_path)
     publish(truth, "1.0.1")
@@ -185,6 +190,7 @@ async def attempt(phone: Phone, action: str, address: str = "", digest: str = ""
     await phone.ask("POST", "/stats", report(action, "1.0.0"))
 
 
+@pytest.mark.long
 async def test_a_blob_that_this_node_lost_withholds_nothing(tmp_path):
     truth = a_truth(tmp_path)
     publish(truth, "1.0.1")
@@ -203,6 +209,7 @@ async def test_a_blob_that_this_node_lost_withholds_nothing(tmp_path):
             assert response.status == 200
 
 
+@pytest.mark.long
 async def test_a_report_of_a_check_that_was_told_nothing_new_counts_for_nothing(tmp_path):
     """What runs is named by a failed check as well as by a failed download."""
     truth = a_truth(tmp_path)
@@ -220,6 +227,7 @@ async def test_a_report_of_a_check_that_was_told_nothing_new_counts_for_nothing(
         assert supervisor.facts_of(APP, DEVICE).failures == ()
 
 
+@pytest.mark.long
 async def test_a_device_that_runs_the_bundle_after_all_begins_from_the_beginning(tmp_path):
     truth = a_truth(tmp_path)
     publish(truth, "1.0.1")
@@ -237,6 +245,7 @@ async def test_a_device_that_runs_the_bundle_after_all_begins_from_the_beginning
                 await asyncio.sleep(0.01)
 
 
+@pytest.mark.long
 async def test_a_worker_that_dies_is_no_devices_fault(tmp_path):
     truth = a_truth(tmp_path)
     publish(truth, "1.0.1")
@@ -267,6 +276,7 @@ async def test_a_failure_of_what_was_never_offered_changes_nothing(tmp_path):
         assert await phone.runs_next() == "1.0.1"
 
 
+@pytest.mark.long
 async def test_facts_outlive_workers_and_nodes_that_are_killed(tmp_path):
     truth = a_truth(tmp_path)
     with_beta(truth)
@@ -282,6 +292,7 @@ async def test_facts_outlive_workers_and_nodes_that_are_killed(tmp_path):
         assert await phone.runs_next(OLD) == "1.0.2"
 
 
+@pytest.mark.long
 async def test_a_choice_follows_the_channel(tmp_path):
     truth = a_truth(tmp_path)
     with_beta(truth)
@@ -293,6 +304,7 @@ async def test_a_choice_follows_the_channel(tmp_path):
         assert await phone.runs_next(OLD) == "1.0.1"
 
 
+@pytest.mark.long
 async def test_sizes_are_told_by_digest_and_no_address_is_asked(tmp_path):
     truth = a_truth(tmp_path)
     publish(truth, "1.0.1")
@@ -312,6 +324,7 @@ async def test_sizes_are_told_by_digest_and_no_address_is_asked(tmp_path):
         assert (sizes["totalSize"], sizes["knownFiles"], sizes["unknownFiles"]) == (len(stored), 1, 1)
 
 
+@pytest.mark.long
 async def test_the_facts_of_a_check_are_those_of_its_time(tmp_path):
     """What was withheld is offered once more after a day: the clock of the node decides, nothing has to run."""
     truth = a_truth(tmp_path)

@@ -41,6 +41,7 @@ async def kind_of_answer(session, address):
     return (await check(session, address)).get("kind")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lost", [False, True])
 async def test_a_store_that_went_back_while_the_node_was_stopped_offers_nothing(tmp_path, lost):
     url = await url_of_an_offer(tmp_path)

@@ -59,6 +59,7 @@ async def test_a_blob_is_read_once_for_all_workers_and_not_again_after_a_restart
             assert supervisor.prover.counts["readings"] == 0
 
 
+@pytest.mark.long
 async def test_damage_is_known_to_every_worker_and_so_is_its_end(tmp_path, truth, caplog):
     async with aiohttp.ClientSession() as session, running(a_config(tmp_path), truth) as (supervisor, address):
         assert await fetch(session, address) == {(200, ZIP)}
@@ -72,6 +73,7 @@ async def test_damage_is_known_to_every_worker_and_so_is_its_end(tmp_path, truth
         await every_worker_knows(supervisor, 0)
 
 
+@pytest.mark.long
 async def test_a_spoilt_proof_is_made_again_and_the_blob_served(tmp_path, truth):
     """As one flipped bit leaves it."""
     config = a_config(tmp_path)
@@ -89,6 +91,7 @@ async def test_a_spoilt_proof_is_made_again_and_the_blob_served(tmp_path, truth)
             assert supervisor.prover.counts["readings"] == 1
 
 
+@pytest.mark.long
 async def test_a_worker_is_answered_whatever_goes_wrong_with_a_proof(tmp_path, truth, caplog):
     async with aiohttp.ClientSession() as session, running(a_config(tmp_path), truth) as (supervisor, address):
         for worker in supervisor.pool.workers:
@@ -97,6 +100,7 @@ async def test_a_worker_is_answered_whatever_goes_wrong_with_a_proof(tmp_path, t
     assert "cannot tell whether" in caplog.text and DIGEST in caplog.text
 
 
+@pytest.mark.long
 async def test_offers_of_every_worker_fall_back_and_come_back(tmp_path, truth):
     for content in the_files("1.0.2"):
         keep_bytes(truth.store, content)
@@ -115,6 +119,7 @@ async def test_offers_of_every_worker_fall_back_and_come_back(tmp_path, truth):
         assert {(await check(session, address))["version"] for _ in range(10)} == {"1.0.2"}
 
 
+@pytest.mark.long
 async def test_a_worker_that_starts_knows_what_is_damaged(tmp_path, truth):
     async with aiohttp.ClientSession() as session:
         async with running(a_config(tmp_path), truth) as (supervisor, address):

@@ -42,6 +42,7 @@ def block(*devices):
     return [seen(device, steps=Step.WORD) for device in devices]
 
 
+@pytest.mark.long
 def test_an_erased_device_is_in_no_row_and_others_stay(world, sink, server):
     world.fold("s", 0, block(-7, 8))
     sink.send_waiting(NOW)
@@ -52,6 +53,7 @@ def test_an_erased_device_is_in_no_row_and_others_stay(world, sink, server):
     assert waiting(world) == 0
 
 
+@pytest.mark.long
 def test_another_apps_device_with_the_same_key_stays(world, sink, server):
     world.fold("s", 0, [seen(7), seen(7, app="com.other")])
     sink.send_waiting(NOW)
@@ -60,6 +62,7 @@ def test_another_apps_device_with_the_same_key_stays(world, sink, server):
     assert server.ask("SELECT app FROM observations") == [("com.other",)]
 
 
+@pytest.mark.long
 def test_what_waited_when_it_was_erased_is_erased_once_sent(world, sink, server):
     world.fold("s", 0, block(7, 8))
     erase(world, 7)
@@ -68,6 +71,7 @@ def test_what_waited_when_it_was_erased_is_erased_once_sent(world, sink, server)
     assert waiting(world) == 0
 
 
+@pytest.mark.long
 def test_what_it_does_afterwards_is_kept(world, sink, server):
     world.fold("s", 0, block(7))
     erase(world, 7)
@@ -77,6 +81,7 @@ def test_what_it_does_afterwards_is_kept(world, sink, server):
     assert devices_in(server, "observations") == [7]
 
 
+@pytest.mark.long
 def test_an_erasure_waits_for_a_server_that_is_away(world, server):
     world.fold("s", 0, block(7, 8))
     sink = Sink(world.database, world.folder, server, "node-a")

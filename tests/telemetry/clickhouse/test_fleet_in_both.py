@@ -62,6 +62,7 @@ def without_ends_of_time(server):
         server.run(f"ALTER TABLE {name} REMOVE TTL")
 
 
+@pytest.mark.long
 def test_every_question_has_the_same_answer_in_both(both):
     here, there, app, days = both
     hours, minutes = days._replace(rollup=Rollup.HOUR), days._replace(rollup=Rollup.MINUTE)

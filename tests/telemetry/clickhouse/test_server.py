@@ -30,6 +30,7 @@ def block(first, devices):
     return [seen(device, steps=Step.WORD) for device in range(first, first + devices)]
 
 
+@pytest.mark.long
 @needs_chdb
 def test_what_a_node_sends_is_there_and_answers(tmp_path):
     world = OutboxWorld(tmp_path)
@@ -40,6 +41,7 @@ def test_what_a_node_sends_is_there_and_answers(tmp_path):
         assert figures.heard_since(APP, NOON_MS, Where(), ()) == [Heard((), 500)]
 
 
+@pytest.mark.long
 @needs_chdb
 def test_a_server_that_is_killed_before_it_answers_has_a_batch_once(tmp_path):
     world = OutboxWorld(tmp_path)
@@ -60,6 +62,7 @@ def test_a_server_that_is_killed_before_it_answers_has_a_batch_once(tmp_path):
         assert server.ask("SELECT sum(n) FROM sums_day") == [(1_500,)]
 
 
+@pytest.mark.long
 @needs_chdb
 def test_a_wrong_password_is_said_and_not_shown(tmp_path):
     with EngineProcess(tmp_path / "engine") as engine, pytest.raises(ClickHouseFault) as refused:
@@ -69,6 +72,7 @@ def test_a_wrong_password_is_said_and_not_shown(tmp_path):
     assert f"127.0.0.1:{engine.port}/default" in refused.value.message
 
 
+@pytest.mark.long
 @needs_chdb
 def test_what_the_server_says_is_passed_on_in_short(tmp_path):
     with EngineProcess(tmp_path / "engine") as engine, pytest.raises(ClickHouseFault) as refused:
@@ -77,6 +81,7 @@ def test_what_the_server_says_is_passed_on_in_short(tmp_path):
     assert len(refused.value.message) < 700
 
 
+@pytest.mark.long
 @needs_chdb
 def test_a_certificate_that_nobody_trusts_is_refused(tmp_path, monkeypatch):
     pair = a_certificate(tmp_path)
@@ -88,6 +93,7 @@ def test_a_certificate_that_nobody_trusts_is_refused(tmp_path, monkeypatch):
         assert engine.server(secure=True).ask("SELECT 1") == [(1,)]
 
 
+@pytest.mark.long
 def test_nobody_at_the_address_is_said():
     server = connect_to_clickhouse(ClickHouseAddress(False, "", "127.0.0.1", 1, "edge"), lambda: "")
     with pytest.raises(ClickHouseFault, match=r"127\.0\.0\.1:1/edge") as refused:
@@ -95,6 +101,7 @@ def test_nobody_at_the_address_is_said():
     assert refused.value.code == "clickhouse_unavailable"
 
 
+@pytest.mark.long
 def test_a_missing_package_is_said_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "clickhouse_connect", None)
     with pytest.raises(ClickHouseFault, match=r"pip install 'edge-updates\[clickhouse\]'") as refused:
@@ -102,6 +109,7 @@ def test_a_missing_package_is_said_with_what_to_install(monkeypatch):
     assert refused.value.code == "clickhouse_missing"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
@@ -114,6 +122,7 @@ def test_addresses(url, expected):
     assert parse_clickhouse_address(url) == ClickHouseAddress(*expected)
 
 
+@pytest.mark.long
 def test_the_password_is_the_variable_else_the_files_first_line(tmp_path):
     file = tmp_path / "password"
     file.write_text("from file ü\n")

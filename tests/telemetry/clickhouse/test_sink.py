@@ -70,6 +70,7 @@ class Lossy(ClickHouseServer):
             raise ClickHouseFault("clickhouse_unavailable", "the connection broke")
 
 
+@pytest.mark.long
 def test_what_was_folded_is_sent_once_and_leaves_the_outbox(world, sink, server):
     world.fold("s", 0, [*block(1, 5)])
     world.fold("s", 900, [*block(6, 5)])
@@ -80,6 +81,7 @@ def test_what_was_folded_is_sent_once_and_leaves_the_outbox(world, sink, server)
     assert (world.totals.written, world.totals.sent, world.totals.held_bytes) == (30, 30, 0)
 
 
+@pytest.mark.long
 def test_a_batch_whose_acknowledgement_is_lost_counts_once(world, server):
     world.fold("s", 0, [*block(1, 5)])
     sink = sink_of(world, Lossy(server, times=2))
@@ -91,6 +93,7 @@ def test_a_batch_whose_acknowledgement_is_lost_counts_once(world, server):
     assert measured(server) == expected(7)
 
 
+@pytest.mark.long
 def test_a_node_that_is_killed_between_sending_and_noting_it_sends_again_in_vain(world, server):
     world.fold("s", 0, [*block(1, 5)])
     with pytest.raises(ClickHouseFault):
@@ -99,6 +102,7 @@ def test_a_node_that_is_killed_between_sending_and_noting_it_sends_again_in_vain
     assert measured(server) == expected(5)
 
 
+@pytest.mark.long
 def test_an_acknowledged_batch_that_the_node_could_not_note_is_not_sent_again(world, sink, server):
     world.fold("s", 0, [*block(1, 5)])
     world.change("CREATE TRIGGER full BEFORE DELETE ON outbox BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
@@ -110,6 +114,7 @@ def test_an_acknowledged_batch_that_the_node_could_not_note_is_not_sent_again(wo
     assert measured(server) == expected(5)
 
 
+@pytest.mark.long
 def test_many_batches_of_others_in_between_change_nothing(world, server, tmp_path):
     world.fold("s", 0, [*block(1, 5)])
     with pytest.raises(ClickHouseFault):
@@ -124,6 +129,7 @@ def test_many_batches_of_others_in_between_change_nothing(world, server, tmp_pat
     assert measured(server) == expected(25)
 
 
+@pytest.mark.long
 def test_nodes_with_segments_of_one_name_are_told_apart(world, sink, server, tmp_path):
     (tmp_path / "other").mkdir()
     other = OutboxWorld(tmp_path / "other")
@@ -134,6 +140,7 @@ def test_nodes_with_segments_of_one_name_are_told_apart(world, sink, server, tmp
     assert measured(server) == expected(10)
 
 
+@pytest.mark.long
 def test_a_node_that_lost_its_database_sends_only_what_clickhouse_does_not_have(world, sink, server, tmp_path):
     world.fold("s", 0, [*block(1, 2)])
     world.fold("s", 500, [*block(3, 2)])
@@ -146,6 +153,7 @@ def test_a_node_that_lost_its_database_sends_only_what_clickhouse_does_not_have(
     assert measured(server) == expected(5)
 
 
+@pytest.mark.long
 def test_a_block_whose_file_is_lost_is_counted_and_holds_nothing_up(world, sink, server, caplog):
     world.fold("s", 0, [*block(1, 1)])
     world.fold("s", 10, [*block(2, 2)])
@@ -158,6 +166,7 @@ def test_a_block_whose_file_is_lost_is_counted_and_holds_nothing_up(world, sink,
     assert measured(server) == expected(1)
 
 
+@pytest.mark.long
 def test_a_batch_ends_before_it_is_too_large(world, sink, server):
     half = [seen(n, "check:none", n=1) for n in range(BATCH_ROWS // 2 + 1)]
     world.fold("s", 0, half)
@@ -167,12 +176,14 @@ def test_a_batch_ends_before_it_is_too_large(world, sink, server):
     assert server.ask("SELECT count() / uniqExact(moment) FROM observations") == [(2.0,)]
 
 
+@pytest.mark.long
 def test_the_largest_block_is_one_insert_with_distinct_moments(world, sink, server):
     world.fold("s", 0, [seen(n) for n in range(300_000)])
     sink.send_waiting(NOW)
     assert server.ask("SELECT count(), uniqExact(moment) FROM observations") == [(300_000, 300_000)]
 
 
+@pytest.mark.long
 def test_files_that_no_row_lists_go_after_an_hour(world, sink):
     world.fold("s", 0, [seen(1)])
     world.change("DELETE FROM outbox")
@@ -183,6 +194,7 @@ def test_files_that_no_row_lists_go_after_an_hour(world, sink):
     assert world.files == []
 
 
+@pytest.mark.long
 def test_a_server_that_is_away_is_said_and_everything_waits(world):
     def connect():
         raise ConnectionRefusedError(111, "Connection refused")
@@ -197,6 +209,7 @@ def test_a_server_that_is_away_is_said_and_everything_waits(world):
     assert "Connection refused" in found.failing
 
 
+@pytest.mark.long
 def test_attempts_come_less_often_and_never_end():
     assert [wait_seconds(n) for n in range(6)] == [SEND_SECONDS, 10, 20, 40, RETRY_MOST_SECONDS, RETRY_MOST_SECONDS]
     assert wait_seconds(10_000) == RETRY_MOST_SECONDS

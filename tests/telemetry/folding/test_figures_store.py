@@ -121,6 +121,7 @@ ALL = (
 )
 
 
+@pytest.mark.long
 @settings(max_examples=40)
 @given(OBSERVATIONS, st.integers(0, 12), st.integers(0, 12))
 def test_any_split_gives_the_same(tmp_path_factory, found, one, other):

@@ -341,6 +341,7 @@ def body_of(wording, device, custom_id):
 NO_APP = {"on_premise_app", "invalid_app_id"}
 
 
+@pytest.mark.long
 @settings(max_examples=300)
 @given(
     APPS,

@@ -82,6 +82,9 @@ def costs(bars: Bars, rounds: int) -> None:
             text += f"; preview says {100 * foreseen.offered / fleet:.3f}, at most "
             text += f"{100 * foreseen.offered_at_most / fleet:.3f} %"
         bars.row(text, None if most is None else late <= 100 * most, f"95 of 100 at most {100 * (most or 0):.2f} %")
+    found = rows.bad_rows(100_000, 0.05, "mixed", 0.10, rounds, of_offers=True)
+    middle, late, largest = (each / 1_000 for each in spread([each.offered for each in found]))
+    bars.row(f"the same counted against offered devices, all known: {middle:.3f} / {late:.3f} / {largest:.3f} %")
 
 
 def attempts(bars: Bars, rounds: int) -> None:

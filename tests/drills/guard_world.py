@@ -6,27 +6,28 @@ session ends (median 3 min); 1 of 10 never reports. A soft failure is reported a
 within a minute by half of the people, by the others at their next natural one. Half of the devices are behind 256
 networks of carriers (Zipf, exponent 0.8), each of the others has one of its own.
 
-Votes are kept as a database keeps them, one by one, and judged by the guard's own `judge`. That is called only where
-the plain count, with all its networks, would alarm: it cannot alarm elsewhere (a test draws tallies to show it).
+Votes are counted as the folding process counts them (`VotesOfTest`), one by one, and judged by the guard's own
+`judge`. That is called only after a failure with which the plain count, with all its networks, would alarm: it cannot
+alarm elsewhere (a test draws tallies to show it).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import enum
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from edge.domain.guard_policy import GuardPolicy
-from edge.domain.guarding.epochs import Epoch, epoch_of, epochs_through, open_epochs
+from edge.domain.guarding.epochs import Epoch, epochs_through, open_epochs
 from edge.domain.guarding.evidence import Evidence
 from edge.domain.guarding.judging import judge
-from edge.domain.guarding.networks import TRUSTED_NETWORK, NetworkVotes, is_counted
 from edge.domain.guarding.odds.alpha import ALARM_LOG_ODDS
 from edge.domain.guarding.odds.threshold import LEAST_ATTEMPTS, LEAST_FAILURES, log_odds
-from edge.domain.guarding.tally import CountedVotes, EpochVotes, ThresholdTally, VoteTally
+from edge.domain.guarding.tally import VoteTally
 from edge.domain.guarding.watch import Watch
 from edge.domain.model import Rollout, VersionName
 from edge.domain.shares import WHOLE_SHARE
+from edge.telemetry.votes.counted_votes import UNHEARD, VotesOfTest
 
 DAY_SECONDS = 86_400.0
 LOOK_SECONDS = ACT_SECONDS = 5.0
@@ -63,81 +64,63 @@ class Boundary:
         return failed >= least[attempts]
 
 
-@dataclass(slots=True)
-class KeptCount:
-    """Since the start, or of one epoch."""
-
-    attempts: int = 0
-    failed: int = 0
-    networks: dict[int, list[int]] = field(default_factory=dict)
-
-    def add(self, network: int, attempts: int, failed: int) -> None:
-        self.attempts += attempts
-        self.failed += failed
-        of = self.networks.setdefault(network, [0, 0])
-        of[0] += attempts
-        of[1] += failed
-
-    def has_place(self, network: int) -> bool:
-        return network == TRUSTED_NETWORK or is_counted(self.attempts, self.networks.get(network, (0, 0))[0])
-
-    def counted(self) -> CountedVotes:
-        worst: dict[int, list[tuple[int, int]]] = {}
-        for network, (attempts, failed) in self.networks.items():
-            if failed and network != TRUSTED_NETWORK:
-                worst.setdefault(failed, []).append((attempts, network))
-        few = [NetworkVotes(of[1], of[0], failed) for failed, all_of in worst.items() for of in sorted(all_of)[:2]]
-        return CountedVotes(self.attempts, self.failed, tuple(few))
-
-
 class Ballots:
-    """The votes of one watch with one test."""
+    """The votes of one watch with one test. `of_offers`: every offered device is an attempt, whether it reports or not,
+    as in the test of known devices."""
 
-    def __init__(self, watch: Watch, boundary: Boundary) -> None:
-        self.watch, self._boundary = watch, boundary
-        self.epochs: tuple[Epoch, ...] = epochs_through((), watch, watch.since_ms)
-        self.whole, self._counts = KeptCount(), {1: KeptCount()}
-        self._votes: dict[
-            int, tuple[int, KeptCount | None]
-        ] = {}  # of a device: its network, and the count of its epoch
+    def __init__(self, watch: Watch, boundary: Boundary, of_offers: bool = False) -> None:
+        self.watch, self._boundary, self.of_offers = watch, boundary, of_offers
+        self._ahead = list(reversed(_epochs_to_come(watch)))
+        self.epochs: tuple[Epoch, ...] = (self._ahead.pop(),)
+        self.votes = VotesOfTest()
+        self._counted: dict[int, tuple[int, int, bool]] = {}  # by device: network, epoch of its `set`, and if it has it
+        self._offered: dict[int, int] = {}
         self.capped = self.capped_failed = 0
+        self.is_near = False
+
+    def offer(self, device: int, at_seconds: float) -> None:
+        """A device is offered the release."""
+        if self.of_offers:
+            self._offered[device] = epoch = self._epoch_at(at_seconds)
+            self.votes.enter(UNHEARD, epoch, in_epoch=True)
 
     def attempt(self, device: int, network: int, at_seconds: float) -> bool:
         """A `set` arrives. Returns whether it is counted."""
-        if not self.whole.has_place(network):
+        epoch = self._offered[device] if self.of_offers else self._epoch_at(at_seconds)
+        counted, in_epoch = self.votes.has_room(network, epoch)
+        if not counted:
             self.capped += 1
             return False
-        self.whole.add(network, 1, 0)
-        epoch = self._counts[self._epoch_at(at_seconds)]
-        if is_placed := epoch.has_place(network):
-            epoch.add(network, 1, 0)
-        self._votes[device] = network, epoch if is_placed else None
+        (self.votes.place if self.of_offers else self.votes.enter)(network, epoch, in_epoch=in_epoch)
+        self._counted[device] = network, epoch, in_epoch
+        if self.votes.whole.attempts == LEAST_ATTEMPTS or self.votes.of_epoch(epoch).attempts == LEAST_ATTEMPTS:
+            self._see(epoch)
         return True
 
     def fail(self, device: int) -> None:
         """A failure arrives, of a device whose `set` did."""
-        if (vote := self._votes.get(device)) is None:
+        if (vote := self._counted.get(device)) is None:
             self.capped_failed += 1
             return
-        network, epoch = vote
-        self.whole.add(network, 0, 1)
-        if epoch is not None:
-            epoch.add(network, 0, 1)
+        network, epoch, in_epoch = vote
+        self.votes.fail(network, epoch, in_epoch=in_epoch)
+        self._see(epoch)
 
-    def may_alarm(self) -> bool:
-        is_passed = self._boundary.is_passed
-        return is_passed(self.whole.attempts, self.whole.failed) or any(
-            is_passed(each.attempts, each.failed) for each in self._counts.values()
-        )
+    def _see(self, epoch: int) -> None:
+        """Whether `judge` is to be asked: only a failure, or the attempt that is enough, can bring an alarm."""
+        for count in (self.votes.whole, self.votes.of_epoch(epoch)):
+            self.is_near = self.is_near or self._boundary.is_passed(count.attempts, count.failed)
+
+    @property
+    def attempts(self) -> int:
+        return self.votes.whole.attempts
 
     def tally(self) -> VoteTally:
-        numbers = [each.number for each in open_epochs(self.epochs)]
-        epochs = tuple(EpochVotes(number, self._counts[number].counted()) for number in numbers)
         return VoteTally(
-            tests=(ThresholdTally(self.whole.counted(), epochs),),
-            latest_epoch=numbers[-1],
-            attempts=self.whole.attempts + self.capped,
-            failed=self.whole.failed + self.capped_failed,
+            tests=(self.votes.tally([each.number for each in open_epochs(self.epochs)]),),
+            latest_epoch=self.epochs[-1].number,
+            attempts=self.attempts + self.capped,
+            failed=self.votes.whole.failed + self.capped_failed,
             capped=self.capped,
             capped_failed=self.capped_failed,
         )
@@ -146,24 +129,36 @@ class Ballots:
         return judge("com.example.app", self.watch, self.tally(), int(at_seconds * 1000))
 
     def alarms(self, at_seconds: float) -> bool:
-        return self.may_alarm() and self.judge(at_seconds).tests[0].alarm
+        is_near, self.is_near = self.is_near, False
+        return is_near and self.judge(at_seconds).tests[0].alarm
 
     def _epoch_at(self, at_seconds: float) -> int:
-        at_ms = int(at_seconds * 1000)
-        last = self.epochs[-1].number
-        self.epochs = epochs_through(self.epochs, self.watch, at_ms)
-        for each in self.epochs[last:]:
-            self._counts[each.number] = KeptCount()
-        return epoch_of(self.epochs, at_ms).number
+        """Reports come in order, so the present epoch is that of each `set`."""
+        while self._ahead and self._ahead[-1].began_ms <= at_seconds * 1000:
+            self.epochs += (self._ahead.pop(),)
+        return self.epochs[-1].number
+
+
+@lru_cache
+def _epochs_to_come(watch: Watch) -> tuple[Epoch, ...]:
+    return epochs_through((), watch, int(7 * DAY_SECONDS * 1000))
+
+
+class Told(enum.Enum):
+    """What is heard of a device."""
+
+    OFFER = 0  # the node's own note
+    SET = 1
+    FAILURE = 2
 
 
 class Report(NamedTuple):
-    """A `set`, or the failure of a device that has sent one."""
+    """Of one device."""
 
     at_seconds: float
     device: int
     network: int
-    is_failure: bool
+    told: Told
 
 
 class Day(NamedTuple):
@@ -198,8 +193,8 @@ def networks_of(draw: np.random.Generator, devices: int) -> np.ndarray:
     return np.where(draw.random(devices) < CARRIER_DEVICES, 1 + draw.choice(CARRIERS, devices, p=_CARRIER_SHARES), own)
 
 
-def day_of(draw: np.random.Generator, devices: int, failing: float, kind: str) -> Day:
-    """Of `devices` to which the release is offered at their next start."""
+def day_of(draw: np.random.Generator, devices: int, failing: float, kind: str, tells_offers: bool = False) -> Day:
+    """Of `devices` to which the release is offered at their next start; with the node's own notes of that, if asked."""
     rates = np.maximum(draw.gamma(SHAPE, STARTS_A_DAY / SHAPE, devices), 1e-9)
     offered = CLOCK.next_start(draw, rates)
     waited = np.where(draw.random(devices) < AT_ONCE, 0.0, draw.exponential(180 / np.log(2), devices))
@@ -210,23 +205,20 @@ def day_of(draw: np.random.Generator, devices: int, failing: float, kind: str) -
     failed_at = np.where(soft, set_at + 10, again)
     fails, reporting = draw.random(devices) < failing, draw.random(devices) < REPORTING
     networks = networks_of(draw, devices)
-    return Day(np.sort(offered), list(_reports(set_at, failed_at, networks, reporting, reporting & fails)))
-
-
-def _reports(
-    set_at: np.ndarray, failed_at: np.ndarray, networks: np.ndarray, reporting: np.ndarray, failing: np.ndarray
-) -> Iterator[Report]:
-    sets, failures = (
-        np.flatnonzero(reporting & (set_at < DAY_SECONDS)),
-        np.flatnonzero(failing & (failed_at < DAY_SECONDS)),
+    times = np.stack([offered, np.where(reporting, set_at, np.inf), np.where(reporting & fails, failed_at, np.inf)])
+    return Day(
+        np.sort(offered), _reports(times if tells_offers else times[1:], networks, list(Told)[not tells_offers :])
     )
-    at = np.concatenate([set_at[sets], failed_at[failures]])
-    devices = np.concatenate([sets, failures])
+
+
+def _reports(times: np.ndarray, networks: np.ndarray, kinds: list[Told]) -> list[Report]:
+    """`times` by what is told, and by device."""
+    told, devices = np.nonzero(times < DAY_SECONDS)
+    at = times[told, devices]
     order = np.argsort(at, kind="stable")
-    return map(
-        Report, at[order].tolist(), devices[order].tolist(), networks[devices[order]].tolist(),
-        (order >= len(sets)).tolist(),
-    )  # fmt: skip
+    whom = devices[order]
+    what = [kinds[each] for each in told[order].tolist()]
+    return list(map(Report, at[order].tolist(), whom.tolist(), networks[whom].tolist(), what))
 
 
 class Outcome(NamedTuple):
@@ -246,14 +238,17 @@ def play(day: Day, ballots: Ballots, look_seconds: float = LOOK_SECONDS) -> Outc
             if ballots.alarms(due):
                 break
             due = None
-        if report.is_failure:
-            ballots.fail(report.device)
-        else:
-            ballots.attempt(report.device, report.network, report.at_seconds)
-        if due is None and ballots.may_alarm():
+        match report.told:
+            case Told.OFFER:
+                ballots.offer(report.device, report.at_seconds)
+            case Told.SET:
+                ballots.attempt(report.device, report.network, report.at_seconds)
+            case Told.FAILURE:
+                ballots.fail(report.device)
+        if due is None and ballots.is_near:
             due = report.at_seconds if not look_seconds else (report.at_seconds // look_seconds + 1) * look_seconds
     else:
         if due is None or not ballots.alarms(due):
-            return Outcome(None, int(np.searchsorted(day.offers, DAY_SECONDS)), ballots.whole.attempts)
+            return Outcome(None, int(np.searchsorted(day.offers, DAY_SECONDS)), ballots.attempts)
     acted = due + (ACT_SECONDS if look_seconds else 0.0)
-    return Outcome(acted, int(np.searchsorted(day.offers, acted)), ballots.whole.attempts)
+    return Outcome(acted, int(np.searchsorted(day.offers, acted)), ballots.attempts)

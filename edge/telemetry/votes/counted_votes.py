@@ -13,12 +13,20 @@ UNHEARD = -1  # the network of offered devices that have not reported anything
 class VoteCounts:
     """Counted votes. `networks` has attempts and failures of each, `failing` those that have failures."""
 
-    __slots__ = ("attempts", "failed", "failing", "networks")
+    __slots__ = ("_wide", "attempts", "failed", "failing", "networks")
 
     def __init__(self) -> None:
         self.attempts = self.failed = 0
         self.networks: dict[int, list[int]] = {}
         self.failing: set[int] = set()
+        self._wide = Counter[int]()
+
+    def has_room(self, net: int) -> bool:
+        """Whether another vote of the network is counted."""
+        if net == TRUSTED_NETWORK:
+            return True
+        of_net, wide = self.networks.get(net), wide_network_of(net)
+        return is_counted(self.attempts, of_net[0] if of_net else 0, None if wide is None else self._wide[wide])
 
     def add(self, net: int, attempts: int, failed: int) -> None:
         self.attempts += attempts
@@ -30,6 +38,8 @@ class VoteCounts:
         of_net[1] += failed
         if of_net[1]:
             self.failing.add(net)
+        if attempts and net != UNHEARD and (wide := wide_network_of(net)) is not None:
+            self._wide[wide] += attempts
 
     def counted(self) -> CountedVotes:
         """With the networks that may be among the worst: of each number of failures those with fewest attempts."""
@@ -43,42 +53,41 @@ class VoteCounts:
 
 
 class VotesOfTest:
-    """Of one test, for good: what was added is never taken away."""
+    """Of one test, for good: what was added is never taken away. A vote that is counted is counted in its epoch too if
+    its network has room there (`in_epoch`), by the votes of the epoch."""
 
     def __init__(self) -> None:
         self.whole = VoteCounts()
         self.epochs: dict[int, VoteCounts] = {}
-        self._wide = Counter[int]()
 
-    def has_room(self, net: int) -> bool:
-        """Whether another vote of the network is counted."""
-        if net == TRUSTED_NETWORK:
-            return True
-        of_net, wide = self.whole.networks.get(net), wide_network_of(net)
-        of_wide = None if wide is None else self._wide[wide]
-        return is_counted(self.whole.attempts, of_net[0] if of_net else 0, of_wide)
+    def of_epoch(self, epoch: int) -> VoteCounts:
+        found = self.epochs.get(epoch)
+        if found is None:
+            found = self.epochs[epoch] = VoteCounts()
+        return found
 
-    def enter(self, net: int, epoch: int) -> None:
+    def has_room(self, net: int, epoch: int) -> tuple[bool, bool]:
+        """Whether another vote of the network is counted, and whether in its epoch too."""
+        counted = self.whole.has_room(net)
+        return counted, counted and self.of_epoch(epoch).has_room(net)
+
+    def enter(self, net: int, epoch: int, *, in_epoch: bool) -> None:
         """Another attempt."""
-        self._add(net, epoch, 1, 0)
-        if net != UNHEARD and (wide := wide_network_of(net)) is not None:
-            self._wide[wide] += 1
+        self._add(net, epoch, 1, 0, in_epoch=in_epoch)
 
-    def place(self, net: int, epoch: int) -> None:
+    def place(self, net: int, epoch: int, *, in_epoch: bool) -> None:
         """An attempt that had no network has this one."""
-        self._add(UNHEARD, epoch, -1, 0)
-        self.enter(net, epoch)
+        self._add(UNHEARD, epoch, -1, 0, in_epoch=in_epoch)
+        self._add(net, epoch, 1, 0, in_epoch=in_epoch)
 
-    def fail(self, net: int, epoch: int) -> None:
+    def fail(self, net: int, epoch: int, *, in_epoch: bool) -> None:
         """A counted attempt has failed."""
-        self._add(net, epoch, 0, 1)
+        self._add(net, epoch, 0, 1, in_epoch=in_epoch)
 
-    def _add(self, net: int, epoch: int, attempts: int, failed: int) -> None:
+    def _add(self, net: int, epoch: int, attempts: int, failed: int, *, in_epoch: bool) -> None:
         self.whole.add(net, attempts, failed)
-        of_epoch = self.epochs.get(epoch)
-        if of_epoch is None:
-            of_epoch = self.epochs[epoch] = VoteCounts()
-        of_epoch.add(net, attempts, failed)
+        if in_epoch:
+            self.of_epoch(epoch).add(net, attempts, failed)
 
     def tally(self, open_epochs: Iterable[int]) -> ThresholdTally:
         found = ((number, self.epochs.get(number)) for number in open_epochs)

@@ -1,7 +1,8 @@
 """One device's vote on one release under guard: what is known of it, and when it counts in which test. Pure.
 
-`tests` holds four masks of the plan's tests, by their index: those whose scope the device is in, those in which it is
-an attempt, those in which that attempt is counted, and those in which it failed. What counts is decided once, when it
+`tests` holds five masks of the plan's tests, by their index: those whose scope the device is in, those in which it is
+an attempt, those in which that attempt is counted, those in which it failed, and those in which it is counted in its
+epoch too. What counts is decided once, when it
 arrives, and stays.
 """
 
@@ -35,7 +36,8 @@ OF_DEVICE = int(Told.TELLS_CRASHES | Told.TELLS_ERRORS | Told.KNOWN)
 OF_ATTEMPT = SET | BOOT | INSTALL | CRASHED | ERRED
 
 MASK = (1 << TESTS_LIMIT) - 1
-ENTERED, COUNTED, FAILED = TESTS_LIMIT, 2 * TESTS_LIMIT, 3 * TESTS_LIMIT  # shifts within `tests`; the scope has 0
+# Shifts within `tests`; the scope has 0.
+ENTERED, COUNTED, FAILED, IN_EPOCH = TESTS_LIMIT, 2 * TESTS_LIMIT, 3 * TESTS_LIMIT, 4 * TESTS_LIMIT
 
 _FAILS = {
     GuardMetric.UPDATE_FAIL: BOOT,

@@ -20,6 +20,7 @@ from edge.telemetry.votes.vote import (
     COUNTED,
     ENTERED,
     FAILED,
+    IN_EPOCH,
     KNOWN,
     MASK,
     OFFERED,
@@ -102,13 +103,16 @@ class WatchBook:
             if not vote.tests >> ENTERED + index & 1:
                 continue
             counted, epoch = vote.tests >> COUNTED + index & 1, offered_epoch if test.known else vote.epoch
+            in_epoch = bool(vote.tests >> IN_EPOCH + index & 1)
             if test.known:
-                self.votes[index].enter(vote.net if counted else UNHEARD, epoch)
+                self.votes[index].enter(UNHEARD, epoch, in_epoch=True)
+                if counted:
+                    self.votes[index].place(vote.net, epoch, in_epoch=in_epoch)
             elif counted:
-                self.votes[index].enter(vote.net, epoch)
+                self.votes[index].enter(vote.net, epoch, in_epoch=in_epoch)
             failed = vote.tests >> FAILED + index & 1
             if failed and counted:
-                self.votes[index].fail(vote.net, epoch)
+                self.votes[index].fail(vote.net, epoch, in_epoch=in_epoch)
             if not index:
                 self._note_first(vote, 1, int(failed), is_counted=bool(counted))
         self._note_install(vote)
@@ -124,29 +128,31 @@ class WatchBook:
 
     def _settle_in(self, index: int, test: GuardTest, vote: Vote) -> None:
         votes, has_reported = self.votes[index], bool(vote.set_ms or vote.failed_ms)
-        entered, counted = vote.tests >> ENTERED + index & 1, vote.tests >> COUNTED + index & 1
+        entered, counted = vote.tests >> ENTERED + index & 1, bool(vote.tests >> COUNTED + index & 1)
+        in_epoch = bool(vote.tests >> IN_EPOCH + index & 1)
         epoch = self.epoch_at(vote.offered_ms) if test.known else vote.epoch
         if not entered and is_attempt(test, vote.bits):
             entered = 1
             vote.tests |= 1 << ENTERED + index
             if test.known:
-                votes.enter(UNHEARD, epoch)
-            elif votes.has_room(vote.net):
-                counted = 1
-                votes.enter(vote.net, epoch)
-            vote.tests |= counted << COUNTED + index
+                votes.enter(UNHEARD, epoch, in_epoch=True)
+            else:
+                counted, in_epoch = votes.has_room(vote.net, epoch)
+                if counted:
+                    votes.enter(vote.net, epoch, in_epoch=in_epoch)
             if not index and not test.known:
-                self._note_first(vote, 1, 0, is_counted=bool(counted))
-        if test.known and entered and not counted and has_reported and votes.has_room(vote.net):
-            counted = 1
-            votes.place(vote.net, epoch)
-            vote.tests |= 1 << COUNTED + index
+                self._note_first(vote, 1, 0, is_counted=counted)
+        if test.known and entered and not counted and has_reported:
+            counted, in_epoch = votes.has_room(vote.net, epoch)
+            if counted:
+                votes.place(vote.net, epoch, in_epoch=in_epoch)
+        vote.tests |= counted << COUNTED + index | in_epoch << IN_EPOCH + index
         if entered and not vote.tests >> FAILED + index & 1 and has_failed(test, vote.bits):
             vote.tests |= 1 << FAILED + index
             if counted:
-                votes.fail(vote.net, epoch)
+                votes.fail(vote.net, epoch, in_epoch=in_epoch)
             if not index:
-                self._note_first(vote, 0, 1, is_counted=bool(counted))
+                self._note_first(vote, 0, 1, is_counted=counted)
 
     def scope(self, segments: tuple[str, ...], bits: int) -> int:
         """The tests whose scope a device in these segments is in, as the mask of a vote."""

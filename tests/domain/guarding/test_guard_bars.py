@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from edge.domain.guarding.networks import TRUSTED_NETWORK
 from tests.drills import guard_rows as rows
 from tests.drills.guard_bars import Bars, attempts, control, costs, false_alarms, forgers, silence
+from tests.drills.guard_world import Ballots, Boundary, watch_of_steps
 
 
 @pytest.mark.parametrize("limit", [0.005, 0.02])
@@ -25,6 +27,24 @@ def test_a_release_that_fails_half_of_its_boots_is_stopped_at_once():
 
 def test_a_change_for_the_worse_is_noticed_after_many_good_attempts():
     assert max(rows.attempts_until(0.10, rounds=1, good=20_000, phase=0.5, longest=6_000)) <= 1_500
+
+
+def test_a_fleet_behind_one_address_is_judged_only_if_that_is_trusted():
+    def alarms(network: int) -> bool:
+        ballots = Ballots(watch_of_steps(0.02), Boundary(0.02))
+        for number in range(400):
+            ballots.attempt(number, network, float(number))
+            if number % 5 == 0:
+                ballots.fail(number)
+        return ballots.judge(400.0).tests[0].alarm
+
+    assert alarms(TRUSTED_NETWORK) and not alarms(1)
+
+
+def test_a_count_against_offered_devices_finds_a_bad_release_a_little_later():
+    found = rows.bad_rows(100_000, 0.05, "mixed", 0.10, rounds=6, of_offers=True)
+    assert all(each.at_seconds is not None for each in found)
+    assert np.median([each.offered for each in found]) <= 1_000
 
 
 @pytest.mark.parametrize("honest", [0, 1_000, 20_000])

@@ -3,11 +3,13 @@
 A boot that kills the process reports nothing, and its later checks still name the bundle: neither `set` nor a check
 proves that it starts. Silence alone is weak evidence, since people close an app for days, and releases differ. So it
 is compared at the same age with what the channel's earlier releases had, and with the control over the same hours;
-it must exceed both by a margin, and by default the guard only says so.
+it must exceed both by a margin, also without as many silent devices as two networks can have counted, and by default
+the guard only says so.
 """
 
 from typing import NamedTuple
 
+from edge.domain.guarding.networks import LEFT_OUT, cap_of
 from edge.domain.guarding.odds.alpha import ALARM_LOG_ODDS
 from edge.domain.guarding.odds.rates import rate_interval
 from edge.domain.guarding.odds.threshold import is_enough, log_odds
@@ -30,7 +32,8 @@ class InstallsSettled(NamedTuple):
 
 class SilenceCount(NamedTuple):
     """At one age. `earlier` are the channel's earlier releases, at most EARLIER_RELEASES, with the same definition at
-    the same age; `control` those outside the rollout, None if there is none. Networks are capped as for votes."""
+    the same age, none of which failed or fell silent itself; `control` those outside the rollout, None if there is
+    none. All are devices whose votes are counted, so no network has more than its cap."""
 
     age_ms: int
     release: InstallsSettled
@@ -60,10 +63,10 @@ def _judge(count: SilenceCount) -> SilenceFound:
     allowed = allowed_silence(count)
     if allowed is None:
         return SilenceFound(count.age_ms, installed, silent, None, 0.0, False)
-    odds = log_odds(installed, silent, allowed)
-    return SilenceFound(
-        count.age_ms, installed, silent, allowed, odds, odds >= ALARM_LOG_ODDS and is_enough(installed, silent)
-    )
+    spared = min(silent, LEFT_OUT * cap_of(installed))
+    left = installed - spared, silent - spared
+    odds = log_odds(*left, allowed)
+    return SilenceFound(count.age_ms, installed, silent, allowed, odds, odds >= ALARM_LOG_ODDS and is_enough(*left))
 
 
 def allowed_silence(count: SilenceCount) -> float | None:

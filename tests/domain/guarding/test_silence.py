@@ -48,6 +48,11 @@ def test_a_few_silent_devices_are_no_alarm():
     assert found is not None and not found.alarm
 
 
+def test_as_many_as_two_networks_have_are_no_evidence():
+    # Of 18 silent devices six may be forged, and the other twelve of sixty are too few.
+    assert [judge_silence((count(60, silent),)).alarm for silent in (18, 20)] == [False, True]
+
+
 def test_the_age_that_says_most_is_told():
     found = judge_silence((count(500, 20), count(400, 80, age_ms=24 * HOUR_MS)))
     assert found is not None and found.age_ms == 24 * HOUR_MS

@@ -76,6 +76,10 @@ def a_rollout(**changes) -> RolloutView:
         "started": started,
         "began": started + 12 * HOUR,
         "paused": None,
+        "gated": False,
+        "gate_opens": None,
+        "resumed": 0,
+        "guard": None,
     }
     return RolloutView(**given | changes)
 

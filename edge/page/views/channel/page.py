@@ -76,7 +76,7 @@ def release_values(sight: ChannelSight) -> dict[str, Any]:
         "success": success_words(report.release) if report is not None else None,
         "beyond": unoffered_words(report.release) if report is not None else "",
         "unread": sight.figures if isinstance(sight.figures, Unread) else None,
-        "guard_unread": guard if isinstance(guard, Unread) else None,
+        "guard_unread": guard_unread(guard),
         "guard_charts": guard_charts(sight),
         "watch": {"kind": watch_kind, "state": watch_state, "said": watch_said},
         "onward": onward_words(sight),
@@ -89,6 +89,13 @@ def release_values(sight: ChannelSight) -> dict[str, Any]:
         "delivery": delivery_figures(sight.figures),
         "settings_href": f"{base(sight)}/settings",
     }
+
+
+def guard_unread(guard: GuardSight | Unread) -> Unread | None:
+    """Why the guard, or what it knows, could not be read."""
+    if isinstance(guard, Unread):
+        return guard
+    return guard.standing if isinstance(guard.standing, Unread) else None
 
 
 def trouble_values(sight: ChannelSight) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from edge.control.shapes.apps import HistoryEntry
 from edge.control.shapes.channels import ChannelView
+from edge.control.shapes.guard.guard_shapes import GuardView
 from edge.control.shapes.rollouts import RolloutView
 from edge.domain.errors import EdgeError
+from edge.domain.guard_policy import Guarded
 from edge.domain.model import BUILTIN, Phase
 from edge.domain.shares import parse_share
 from edge.page.views.visit import Unread, Visit
@@ -112,22 +113,15 @@ def earlier_bundles(channel: ChannelView, subject: str | None) -> list[str]:
     return [each for each in dict.fromkeys(known) if each and each not in (subject, BUILTIN)][:EARLIER]
 
 
-def guard_sight(answer: Any) -> GuardSight:
-    """From the answer of `show_guard`."""
-    standing = getattr(answer, "standing", None)
-    unknown = getattr(answer, "unknown", "")
+def guard_sight(answer: GuardView) -> GuardSight:
     return GuardSight(
-        watches=_word(answer.guarded) != "nothing",
+        watches=answer.guarded is not Guarded.NOTHING,
         limit=parse_share(answer.max_failure) / 100_000,
-        action=_word(answer.action),
-        silence=_word(answer.silence),
-        auto_advance=bool(answer.auto_advance),
-        standing=Unread(code="guard_blind", message=unknown) if unknown else standing,
+        action=answer.action.value,
+        silence=answer.silence.value,
+        auto_advance=answer.auto_advance,
+        standing=Unread(code="guard_blind", message=answer.unknown) if answer.unknown else answer.standing,
     )
-
-
-def _word(value: Any) -> str:
-    return str(getattr(value, "value", value))
 
 
 async def _figures(visit: Visit, channel: str, bundle: str | None, began: float) -> StatsAnswer | Unread | None:
@@ -148,8 +142,6 @@ async def _earlier(visit: Visit, channel: ChannelView, subject: str | None) -> l
 async def _guard(visit: Visit, parts: dict[str, str]) -> GuardSight | Unread:
     try:
         return guard_sight(await visit.ask("show_guard", parts))
-    except KeyError:  # until the operation is there
-        return Unread(code="guard_unknown", message="this node has no guard")
     except EdgeError as error:
         return Unread(code=error.code, message=error.message)
     except TimeoutError:

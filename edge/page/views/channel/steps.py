@@ -32,6 +32,8 @@ def rollout_words(sight: ChannelSight, starter: str) -> str:
         return ""
     said = f"started{' by ' + starter if starter else ''}, {moment(rollout.started, sight.now, to_minute=True)}"
     every = f"every {duration(rollout.every_seconds)}, by itself" if rollout.every_seconds else "each step by hand"
+    if rollout.gated:
+        every = f"after {duration(rollout.every_seconds)} and when enough is known, by itself"
     return f"{said} · {every}"
 
 
@@ -65,7 +67,7 @@ def _to_come(sight: ChannelSight, rollout: RolloutView, n: int) -> dict[str, Any
         at = rollout.next_step_at + (n - rollout.step) * rollout.every_seconds
         lines = [moment(at, sight.now, to_minute=True) + (f", {age(at, sight.now)}" if first else "")]
     elif first:
-        lines = ["waits for somebody"]
+        lines = ["when enough is known" if rollout.gated else "waits for somebody"]
     if n == len(rollout.steps) - 1 and rollout.phase is Phase.RUNNING:
         lines.append("then promote ends it")
     return {"share": share_text(rollout.steps[n]), "kind": "", "lines": lines}

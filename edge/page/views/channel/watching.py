@@ -111,15 +111,21 @@ def watch_words(sight: ChannelSight) -> tuple[str, str, str]:
 
 def onward_words(sight: ChannelSight) -> str:
     """What has to be known before the next step begins by itself."""
-    rollout, guard = sight.rollout, sight.guard
+    rollout = sight.rollout
     if rollout is None or rollout.phase is not Phase.RUNNING or rollout.step >= len(rollout.steps):
         return ""
     following = share_text(rollout.steps[rollout.step])
     evidence = sight.standing.evidence if sight.standing is not None else None
-    if isinstance(guard, GuardSight) and guard.auto_advance and evidence is not None:
+    if rollout.gated:
+        opens = rollout.gate_opens
+        when = (
+            f", from {moment(opens, sight.now, to_minute=True)} on" if opens is not None and opens > sight.now else ""
+        )
+        if evidence is None:
+            return f"It goes on to {following} when enough is known{when}."
         if evidence.waits:
-            return f"It does not go on to {following} yet: {evidence.waits}."
-        return f"Enough is known to go on to {following}."
+            return f"It does not go on to {following} yet: {evidence.waits.rstrip('.')}."
+        return f"Enough is known to go on to {following} by itself{when}."
     if rollout.next_step_at is None:
         return f"It stays at {share_text(rollout.share)} until somebody goes on to {following}."
     return f"It goes on to {following} by itself at {moment(rollout.next_step_at, sight.now, to_minute=True)}."

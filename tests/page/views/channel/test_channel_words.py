@@ -116,10 +116,11 @@ def test_what_comes_next(changes, expected):
 
 def test_a_step_that_waits_for_evidence_says_what_is_missing():
     standing = a_standing(looked(100, 0.0), waits="100 of 300 attempts")
-    waiting = a_sight(guard=a_guard(standing, auto_advance=True))
+    gated = a_rollout(gated=True, next_step_at=None, gate_opens=NOW + 2.8 * HOUR)
+    waiting = a_sight(rollout=gated, guard=a_guard(standing, auto_advance=True))
     assert plain(onward_words(waiting)) == "It does not go on to 50 % yet: 100 of 300 attempts."
-    enough = a_sight(guard=a_guard(a_standing(looked(900, 0.0)), auto_advance=True))
-    assert plain(onward_words(enough)) == "Enough is known to go on to 50 %."
+    enough = a_sight(rollout=gated, guard=a_guard(a_standing(looked(900, 0.0)), auto_advance=True))
+    assert plain(onward_words(enough)) == "Enough is known to go on to 50 % by itself, from 17:20 on."
 
 
 def test_the_heading_names_the_group_that_stands_out_else_the_counts():

@@ -10,7 +10,7 @@ import click
 
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
 from edge.cli.terminal.client import BLOCK_BYTES, ControlClient, app_path
-from edge.cli.terminal.options import with_api
+from edge.cli.terminal.options import with_api, with_change
 from edge.cli.terminal.output import Output, counted, fields, line, progress, table
 from edge.domain.errors import TooLarge
 from edge.domain.targeting.id_sets import IDS_TEXT_LIMIT_BYTES
@@ -27,7 +27,7 @@ def idset() -> None:
 @click.argument("app")
 @click.argument("name")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
-@with_api
+@with_change
 def put(client: ControlClient, out: Output, app: str, name: str, file: Path) -> None:
     """Create or replace id set NAME of APP from FILE; - is stdin.
 
@@ -62,7 +62,7 @@ def show(client: ControlClient, out: Output, app: str, name: str) -> None:
 @click.argument("app")
 @click.argument("name")
 @with_asking
-@with_api
+@with_change
 def delete(client: ControlClient, out: Output, asking: Asking, app: str, name: str) -> None:
     """Delete id set NAME of APP."""
     request = ControlRequest("DELETE", app_path(app, "id-sets", name))

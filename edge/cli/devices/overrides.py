@@ -3,7 +3,7 @@
 import click
 
 from edge.cli.terminal.client import ControlClient, app_path
-from edge.cli.terminal.options import with_api
+from edge.cli.terminal.options import with_api, with_change
 from edge.cli.terminal.output import Output, line, table
 
 
@@ -16,7 +16,7 @@ def override() -> None:
 @click.argument("app")
 @click.argument("device")
 @click.argument("channel")
-@with_api
+@with_change
 def set_override(client: ControlClient, out: Output, app: str, device: str, channel: str) -> None:
     """Send DEVICE to CHANNEL of APP. DEVICE is the id that the plugin generated."""
     after = client.put(app_path(app, "overrides", device), {"channel": channel})
@@ -26,7 +26,7 @@ def set_override(client: ControlClient, out: Output, app: str, device: str, chan
 @override.command()
 @click.argument("app")
 @click.argument("device")
-@with_api
+@with_change
 def clear(client: ControlClient, out: Output, app: str, device: str) -> None:
     """Remove the override of DEVICE; the rules of APP apply again."""
     gone = client.delete(app_path(app, "overrides", device))

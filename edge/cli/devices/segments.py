@@ -10,7 +10,7 @@ from edge.cli.devices.body import read_body
 from edge.cli.devices.explain import unreported_sentence
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
-from edge.cli.terminal.options import with_api
+from edge.cli.terminal.options import with_api, with_change
 from edge.cli.terminal.output import Output, counted, fields, line, moment, note, table
 from edge.domain.targeting.language import language_rows
 
@@ -54,7 +54,7 @@ def segment() -> None:
     help="Leave devices on their own defaultChannel, or never.",
 )
 @click.option("--default-yield", is_flag=True, help="Leave them there if it is self-set and not public: the default.")
-@with_api
+@with_change
 def set_segment(
     client: ControlClient,
     out: Output,
@@ -120,7 +120,7 @@ def show(client: ControlClient, out: Output, app: str, name: str) -> None:
 @click.argument("app")
 @click.argument("name")
 @with_asking
-@with_api
+@with_change
 def delete(client: ControlClient, out: Output, asking: Asking, app: str, name: str) -> None:
     """Delete segment NAME of APP."""
     request = ControlRequest("DELETE", app_path(app, "segments", name))

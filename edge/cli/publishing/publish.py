@@ -25,6 +25,7 @@ from edge.bundles.sources.read import read_source
 from edge.bundles.sources.selection import LeftOut, Selection
 from edge.bundles.sources.suspects import check_suspects
 from edge.bundles.verification.decryption import check_ciphertext_size
+from edge.cli.publishing.offering_terms import check_may_offer, check_offer
 from edge.cli.publishing.patching import PatchedApp, patch_bundle
 from edge.cli.publishing.size_report import (
     File,
@@ -39,9 +40,8 @@ from edge.cli.terminal.asking import ControlRequest
 from edge.cli.terminal.client import ControlClient, RequestRefused, app_path
 from edge.cli.terminal.output import Advance, note, progress, stages
 from edge.domain.changes.commands import Replacing
-from edge.domain.changes.replacing import CurrentOffer, check_terms
 from edge.domain.errors import Invalid
-from edge.domain.model import Digest, Encryption, Phase, TakenBack, parse_version_name
+from edge.domain.model import Digest, Encryption, parse_version_name
 
 UPLOADS_AT_ONCE = 8  # most files of a web build are small: their time is the round trip, not the line
 MISSING_LIMIT = 20_000  # digests per request; the node accepts one bundle's
@@ -61,6 +61,7 @@ class Release(NamedTuple):
     downgrade: bool = False
     again: bool = False
     if_current: str | None = None
+    rollout: dict[str, Any] | None = None  # how it goes, as the request says; None: offered to all devices at once
 
 
 class PublishedBundle(NamedTuple):
@@ -230,6 +231,8 @@ def _find(client: ControlClient, release: Release) -> dict[str, Any] | None:
 def _send(client: ControlClient, release: Release, sending: _Sending, post: Post) -> PublishedBundle:
     sent = _upload_missing(client, release.app, sending.files)
     body = {**release._asdict(), **sending.names}
+    if release.rollout is None:
+        del body["rollout"]  # which a node of an earlier release does not know
     answer = post(client, ControlRequest("POST", app_path(body.pop("app"), "bundles"), body))
     return PublishedBundle(answer, len(sent), sum(sent.values()), (), (), patches=sending.patches)
 
@@ -252,49 +255,16 @@ def _ask_first(client: ControlClient, release: Release, warn: Callable[[str], No
     client.get(app_path(release.app))
     if release.channel is not None:
         # Does the channel exist, and may the token change its offer?
-        _check_may_offer(client, app_path(release.app, "channels", release.channel))
-        _check_terms(client, release, release.channel)
+        check_may_offer(client, app_path(release.app, "channels", release.channel))
+        terms = Replacing(
+            force=release.force, downgrade=release.downgrade, again=release.again, if_current=release.if_current
+        )
+        check_offer(client, release.app, release.channel, release.version, terms, rolls_out=release.rollout is not None)
     warning = warning_of_order(release.version)
     if not warning or not _blocks_under_native(client, release):
         return ()
     warn(f"warning: {warning}")
     return (warning,)
-
-
-def _check_may_offer(client: ControlClient, channel: str) -> None:
-    """Raises RequestRefused, with advice for a token that may only upload."""
-    try:
-        client.patch(f"{channel}?dry_run=true", {})
-    except RequestRefused as refusal:
-        if refusal.code != "forbidden" or client.get("/v1/token")["role"] != "uploader":
-            raise
-        raise RequestRefused(
-            refusal.answered,
-            refusal.code,
-            "an uploader may upload but not offer a bundle: use --no-channel instead, or a publisher's token",
-        ) from refusal
-
-
-def _check_terms(client: ControlClient, release: Release, name: str) -> None:
-    """Raises what the node would raise at the end: about a rollout, an experiment or a higher version on the channel,
-    or a version that was rolled back."""
-    channel = client.get(app_path(release.app, "channels", name))
-    rollout, experiment = channel["rollout"], channel["experiment"]
-    offered = CurrentOffer(
-        app=release.app,
-        channel=name,
-        bundle=channel["bundle"],
-        served=channel["served"],
-        changed=channel["bundle_changed"],
-        by=channel["bundle_changed_by"],
-        rollout=rollout["bundle"] if rollout is not None and Phase(rollout["phase"]).is_active else None,
-        experiment=experiment["name"] if experiment is not None else None,
-        taken_back=tuple(TakenBack(**each) for each in channel["taken_back"]),
-    )
-    terms = Replacing(
-        force=release.force, downgrade=release.downgrade, again=release.again, if_current=release.if_current
-    )
-    check_terms(offered, release.version, terms)
 
 
 def _blocks_under_native(client: ControlClient, release: Release) -> bool:

@@ -7,7 +7,7 @@ import click
 from edge.cli.app_folder.doctor import doctor
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
-from edge.cli.terminal.options import with_api
+from edge.cli.terminal.options import with_api, with_change
 from edge.cli.terminal.output import Output, fields, line, moment, note, table
 from edge.domain.schedule.durations import parse_duration
 
@@ -23,7 +23,7 @@ app.add_command(doctor)
 @app.command()
 @click.argument("app")
 @click.option("--expose-metadata", is_flag=True, help="Send a bundle's link and comment to devices.")
-@with_api
+@with_change
 def create(client: ControlClient, out: Output, app: str, expose_metadata: bool) -> None:
     """Create APP, named by the native app's id, such as com.example.app.
 
@@ -73,7 +73,7 @@ def show(client: ControlClient, out: Output, app: str) -> None:
 @app.command(short_help="Delete APP and everything in it.")
 @click.argument("app")
 @with_asking
-@with_api
+@with_change
 def delete(client: ControlClient, out: Output, asking: Asking, app: str) -> None:
     """Delete APP with its bundles, channels, segments and overrides. On a terminal, confirm by typing its id.
 
@@ -100,7 +100,7 @@ def key() -> None:
 @key.command()
 @click.argument("app")
 @click.option("--keep", default="30d", show_default=True, metavar="TIME", help="Take the former key for so long.")
-@with_api
+@with_change
 def make(client: ControlClient, out: Output, app: str, keep: str) -> None:
     """Make the key that events of APP need from now on.
 
@@ -113,7 +113,7 @@ def make(client: ControlClient, out: Output, app: str, keep: str) -> None:
 
 @key.command()
 @click.argument("app")
-@with_api
+@with_change
 def remove(client: ControlClient, out: Output, app: str) -> None:
     """Remove all event keys of APP: its events are taken without one."""
     gone = client.delete(app_path(app, "event-keys"))

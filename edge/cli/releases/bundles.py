@@ -8,7 +8,7 @@ import click
 from edge.cli.releases.publish_bundle import publish
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
-from edge.cli.terminal.options import with_api
+from edge.cli.terminal.options import with_api, with_change
 from edge.cli.terminal.output import Output, counted, fields, line, moment, size, table
 
 
@@ -117,7 +117,7 @@ def _sizes(file: dict[str, Any]) -> list[str]:
 @click.argument("app")
 @click.argument("version")
 @with_asking
-@with_api
+@with_change
 def delete(client: ControlClient, out: Output, asking: Asking, app: str, version: str) -> None:
     """Delete VERSION of APP. A bundle that a channel offers cannot be deleted."""
     request = ControlRequest("DELETE", app_path(app, "bundles", version))
@@ -131,7 +131,7 @@ def delete(client: ControlClient, out: Output, asking: Asking, app: str, version
     "--keep", type=click.IntRange(min=0), required=True, metavar="N", help="How many of the newest bundles to keep."
 )
 @with_asking
-@with_api
+@with_change
 def prune(client: ControlClient, out: Output, asking: Asking, app: str, keep: int) -> None:
     """Delete all but the newest N bundles of APP. Bundles that a channel offers, rolls out, tests in an experiment or
     can fall back to are kept too.

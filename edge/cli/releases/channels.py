@@ -10,7 +10,7 @@ from edge.cli.releases.reach import warn_of_reach
 from edge.cli.releases.replaced import instead_of, print_ended, replacing_options
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
-from edge.cli.terminal.options import with_api
+from edge.cli.terminal.options import with_api, with_change
 from edge.cli.terminal.output import Output, fields, line, moment, table
 from edge.domain.model import BUILTIN, Phase, Policy
 from edge.domain.plugin import Prefer
@@ -90,7 +90,7 @@ def channel() -> None:
 @click.argument("name")
 @settings_options
 @with_asking
-@with_api
+@with_change
 def create(
     client: ControlClient, out: Output, asking: Asking, app: str, name: str, replace: bool, **given: Any
 ) -> None:
@@ -111,7 +111,7 @@ def create(
 @settings_options
 @replacing_options
 @with_asking
-@with_api
+@with_change
 def set_channel(
     client: ControlClient,
     out: Output,
@@ -184,7 +184,7 @@ def show(client: ControlClient, out: Output, app: str, name: str) -> None:
 @click.argument("app")
 @click.argument("name")
 @with_asking
-@with_api
+@with_change
 def delete(client: ControlClient, out: Output, asking: Asking, app: str, name: str) -> None:
     """Delete channel NAME of APP."""
     request = ControlRequest("DELETE", app_path(app, "channels", name))

@@ -9,7 +9,7 @@ from edge.cli.releases.history import bundle_changes
 from edge.cli.releases.replaced import instead_of, print_ended, print_moves
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
-from edge.cli.terminal.options import with_api
+from edge.cli.terminal.options import with_change
 from edge.cli.terminal.output import Output, line, moment
 
 
@@ -17,7 +17,7 @@ from edge.cli.terminal.output import Output, line, moment
 @click.argument("app")
 @click.argument("channel")
 @click.option("--to", metavar="V|builtin", help="Version to offer, or builtin: the code inside the native app.")
-@with_api
+@with_change
 def rollback(client: ControlClient, out: Output, app: str, channel: str, to: str | None) -> None:
     """Roll back CHANNEL of APP.
 
@@ -41,7 +41,7 @@ def rollback(client: ControlClient, out: Output, app: str, channel: str, to: str
 )
 @click.option("--force", is_flag=True, help="Undo even a stop: a pause, a rollback or a withdrawal.")
 @with_asking
-@with_api
+@with_change
 def undo(client: ControlClient, out: Output, asking: Asking, app: str, revision: int | None, force: bool) -> None:
     """Undo the latest change of APP, whatever it was. Published version names stay taken."""
     body = {"revision": revision, "force": force}
@@ -67,7 +67,7 @@ def undo(client: ControlClient, out: Output, asking: Asking, app: str, revision:
 @click.argument("app")
 @click.argument("revision", type=click.IntRange(min=1))
 @with_asking
-@with_api
+@with_change
 def put_back(client: ControlClient, out: Output, asking: Asking, app: str, revision: int) -> None:
     """Put back what REVISION of APP changed, in a new revision: a segment, an override, or the settings of a channel
     and what it offers. What came after stays. For the latest change of any kind see edge undo."""

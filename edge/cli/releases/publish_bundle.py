@@ -10,10 +10,10 @@ import click
 from edge.bundles.patches.wanted import PATCHED_RELEASES, PATCHED_RELEASES_LIMIT
 from edge.cli.publishing.choosing import left_out_lines, with_selection
 from edge.cli.releases.reach import warn_of_reach
-from edge.cli.releases.replaced import instead_of, print_ended, replacing_options
+from edge.cli.releases.replaced import instead_of, print_ended, print_rolling, replacing_options
 from edge.cli.terminal.asking import Asking, carry_out, require_answer, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
-from edge.cli.terminal.options import with_api
+from edge.cli.terminal.options import with_change
 from edge.cli.terminal.output import Output, counted, line, note, size
 
 if TYPE_CHECKING:  # these import compression and cryptography, which the other verbs do without
@@ -50,6 +50,13 @@ def release_options(command: F) -> F:
         click.option("--channel", metavar="NAME", help="Offer it on this channel at once."),
         click.option("--no-channel", is_flag=True, help="Offer it on no channel yet."),
         replacing_options,
+        click.option(
+            "--rollout",
+            "steps",
+            metavar="P,P,…",
+            help="Offer it to these rising shares in percent, such as 1,5,25,100, under the channel's guard.",
+        ),
+        click.option("--every", metavar="DURATION", help="With --rollout: duration of a step, such as 6h."),
         click.option("--min-native", default="", metavar="VERSION", help="Oldest native version that can run it."),
         click.option("--max-native", default="", metavar="VERSION", help="Newest native version that can run it."),
         click.option("--link", default="", metavar="URL", help="Page with details about this version."),
@@ -93,7 +100,7 @@ def packing_options(command: F) -> F:
 @packing_options
 @with_selection
 @with_asking
-@with_api
+@with_change
 def publish(
     client: ControlClient,
     out: Output,
@@ -125,7 +132,7 @@ def publish(
     """
     from edge.cli.publishing.publish import Release
 
-    release = Release(app=app, **about)
+    release = Release(app=app, rollout=_rollout(about.pop("steps"), about.pop("every"), about["channel"]), **about)
     _check_channel_options(release, no_channel)
     patched = _patched_releases(patched_releases, no_patches)
     _check_encryption_options(path, key_file, session_key, checksum, key_id)
@@ -201,6 +208,20 @@ def _check_channel_options(release: "Release", no_channel: bool) -> None:
         raise click.UsageError("--force, --downgrade, --again and --if-current need --channel")
 
 
+def _rollout(steps: str | None, every: str | None, channel: str | None) -> dict[str, Any] | None:
+    """Raises click.UsageError, and Invalid for a malformed duration."""
+    from edge.domain.schedule.durations import parse_duration
+
+    if steps is None and every is not None:
+        raise click.UsageError("--every needs --rollout")
+    if steps is not None and channel is None:
+        raise click.UsageError("--rollout needs --channel")
+    if steps is None:
+        return None
+    shares = [step.strip() for step in steps.split(",")]
+    return {"steps": shares, "every_seconds": parse_duration(every) if every else 0}
+
+
 def _patched_releases(given: int | None, no_patches: bool) -> int:
     """Raises click.UsageError."""
     if no_patches and given is not None:
@@ -227,6 +248,8 @@ def _print_text(done: "PublishedBundle", channel: str | None, sizes: bool) -> No
     for each in left_out_lines(done.left_out):
         line(each)
     line(f"{_done(answer, channel)} (revision {answer['revision']})")
+    if rollout := answer.get("rollout"):
+        print_rolling(rollout)
     print_ended(answer["replaced"])
     uploaded = f"uploaded {counted(done.uploaded, 'blob')}, {size(done.uploaded_bytes)}"
     if answer["files"] is None:
@@ -248,6 +271,9 @@ def _print_text(done: "PublishedBundle", channel: str | None, sizes: bool) -> No
 def _done(answer: dict[str, Any], channel: str | None) -> str:
     """What happened: an existing version is offered, not published."""
     name, instead = f"{answer['version']} of {answer['app']}", instead_of(answer["replaced"])
+    if rollout := answer.get("rollout"):
+        said = "published" if answer["added"] else "rolling out" if answer["changed"] else "no change:"
+        return f"{said} {name}, offered to {rollout['share']} on {channel}"
     if answer["changed"] and not answer["added"] and channel:
         return f"offered {name} on {channel}{instead}"
     offered = f", offered on {channel}{instead}" if channel else ""

@@ -48,6 +48,23 @@ def print_moves(impact: dict[str, Any] | None) -> None:
     return line(f"{seen['touched']} of {counted(seen['devices'], 'known device')} will move at the next check")
 
 
+def print_rolling(rollout: dict[str, Any]) -> None:
+    """Print when the rollout's next step begins, and what watches it."""
+    steps, guard = rollout["steps"], rollout["guard"]
+    if rollout["gated"]:
+        opens = f" from {moment(rollout['gate_opens'])} on" if rollout["gate_opens"] else ""
+        following = f"the next step begins once the guard knows enough{opens}"
+    else:
+        following = (
+            f"the next step at {moment(rollout['next_step_at'])}" if rollout["next_step_at"] else "no step by itself"
+        )
+    line(f"step {rollout['step']} of {len(steps)} ({', '.join(steps)}); {following}")
+    if guard is None:
+        return line("no guard watches it (edge guard set)")
+    words = {"pause": "pauses it", "rollback": "takes it back", "notify": "says so"}
+    return line(f"the guard {words[guard['action']]} if more than {guard['max_failure']} of the installs fail")
+
+
 def print_ended(replaced: dict[str, Any] | None) -> None:
     """Print the rollout and the experiment that the change ended."""
     for text in _ended(replaced or {"rollout": None, "experiment": None}):

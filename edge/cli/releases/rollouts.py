@@ -4,7 +4,7 @@ The moves, their help and the diagram all come from the life-cycle table of the 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import click
@@ -13,7 +13,7 @@ from edge.cli.figures.sides import get_sides, show_sides
 from edge.cli.releases.replaced import meant_options, print_moves
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking, without_asking
 from edge.cli.terminal.client import ControlClient, app_path
-from edge.cli.terminal.options import with_api, with_output
+from edge.cli.terminal.options import with_api, with_change, with_output
 from edge.cli.terminal.output import Output, counted, fields, line, moment, table
 from edge.domain.model import Phase
 from edge.domain.schedule.durations import format_duration, parse_duration
@@ -70,7 +70,7 @@ def rollout() -> None:
 @click.option(
     "--id", "change_id", default="", metavar="ID", help="Id printed by a preview, to include the same devices."
 )
-@with_api
+@with_change
 def start(client: ControlClient, out: Output, app: str, channel: str, change_id: str, **plan: Any) -> None:
     """Start a rollout on CHANNEL of APP. All other devices keep getting what the channel offers."""
     if change_id and _CHANGE_ID.fullmatch(change_id) is None:
@@ -97,6 +97,7 @@ def show(client: ControlClient, out: Output, app: str, channel: str) -> None:
         ),
         ("step", f"{found['step']} of {len(found['steps'])}, since {moment(found['began'])}"),
         ("next step", _next_step(found, app, channel)),
+        ("guard", _guarded(found["guard"], app, channel)),
         ("steps", found["steps"]),
         ("every", format_duration(found["every_seconds"]) if found["every_seconds"] else None),
         ("segments", found["segments"] or None),
@@ -152,7 +153,7 @@ def _add_move(move: Move) -> None:
     @click.argument("app")
     @click.argument("channel")
     @(with_asking if move is Move.PROMOTE else without_asking)
-    @with_api
+    @with_change
     def run(client: ControlClient, out: Output, asking: Asking, app: str, channel: str) -> None:
         request = ControlRequest("POST", _path(app, channel, move.value))
         after = carry_out(client, out, asking, request, f"{move.value} the rollout to channel {channel} of {app}")
@@ -172,7 +173,18 @@ def _next_step(view: dict[str, Any], app: str, channel: str) -> str | None:
         return f"none while it is paused (edge rollout resume {app} {channel})"
     if view["phase"] != Phase.RUNNING.value or view["step"] == len(view["steps"]):
         return None
+    if view["gated"] and view["gate_opens"]:
+        return f"from {moment(view['gate_opens'])} on, once the guard knows enough (edge guard show {app} {channel})"
     return f"when advanced by hand (edge rollout advance {app} {channel})"
+
+
+def _guarded(guard: dict[str, Any] | None, app: str, channel: str) -> str:
+    """By what the rollout is watched."""
+    if guard is None:
+        return f"none watches it (edge guard set {app} {channel})"
+    alone = f", also in {', '.join(guard['segments'])} alone" if guard["segments"] else ""
+    action = {"pause": "pauses it", "rollback": "takes it back", "notify": "says so"}[guard["action"]]
+    return f"{action} above {guard['max_failure']} of {', '.join(guard['metrics'])}{alone}"
 
 
 def _path(app: str, channel: str, *more: str) -> str:
@@ -204,6 +216,12 @@ def _body(
     }
 
 
+def _print_resumed(view: dict[str, Any], verb: str) -> None:
+    _print_moved(view, verb)
+    if view["changed"] and view["guard"] is not None:
+        line("the guard counts from now on; what it knew before is not held against it")
+
+
 def _print_moved(view: dict[str, Any], verb: str) -> None:
     following = f", the next step at {moment(view['next_step_at'])}" if view["next_step_at"] else ""
     said = verb if view["changed"] else f"no change: {view['phase']}"
@@ -227,7 +245,7 @@ def _print_rolled_back(view: dict[str, Any], verb: str) -> None:
     print_moves(view["impact"])
 
 
-_TOLD = {Move.PAUSE: _print_paused, Move.ROLL_BACK: _print_rolled_back}
+_TOLD = {Move.PAUSE: _print_paused, Move.RESUME: _print_resumed, Move.ROLL_BACK: _print_rolled_back}
 
 
 def _waiting(seen: dict[str, Any] | None) -> str:
@@ -257,6 +275,23 @@ def _where(known: dict[str, Any], channel: str) -> str:
     return f"; {known['elsewhere']} of them not on {channel}" if known["elsewhere"] else f"; all on {channel}"
 
 
+def _costs(steps: list[dict[str, Any]]) -> Iterator[str]:
+    """What a bad release would cost at the first step and at the last, before the guard stops it."""
+    known = [step for step in steps if step["cost"]]
+    if not known:
+        return
+    yield "a release that fails on 10% of its starts, by a model of a usual fleet as large as the known one:"
+    for step in dict.fromkeys((0, len(known) - 1)):
+        share, cost = known[step]["share"], known[step]["cost"]
+        offered = (
+            f"offered to {cost['offered']:,} devices (at most {cost['offered_at_most']:,}), {cost['failed']:,} fail"
+        )
+        if cost["acts"]:
+            yield f"  at {share}: {offered}, paused after some {cost['minutes']:,.0f} min"
+        else:
+            yield f"  at {share}: {offered}: too few for the guard to act within a day, the share is the bound"
+
+
 def _print_preview(seen: dict[str, Any]) -> None:
     known, steps = seen["known"], seen["steps"]
     rows = [
@@ -277,6 +312,8 @@ def _print_preview(seen: dict[str, Any]) -> None:
     more = ", and more that were not counted" if known["cut"] else ""
     devices = counted(known["devices"], "known device")
     line(f"{devices}{since}{more}{_where(known, seen['channel'])}")
+    for each in _costs(steps):
+        line(each)
     for step in steps:
         for device in step["joining"]:
             line(f"{device}  from {step['share']}")

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from edge.cli.terminal.client import ControlClient, app_path
-from edge.cli.terminal.options import with_api
+from edge.cli.terminal.options import with_api, with_change
 from edge.cli.terminal.output import Output, fields, line, moment
 
 
@@ -19,7 +19,7 @@ def window() -> None:
 @click.argument("channel")
 @click.argument("windows", metavar="WINDOW...", nargs=-1, required=True)
 @click.option("--rollback-passes/--no-rollback-passes", default=None, help="Allow rollbacks outside the windows too.")
-@with_api
+@with_change
 def set_windows(
     client: ControlClient, out: Output, app: str, channel: str, windows: tuple[str, ...], rollback_passes: bool | None
 ) -> None:
@@ -37,7 +37,7 @@ def set_windows(
 @window.command()
 @click.argument("app")
 @click.argument("channel")
-@with_api
+@with_change
 def clear(client: ControlClient, out: Output, app: str, channel: str) -> None:
     """Remove the windows of CHANNEL of APP, so that it is always open."""
     _change(client, out, app, channel, {"windows": []})

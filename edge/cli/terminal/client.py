@@ -90,6 +90,7 @@ class ControlClient:
         self._busy: set[http.client.HTTPConnection] = set()
         self._lock = threading.Lock()
         self._closed = False
+        self.reason = ""  # why changes are made, for the history
         self.warnings: list[str] = []  # beside answers, each once: what they are not sure to be true of
         self.not_taken: list[Any] = []  # of the changes made: what the node's workers did not take
 
@@ -169,6 +170,7 @@ class ControlClient:
         headers = {**self._headers, **request.headers}
         if request.method in CHANGES:
             headers.setdefault("Idempotency-Key", uuid.uuid4().hex)
+            headers |= {"Edge-Reason": quote(self.reason)} if self.reason else {}
         request = request._replace(path=self._prefix + request.path, headers=headers)
         for attempt in range(1, ATTEMPTS + 1):
             try:

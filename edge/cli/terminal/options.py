@@ -56,6 +56,18 @@ def with_config(command: F) -> F:
     return _config(command)
 
 
+def with_change(command: F) -> F:
+    """As `with_api`, for a verb that changes an app: adds --reason, which the history keeps."""
+
+    @click.option("--reason", default="", metavar="TEXT", help="Why, for the history: up to 500 characters.")
+    @functools.wraps(command)
+    def run(client: ControlClient, *args: Any, reason: str, **kwargs: Any) -> Any:
+        client.reason = reason
+        return command(client, *args, **kwargs)
+
+    return with_api(run)  # type: ignore[return-value]
+
+
 def with_api(command: F) -> F:
     """Adds --url --token --config --json; the command gets a ControlClient and an Output as its first arguments. What
     is wrong with the answers' store, and what the node's workers did not take of its changes, is said at its end."""

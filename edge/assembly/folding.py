@@ -254,8 +254,8 @@ class Folding:
                     pass
                 case FoldCondition():
                     self.condition = _with_totals(message, self.condition)
-                case Name(number, app):
-                    self._start(self._answer_name(link, number, app))
+                case Name():
+                    self._start(self._answer_name(link, message))
                 case WantNotes(number):
                     self._start(self._answer_notes(link, number))
                 case GuardFound(evidence):
@@ -263,11 +263,15 @@ class Folding:
                 case FigureAnswered(number) | Declined(number):
                     self._replies.settle(number, message)
 
-    async def _answer_name(self, link: Link, number: int, app: str) -> None:
-        names = await asyncio.to_thread(self._names.of, app)
-        own = self._names
-        told = own.segments_of(app), own.watches_of(app), own.experiments_of(app)
-        link.send(Named(number, None if names is None else sorted(names), *told))
+    async def _answer_name(self, link: Link, asked: Name) -> None:
+        own, app = self._names, asked.app
+        names = await asyncio.to_thread(own.of, app)
+        if asked.watches_alone:
+            link.send(Named(asked.number, None, watches=own.watches_of(app)))
+        else:
+            told = None if names is None else sorted(names)
+            more = own.segments_of(app), own.watches_of(app), own.experiments_of(app)
+            link.send(Named(asked.number, told, *more))
 
     async def _answer_notes(self, link: Link, number: int) -> None:
         if self._tell_notes is not None:

@@ -23,6 +23,8 @@ from edge.telemetry.spool.app_records import KnownOutcomes, Outcomes
 from edge.telemetry.trials.trial_reading import ExperimentAsked, read_experiment
 from edge.telemetry.upkeep.audit import Audit, audit
 from edge.telemetry.upkeep.erasures import Erasure
+from edge.telemetry.votes.standing import GuardStanding, StandingQuestion
+from edge.telemetry.votes.watch_judging import read_standing
 
 FigureAnswer = Callable[[DataPaths, bytes], msgspec.Struct]
 
@@ -67,11 +69,18 @@ def read_trial(paths: DataPaths, parameters: bytes) -> ExperimentReading:
         return read_experiment(connection, msgspec.json.decode(parameters, type=ExperimentAsked))
 
 
+def tell_standing(paths: DataPaths, parameters: bytes) -> GuardStanding:
+    """What is known of a channel's release under guard."""
+    with closing(open_for_reading(paths.counts_database) or empty_database()) as connection:
+        return read_standing(connection, msgspec.json.decode(parameters, type=StandingQuestion))
+
+
 ANSWERS: Mapping[str, FigureAnswer] = {
     "bundle_counts": count_bundles,
     "audit": audit_node,
     "known_outcomes": match_outcomes,
     "experiment_reading": read_trial,
+    "guard_standing": tell_standing,
     **{name: partial(ask_figures, question) for name, question in QUESTIONS.items()},
 }
 

@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from typing import TypeVar
 
 from edge.assembly.counting.erasing_devices import DeviceFiguresErased, ErasingDevices
+from edge.assembly.counting.guarded_releases import GuardedReleases
 from edge.assembly.counting.shown_behaviour import ShownBehaviour
 from edge.config import Telemetry
 from edge.domain.errors import OutOfRoom, Unavailable
@@ -25,6 +26,7 @@ from edge.telemetry.trials.experiment_book import ExperimentsOf, no_experiments
 from edge.telemetry.upkeep.ageing import age
 from edge.telemetry.upkeep.erasures import Erasure
 from edge.telemetry.upkeep.keeping import DAY_SECONDS, keep_segments
+from edge.telemetry.votes.vote_keeper import WatchesOf, no_watches
 
 AGE_SECONDS = 3_600.0  # between two deletions of old rows: each looks at all rows of steps
 KEPT_SHARE = 0.75  # of the spool's limit may be events that are already counted; the rest is for new ones
@@ -58,6 +60,7 @@ class FiguresFile:
         judging_of: JudgingOf = no_judging,
         experiments_of: ExperimentsOf = no_experiments,
         outbox: Outbox | None = None,
+        watches_of: WatchesOf = no_watches,
     ) -> None:
         self.folded_at = time.time()
         self.set_aside = 0
@@ -71,6 +74,7 @@ class FiguresFile:
         self._judging_of = judging_of
         self._experiments_of = experiments_of
         self._outbox = outbox
+        self.guarded = GuardedReleases(paths.counts_database, watches_of)
         self._shown = ShownBehaviour(paths.counts_database, paths.behaviour_table)
         self._erasing = ErasingDevices(paths, telemetry, self._shown)
         self._folding = threading.Lock()
@@ -155,6 +159,7 @@ class FiguresFile:
         if aside is None:  # it was replaced in the meantime
             return
         self._shown.begin_again()
+        self.guarded.begin_again()
         self.set_aside += 1
         log.error(
             "the counts of events in %s are damaged (%s): set aside as %s. What the spool still has is counted again; "
@@ -167,6 +172,7 @@ class FiguresFile:
             report = self._count()
             self.folded_at = time.time()
             self._shown.bring_up(self.folded_at)
+            self.guarded.judge_all(self.folded_at)
             self._tell(report)
             self._keep()
             self._age(self.folded_at)
@@ -183,6 +189,7 @@ class FiguresFile:
                 experiments_of=self._experiments_of,
                 show=self._shown.show,
                 outbox=self._outbox,
+                keeper=self.guarded.keeper,
             )
         finally:
             if report is None or report.batches:

@@ -41,21 +41,22 @@ class Ask(msgspec.Struct, frozen=True, tag=True):
 
 class Named(msgspec.Struct, frozen=True, tag=True):
     """The names of an app's bundles, sorted; None for an app that this node does not have. `judged` are its segments
-    that read how devices are used, `watches` its releases under guard, `experiments` those
-    that run."""
+    that read how devices are used, `watches` its releases under guard, None if they cannot be known now, `experiments`
+    those that run."""
 
     number: int
     names: list[str] | None
     judged: JudgedSegments = JudgedSegments()
-    watches: tuple[Watch, ...] = ()
+    watches: tuple[Watch, ...] | None = ()
     experiments: tuple[RunningExperiment, ...] = ()
 
 
 class Name(msgspec.Struct, frozen=True, tag=True):
-    """Reply `Named` with this number."""
+    """Reply `Named` with this number; with `watches_alone`, without names, which may be many."""
 
     number: int
     app: str
+    watches_alone: bool = False
 
 
 class WantNotes(msgspec.Struct, frozen=True, tag=True):

@@ -50,9 +50,9 @@ class OwnNames:
         """As of the last call of `of`."""
         return self._segments.get(app, JudgedSegments())
 
-    def watches_of(self, app: str) -> tuple[Watch, ...]:
-        """As of the last call of `of`."""
-        return self._watches.get(app, ())
+    def watches_of(self, app: str) -> tuple[Watch, ...] | None:
+        """As of the last call of `of`; None for an app that was never read."""
+        return self._watches.get(app)
 
     def experiments_of(self, app: str) -> tuple[RunningExperiment, ...]:
         """As of the last call of `of`."""

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from edge.assembly.counting.messages import (
     FigureAnswered,
     FoldCondition,
     FoldingSetup,
+    GuardFound,
     Name,
     Named,
     NotesTold,
@@ -37,6 +38,7 @@ from edge.domain.behaviour.daily_counts import Judging
 from edge.domain.behaviour.judging import build_judging
 from edge.domain.comparing.running import RunningExperiment
 from edge.domain.errors import EdgeError, Unavailable
+from edge.domain.guarding.watch import Watch
 from edge.node.observing.log import set_up_logging
 from edge.node.processes.data_directory import DataPaths
 from edge.node.processes.link import Link
@@ -45,6 +47,8 @@ from edge.telemetry.folding.counts import read_totals
 from edge.telemetry.questions.registry import QUESTIONS
 
 FOLD_SECONDS = 10.0  # as often as workers hand over what they heard; a full worker writes some 10 MB in 30 s
+GUARD_SECONDS = 3.0  # between the beginnings of two folds while a guard may act: it has to, within 10 s of a report
+LEAST_PAUSE_SECONDS = 0.5  # after a fold that took longer
 BEAT_SECONDS = 5.0  # between two signs of life; the supervisor waits for twelve times that
 NAMES_SECONDS = 30.0  # for the names of an app's bundles, which the supervisor reads from memory or a file
 NOTES_SECONDS = 2.0  # the supervisor passes over workers before; then what they noted counts later
@@ -73,7 +77,8 @@ class FoldingProcess:
         )
         outbox = self._clickhouse.outbox if self._clickhouse else None
         self._figures = FiguresFile(
-            self._paths, setup.telemetry, self._names_of, self._judging_of, self._experiments_of, outbox
+            *(self._paths, setup.telemetry, self._names_of, self._judging_of, self._experiments_of, outbox),
+            self._watches_of,
         )
         self._folder = ThreadPoolExecutor(1, "fold")
         self._readers = ThreadPoolExecutor(READERS, "figures")
@@ -106,11 +111,15 @@ class FoldingProcess:
 
     async def _fold_periodically(self) -> None:
         while True:
+            began = self._loop.time()
             try:
                 await self._fresh()
             except Exception as error:
                 log.error("cannot count events now; they stay in the spool: %s", error)
-            await asyncio.sleep(FOLD_SECONDS)
+            if self._figures.guarded.acts:
+                await asyncio.sleep(max(LEAST_PAUSE_SECONDS, began + GUARD_SECONDS - self._loop.time()))
+            else:
+                await asyncio.sleep(FOLD_SECONDS)
 
     async def _fresh(self) -> None:
         """Returns when a fold has ended that began after this call. Raises what it raises."""
@@ -148,6 +157,8 @@ class FoldingProcess:
 
     async def _tell(self) -> None:
         figures = self._figures
+        for evidence in figures.guarded.take_found():
+            self._link.send(GuardFound(evidence))
         try:
             totals = await self._loop.run_in_executor(
                 self._folder, lambda: figures.read(lambda: read_totals(self._paths.counts_database))
@@ -206,18 +217,26 @@ class FoldingProcess:
         """For the fold's thread. Raises Unavailable."""
         return self._named_of(app).experiments
 
+    def _watches_of(self, app: str) -> Sequence[Watch] | None:
+        """For the fold's thread: as of now, since a batch may have been long in coming. Raises Unavailable."""
+        return self._ask_of(app, watches_alone=True).watches
+
     def _named_of(self, app: str) -> Named:
         if app not in self._named:
-            asking = asyncio.run_coroutine_threadsafe(self._ask_names(app), self._loop)
-            try:
-                self._named[app] = asking.result()
-            except TimeoutError as error:
-                reason = f"the names of the bundles of {app!r} did not come in {NAMES_SECONDS:.0f} s"
-                raise Unavailable("names_unavailable", reason) from error
+            self._named[app] = self._ask_of(app)
         return self._named[app]
 
-    async def _ask_names(self, app: str) -> Named:
-        return await self._names.request(lambda number: self._link.send(Name(number, app)), NAMES_SECONDS)
+    def _ask_of(self, app: str, *, watches_alone: bool = False) -> Named:
+        asking = asyncio.run_coroutine_threadsafe(self._ask_names(app, watches_alone), self._loop)
+        try:
+            return asking.result()
+        except TimeoutError as error:
+            reason = f"the names of the bundles of {app!r} did not come in {NAMES_SECONDS:.0f} s"
+            raise Unavailable("names_unavailable", reason) from error
+
+    async def _ask_names(self, app: str, watches_alone: bool) -> Named:
+        ask = partial(Name, app=app, watches_alone=watches_alone)
+        return await self._names.request(lambda number: self._link.send(ask(number)), NAMES_SECONDS)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -18,6 +18,7 @@ from edge.domain.statistics.generations import Ability, tells_what_it_is
 from edge.domain.statistics.meanings import Meaning
 from edge.domain.statistics.observation import Cohort, Step
 from edge.telemetry.votes.arm_counts import Drawn, draw
+from edge.telemetry.votes.breakdowns import LabelsOf
 from edge.telemetry.votes.vote import (
     BOOT,
     CRASHED,
@@ -49,8 +50,6 @@ _HEALTHY = int(Step.HEALTHY)
 _FAILURES = BOOT | INSTALL | CRASHED | ERRED
 _BEGINS = SET | BOOT | INSTALL  # what a report without an offer is kept for
 _DEVICE = "device"
-
-LabelsOf = Callable[[int], Cohort]
 
 
 class NotedOffer(NamedTuple):

@@ -68,7 +68,7 @@ class WatchBook:
         self.pending: dict[int, int] = {}  # keys, and when they reported
         self.cells = Counter[Cell]()
         self.rows = self.offered = self.attempts = self.failed = self.capped = self.capped_failed = 0
-        self.first_offer_ms = self.first_failure_ms = 0
+        self.first_offer_ms = self.first_failure_ms = self.last_failure_ms = 0
         self.is_full = False
         self._installed: defaultdict[int, list[int]] = defaultdict(lambda: [0] * (1 + len(SILENCE_AGES_MS)))
 
@@ -226,6 +226,7 @@ class WatchBook:
         self.failed += failed
         if failed:
             self.first_failure_ms = min(self.first_failure_ms or vote.failed_ms, vote.failed_ms)
+            self.last_failure_ms = max(self.last_failure_ms, vote.failed_ms)
         if not is_counted:
             self.capped += attempts
             self.capped_failed += failed

@@ -1,0 +1,60 @@
+"""The releases under guard on this node, in the folding process: judged after each fold."""
+
+import logging
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from edge.domain.guarding.evidence import Evidence, Verdict
+from edge.telemetry.folding.database import open_for_folding
+from edge.telemetry.folding.words import Words, read_cohort
+from edge.telemetry.votes.vote_keeper import VoteKeeper, WatchesOf
+from edge.telemetry.votes.watch_judging import judge_watch
+
+log = logging.getLogger("edge.node")
+
+
+class GuardedReleases:
+    """For the fold's thread. `acts`: a watch is running whose guard may act."""
+
+    def __init__(self, database: Path, watches_of: WatchesOf) -> None:
+        self.keeper = VoteKeeper(watches_of)
+        self.acts = False
+        self._database, self._watches_of = database, watches_of
+        self._found: list[Evidence] = []
+        self._counts_anew = False
+
+    def begin_again(self) -> None:
+        """The database was damaged: votes count from what the spool still has."""
+        self.keeper, self._counts_anew = VoteKeeper(self._watches_of), True
+
+    def judge_all(self, now: float) -> None:
+        """In a transaction of its own, after those of a fold; `now` in seconds since the epoch. Raises sqlite3.Error,
+        Unavailable."""
+        now_ms = int(now * 1000)
+        with closing(open_for_folding(self._database)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            with connection:
+                self.keeper.begin_all(connection, now_ms)
+                found = self._judged(connection, now_ms)
+        self._found = [each for each in found if each.verdict is not Verdict.WATCHING]
+        self.acts = any(book.watch.acts for _, book in self.keeper.books)
+
+    def take_found(self) -> list[Evidence]:
+        """What says more than to wait, since the last time."""
+        found, self._found = self._found, []
+        return found
+
+    def _judged(self, connection: sqlite3.Connection, now_ms: int) -> list[Evidence]:
+        words = Words(connection)
+
+        def cause_of(number: int) -> str:
+            return words.word(number) if number > 0 else "unknown"
+
+        return [
+            judge_watch(
+                *(connection, app, book, now_ms, lambda cohort: read_cohort(words.word(cohort)), cause_of),
+                counts_anew=self._counts_anew,
+            )
+            for app, book in self.keeper.books
+        ]

@@ -1,0 +1,132 @@
+"""What a watch shows after a fold: evidence, a series for charts, breakdowns; kept after the watch is over."""
+
+from contextlib import closing
+
+import msgspec
+import pytest
+from telemetry_lines import APP, NOW
+from voting_world import NOW_MS, VotingWorld, a_cohort, a_watch
+
+from edge.assembly.counting.guarded_releases import GuardedReleases
+from edge.domain.guarding.evidence import Verdict
+from edge.telemetry.folding.database import open_for_folding, open_for_reading
+from edge.telemetry.votes.standing import POINTS_LIMIT, STANDING_DAYS, StandingQuestion
+from edge.telemetry.votes.watch_judging import forget_watches, read_standing
+
+
+class JudgedWorld(VotingWorld):
+    def begin_again(self):
+        self.guarded = GuardedReleases(self.database, lambda app: self.watches)
+        return self.guarded.keeper
+
+    def judge(self, after=60):
+        self.guarded.judge_all(NOW + after)
+        return {each.watch: each for each in self.guarded.take_found()}
+
+    def fold(self, *lines, after=60):
+        self.keeper = self.guarded.keeper
+        super().fold(*lines, after=after)
+        return self.judge(after)
+
+    def standing(self, watch=""):
+        with closing(open_for_reading(self.database)) as connection:
+            return read_standing(connection, StandingQuestion(APP, "production", watch))
+
+
+@pytest.fixture
+def world(tmp_path):
+    return JudgedWorld(tmp_path, a_watch())
+
+
+def votes_of(world, numbers, *actions, **labels):
+    cohort = a_cohort(**labels)
+    return [
+        line
+        for n in numbers
+        for line in (world.check(n, cohort=cohort), *(world.report(n, each, 1 + n / 10) for each in actions))
+    ]
+
+
+def test_a_release_that_fails_is_found_and_said_again_until_its_watch_is_over(world):
+    assert world.fold(*votes_of(world, range(100), "set")) == {}
+    assert world.guarded.acts
+    found = world.fold(*votes_of(world, range(100, 140), "set", "update_fail"))
+    assert found["r.0"].verdict is Verdict.FAILS and (found["r.0"].attempts, found["r.0"].failed) == (140, 40)
+    assert world.judge(70)["r.0"].verdict is Verdict.FAILS
+    world.begin_again()
+    assert world.judge(80)["r.0"].verdict is Verdict.FAILS
+    world.watches = ()
+    assert world.judge(90) == {} and not world.guarded.acts
+
+
+def test_a_watch_that_is_paused_is_judged_and_acts_no_more(world):
+    world.watches = (a_watch(acts=False),)
+    assert world.fold(*votes_of(world, range(60), "set", "update_fail"))["r.0"].verdict is Verdict.FAILS
+    assert not world.guarded.acts
+
+
+def test_a_standing_tells_the_causes_and_who_fails_more_than_others(world):
+    world.fold(
+        *votes_of(world, range(150), "set"), *votes_of(world, range(200, 260), "set", "update_fail", country="FR")
+    )
+    standing = world.standing()
+    (cause,) = standing.breakdowns["cause"]
+    assert (cause.label, cause.failed, cause.attempts) == ("update_fail", 60, 210)
+    countries = {row.label: row for row in standing.breakdowns["country"]}
+    assert countries["FR"].stands_out and not countries["DE"].stands_out
+    assert (countries["DE"].attempts, countries["DE"].failed) == (150, 0)
+    assert {row.label for row in standing.breakdowns["os"]} == {"android 14"}
+    assert standing.first_offer_ms == NOW_MS and standing.first_failure_ms == NOW_MS + 21_000
+    assert standing.deciding_ms == NOW_MS + 26_900
+    assert standing.networks == 210 and len(standing.worst_networks) == 2
+
+
+def test_a_standing_is_kept_after_its_watch_and_forgotten_in_the_end(world):
+    world.fold(*votes_of(world, range(60), "set", "update_fail"))
+    kept = world.standing()
+    world.watches = ()
+    world.judge(100)
+    ended = world.standing()
+    assert ended == msgspec.structs.replace(kept, ended_ms=NOW_MS + 100_000)
+    assert world.rows("SELECT count(*) FROM votes") == [(0,)]
+    with closing(open_for_folding(world.database)) as connection, connection:
+        assert forget_watches(connection, NOW_MS + STANDING_DAYS * 86_400_000) == 0
+        assert forget_watches(connection, NOW_MS + (STANDING_DAYS + 1) * 86_400_000) == 1
+    assert world.standing().evidence is None
+
+
+def test_a_series_has_no_more_points_than_a_chart_shows(world):
+    for n in range(2 * POINTS_LIMIT + 10):
+        world.fold(world.check(n), world.report(n, "set", n), after=n + 1) if n < 8 else None
+    points = world.standing().series
+    assert [each.attempts for each in points] == [*range(1, 9)] and points[0].at_ms == NOW_MS + 1_000
+
+
+def test_devices_that_fall_silent_are_counted_at_equal_ages(world):
+    hour = 3_600
+    world.fold(*votes_of(world, range(10), "set"))
+    world.fold(*(world.report(n, "app_moved_to_background", 600) for n in range(4)), after=700)
+    world.fold(world.report(4, "update_fail", 2 * hour), after=3 * hour)  # too late for the first hour
+    soon, later = world.standing().silence
+    assert (soon.hours, soon.devices, soon.silent) == (1, 10, 6) and later.devices == 0
+    world.watches = ()
+    world.judge(4 * hour)
+    other = a_watch("s.0", since_ms=NOW_MS + 5 * hour * 1000)
+    world.watches = (msgspec.structs.replace(other, bundle="1.0.1", rollout=None, channel="production"),)
+    world.fold(world.check(50, 5 * hour), after=6 * hour)
+    (soon, _) = world.standing("s.0").silence
+    assert (soon.earlier_devices, soon.earlier_silent) == (10, 6)
+
+
+def test_counts_that_were_damaged_say_that_they_count_anew(world):
+    world.fold(*votes_of(world, range(5), "set"))
+    world.guarded.begin_again()
+    world.database.unlink()
+    world.fold()
+    assert world.standing().counts_anew and world.standing().evidence.attempts == 5
+
+
+def test_a_channel_without_a_guard_has_an_empty_standing(world):
+    world.watches = ()
+    world.fold(*votes_of(world, range(5), "set"))
+    assert world.standing().evidence is None

@@ -49,8 +49,10 @@ class NodeReport:
         quota: UploadQuota,
         messaging: Messaging,
         guard: GuardDuty | None = None,
+        devices_url: str = "",
     ) -> None:
-        """`guard` None: this node acts on no release."""
+        """`guard` None: this node acts on no release. `devices_url` is where devices reach it."""
+        self._devices_url = devices_url
         self._directory = directory
         self._tokens = tokens
         self._releases = directory.releases
@@ -79,6 +81,7 @@ class NodeReport:
             refused={**self._releases.refused, **self._problems()},
             damaged=[DamageView(**msgspec.structs.asdict(each)) for each in self._damages(workers)],
             guard=self._view_guard(),
+            devices_url=self._devices_url,
         )
 
     async def metrics(self) -> bytes:

@@ -111,6 +111,7 @@ class Standalone:
             *(self.directory, self.supervisor, self.telemetry, self.tokens),
             *(self._collecting, self._quota, self.messaging),
             guard=self.guard,
+            devices_url=base,
         )
 
     async def _evidence_of(self, app: str, channel: str) -> Evidence | None:

@@ -21,9 +21,9 @@ from edge.page.framing import LIVE, as_of
 from edge.page.house import House, Visitor, visitor_of
 from edge.page.live import Look, parse_look
 from edge.page.signing_in import next_address, show_login, sign_in, sign_out
-from edge.page.views import overview
 from edge.page.views.channel import page as channel_page
 from edge.page.views.device import device
+from edge.page.views.fleet import one_app, overview
 from edge.page.views.history import history
 from edge.page.views.visit import PageRoute, Visit
 
@@ -41,6 +41,7 @@ ACTS = (
 ROUTES: tuple[PageRoute, ...] = (
     *overview.ROUTES,
     *channel_page.ROUTES,
+    *one_app.ROUTES,
     *history.ROUTES,
     *device.ROUTES,
 )

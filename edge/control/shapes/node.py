@@ -35,7 +35,8 @@ class GuardConditionView(AnswerBody, frozen=True, kw_only=True):
 class NodeStatus(AnswerBody, frozen=True, kw_only=True):
     """`heads` are by app id. `refused` is about documents of the store that this node did not accept: how many, by
     error code, and what is wrong with a head shard, the `keys` or the `tokens` now, by name. `damaged` is what workers
-    cannot serve, the first hundred of each; their counts have how many. `guard` is of all apps."""
+    cannot serve, the first hundred of each; their counts have how many. `guard` is of all apps. `devices_url` is where
+    devices reach the node."""
 
     version: str
     apps: int
@@ -44,3 +45,4 @@ class NodeStatus(AnswerBody, frozen=True, kw_only=True):
     refused: dict[str, int | str]
     damaged: list[DamageView]
     guard: GuardConditionView = GuardConditionView()
+    devices_url: str = ""

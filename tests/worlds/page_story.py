@@ -1,0 +1,140 @@
+"""A node with something to look at: apps whose devices ask, install and fail, as plain requests to a real node."""
+
+import http.client
+import json
+import uuid
+from urllib.parse import urlsplit
+
+from running_node import web_build, write_folder
+
+RIDER, DRIVER, KIOSK = "com.acme.rider", "com.acme.driver", "com.acme.kiosk"
+PLUGIN = "8.51.14"
+SYSTEMS = ("9", "10", "12", "13", "14", "15")
+
+
+class FakePhone:
+    """What a phone says to a node. `runs` is the bundle that it runs; `id` says which phone it is."""
+
+    def __init__(self, story, app, number, runs):
+        self.story, self.app, self.runs = story, app, runs
+        self.platform = "ios" if number % 3 == 0 else "android"
+        self.os = "17.4" if self.platform == "ios" else SYSTEMS[number % len(SYSTEMS)]
+        self.id = str(uuid.UUID(int=(number + 1) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128))
+        self.network = f"198.51.{number % 200}.7"
+
+    def _body(self, **more):
+        return {
+            "platform": self.platform,
+            "device_id": self.id,
+            "app_id": self.app,
+            "version_build": "1.0.0",
+            "version_code": "1",
+            "version_name": self.runs,
+            "version_os": self.os,
+            "plugin_version": PLUGIN,
+            "is_emulator": False,
+            "is_prod": True,
+        } | more
+
+    def check(self, **more):
+        """The version that it is offered, "" for none."""
+        return self.story.post("/updates", self._body(**more), self.network).get("version", "")
+
+    def report(self, action, version, **more):
+        return self.story.post("/stats", self._body(action=action, version_name=version, **more), self.network)
+
+    def update(self, *, fails=False, settles=True, **more):
+        """Check, install what is offered, and start it or fall back."""
+        offered = self.check(**more)
+        if not offered or offered == self.runs:
+            return ""
+        before = self.runs
+        self.report("download_complete", offered)
+        self.report("set", offered, old_version_name=before)
+        if fails:
+            self.report("update_fail", offered)
+            return offered
+        self.runs = offered
+        if settles:
+            self.report("app_launch_ready", offered)
+        return offered
+
+
+class Story:
+    """Apps on `node`, made with its own command, and their phones."""
+
+    def __init__(self, node, folder):
+        self.node, self.folder = node, folder
+        place = urlsplit(node.devices)
+        self._connection = http.client.HTTPConnection(place.hostname, place.port, timeout=60)
+
+    def post(self, path, body, network):
+        headers = {"Content-Type": "application/json", "X-Forwarded-For": network}
+        self._connection.request("POST", path, json.dumps(body), headers)
+        answer = self._connection.getresponse()
+        return json.loads(answer.read() or b"{}")
+
+    def close(self):
+        self._connection.close()
+
+    def publish(self, app, version, *args):
+        folder = self.folder / app / version
+        if not folder.exists():
+            write_folder(folder, web_build(version))
+        return self.node.text("bundle", "publish", app, folder, "--version", version, *args)
+
+    def make(self, app, *channels):
+        self.node.text("app", "create", app)
+        for name, *options in channels:
+            self.node.text("channel", "create", app, name, *options)
+
+    def phones(self, app, count, runs, first=0):
+        return [FakePhone(self, app, first + number, runs) for number in range(count)]
+
+    def tell(self, phones=60):
+        """The whole story: a release that goes well, one that fails and is paused, an experiment, a segment."""
+        self.calm()
+        self.experiment(phones)
+        return self.trouble(phones)
+
+    def calm(self):
+        """A kiosk app whose one release everybody has."""
+        self.make(KIOSK, ("production", "--public"))
+        self.publish(KIOSK, "1.8.4", "--channel", "production")
+        for phone in self.phones(KIOSK, 24, "1.0.0", 5_000):
+            phone.update()
+
+    def experiment(self, phones):
+        """A driver app: a rollout on its way, and an experiment."""
+        self.make(DRIVER, ("production", "--public"), ("beta", "--self-set"))
+        for version in ("2.30.1", "2.31.0", "2.32.0"):
+            self.publish(DRIVER, version, *(["--channel", "production"] if version == "2.30.1" else []))
+        fleet = self.phones(DRIVER, phones, "2.30.0", 1_000)
+        for phone in fleet:
+            phone.update()
+        self.node.text(
+            *("rollout", "start", DRIVER, "production", "--bundle", "2.31.0", "--steps", "25,50,100", "--every", "6h")
+        )
+        for phone in fleet:
+            phone.update()
+        self.node.text("channel", "set", DRIVER, "beta", "--bundle", "2.31.0")
+        self.node.text(
+            *("experiment", "start", DRIVER, "beta", "checkout-order"),
+            *("--arm", "control=2.31.0:50", "--arm", "new=2.32.0:50"),
+        )
+        for phone in self.phones(DRIVER, phones, "2.30.1", 2_000):
+            phone.update(defaultChannel="beta", settles=phone.os != "14")
+
+    def trouble(self, phones):
+        """A rider app: 4.11.3 for all, and 4.12.0, which fails on old systems. The phones that were offered it."""
+        self.make(RIDER, ("production", "--public"), ("lab",))
+        self.publish(RIDER, "4.11.3", "--channel", "production")
+        fleet = self.phones(RIDER, phones * 3, "4.11.0", 9_000)
+        for phone in fleet:
+            phone.update()
+        self.publish(RIDER, "4.12.0")
+        self.node.text(
+            *("rollout", "start", RIDER, "production", "--bundle", "4.12.0", "--steps", "50,100", "--every", "6h")
+        )
+        self.node.text("segment", "set", RIDER, "old-systems", "--where", 'platform == "android" && os < "11"')
+        return [phone for phone in fleet if phone.update(fails=phone.os in ("9", "10"), settles=phone.os != "15")]

@@ -34,6 +34,7 @@ def judge(app: str, watch: Watch, tally: VoteTally, now_ms: int) -> Evidence:
     silence = judge_silence(tally.silence)
     found = None if silence is None else SilenceEvidence(**silence._asdict(), alarm_log_odds=ALARM_LOG_ODDS)
     verdict = _verdict(tests, found, enough.is_known)
+    reason = _reason(verdict, tests, found, failures_said(counted, failed, metric), watch.policy)
     return Evidence(
         app=app,
         watch=watch.id,
@@ -47,11 +48,11 @@ def judge(app: str, watch: Watch, tally: VoteTally, now_ms: int) -> Evidence:
         capped=tally.capped,
         capped_failed=tally.capped_failed,
         tests=tests,
-        reason=_reason(verdict, tests, found, failures_said(counted, failed, metric), watch.policy),
+        reason=reason,
         rolls_back=watch.policy.action is GuardAction.ROLLBACK and any(each.alarm and each.known for each in tests),
         silence=found,
         step_attempts=tally.step_attempts,
-        waits="" if enough.is_known else enough.why,
+        waits="" if verdict is Verdict.PASSES else reason if enough.is_known else enough.why,
     )
 
 

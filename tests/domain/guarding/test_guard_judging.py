@@ -150,6 +150,12 @@ def test_devices_that_fall_silent_are_said_to():
     )
 
 
+def test_a_release_that_falls_silent_does_not_go_on():
+    counts = SilenceCount(3_600_000, InstallsSettled(500, 80), (InstallsSettled(5_000, 200),))
+    evidence = judged(threshold(6_810, 15), step_attempts=900, silence=(counts,))
+    assert evidence.verdict is Verdict.SILENT and evidence.waits == evidence.reason
+
+
 def test_evidence_crosses_between_processes():
     evidence = judged(threshold(96, 14), silence=(SilenceCount(3_600_000, InstallsSettled(50, 8)),))
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(evidence), type=Evidence) == evidence

@@ -25,18 +25,6 @@ def log_odds(attempts: int, failed: int, limit: float) -> float:
     return log_sum(failed * win + passed * loss for win, loss in alternatives) - math.log(len(alternatives))
 
 
-def least_failures(attempts: int, limit: float, alarm: float) -> int:
-    """The fewest failures of `attempts` whose log odds reach `alarm`; `attempts` + 1: none do."""
-    low, high = 0, attempts + 1  # the odds rise with each failure
-    while low < high:
-        middle = (low + high) // 2
-        if log_odds(attempts, middle, limit) >= alarm:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
 def is_enough(attempts: int, failed: int) -> bool:
     """Whether there is enough for an alarm at all."""
     return attempts >= LEAST_ATTEMPTS and failed >= LEAST_FAILURES

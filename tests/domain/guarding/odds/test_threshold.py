@@ -5,13 +5,17 @@ from fractions import Fraction
 
 import pytest
 
-from edge.domain.guarding.odds.threshold import is_enough, least_failures, log_odds
+from edge.domain.guarding.odds.threshold import is_enough, log_odds
 
 ATTEMPTS = (5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 20_000, 50_000)
 LEAST = {
     0.01: (3, 4, 4, 6, 9, 13, 23, 38, 65, 139, 509, 1_249),
     0.001: (4, 4, 5, 8, 10, 15, 26, 41, 69, 145, 515, 1_255),
 }
+
+
+def least_failures(attempts: int, limit: float, alarm: float) -> int:
+    return next(failed for failed in range(attempts + 1) if log_odds(attempts, failed, limit) >= alarm)
 
 
 @pytest.mark.parametrize(("alpha", "least"), LEAST.items())

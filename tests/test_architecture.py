@@ -254,8 +254,6 @@ def test_every_package_has_its_place():
 def test_every_module_is_used():
     processes = {"edge.__main__", "edge.node.processes.worker", "edge.node.proving.scrub_process"}
     processes |= {"edge.assembly.counting.process", "edge.telemetry.upkeep.export_process"}
-    charts = ("comparing",)
-    processes |= {f"edge.page.charts.{each}" for each in charts}  # until the page's views draw them
     entries = {*processes, *(f"edge.cli.{verb.module}" for verb in VERBS.values())}
     entries |= {
         "edge.domain.statistics.device_key",

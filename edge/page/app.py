@@ -23,6 +23,7 @@ from edge.page.live import Look, parse_look
 from edge.page.signing_in import next_address, show_login, sign_in, sign_out
 from edge.page.views.channel import page as channel_page
 from edge.page.views.device import device
+from edge.page.views.experiment import page as experiment_page
 from edge.page.views.fleet import one_app, overview
 from edge.page.views.history import history
 from edge.page.views.visit import PageRoute, Visit
@@ -42,6 +43,7 @@ ROUTES: tuple[PageRoute, ...] = (
     *overview.ROUTES,
     *channel_page.ROUTES,
     *one_app.ROUTES,
+    *experiment_page.ROUTES,
     *history.ROUTES,
     *device.ROUTES,
 )

@@ -302,8 +302,8 @@ def _apply_offer(book: WatchBook, vote: Vote, item: NotedOffer, now_ms: int) -> 
     vote.tests |= item.tests
     vote.cohort, vote.offered_ms = item.cohort, min(item.at_ms, now_ms)
     book.note_offer(vote)
-    book.note_set(vote)
     book.settle(vote)
+    book.note_set(vote)
 
 
 def _apply_report(book: WatchBook, vote: Vote, item: NotedReport, at_ms: int) -> None:
@@ -331,10 +331,10 @@ def _apply_report(book: WatchBook, vote: Vote, item: NotedReport, at_ms: int) ->
         vote.changed = True
         if had_set:
             book.note_spoken(vote)
-    if new & SET:
-        book.note_set(vote)
     if new:
         book.settle(vote)
+    if new & SET:
+        book.note_set(vote)
 
 
 def _tell(book: WatchBook, vote: Vote, new: int, item: NotedReport, at_ms: int) -> None:

@@ -236,13 +236,18 @@ class WatchBook:
             self.cells[Cell(vote.cohort, 0)] -= 1
             self.cells[Cell(vote.cohort, vote.cause or UNHEARD)] += 1
 
+    def _is_install(self, vote: Vote) -> bool:
+        """Of a device whose vote is counted: one host with many ids makes no release silent."""
+        is_capped = bool(self.plan) and not self.plan[0].versus_control
+        return bool(vote.bits & SET and vote.bits & OFFERED and (not is_capped or vote.tests >> COUNTED & 1))
+
     def _note_install(self, vote: Vote) -> None:
-        if vote.bits & SET and vote.bits & OFFERED:
+        if self._is_install(vote):
             self._installed[vote.set_ms // _MINUTE_MS][0] += 1
             self._note_spoken(vote, 1)
 
     def _note_spoken(self, vote: Vote, n: int) -> None:
-        if not (vote.spoke_ms and vote.bits & SET and vote.bits & OFFERED):
+        if not vote.spoke_ms or not self._is_install(vote):
             return
         of_minute = self._installed[vote.set_ms // _MINUTE_MS]
         for index, age_ms in enumerate(SILENCE_AGES_MS):

@@ -115,9 +115,15 @@ def _earlier(connection: sqlite3.Connection, app: str, book: WatchBook) -> list[
         (app, book.watch.channel, 4 * EARLIER_RELEASES),
     )
     found = [_decoded(stored) for (stored,) in rows]
-    others = [each.silence for each in found if each is not None and each.bundle != book.watch.bundle]
+    others = [each.silence for each in found if each is not None and _is_comparison(each, book.watch.bundle)]
     whole = [each for each in others if len(each) == len(SILENCE_AGES_MS)]
     return [[InstallsSettled(of.devices, of.silent) for of in each] for each in whole[:EARLIER_RELEASES]]
+
+
+def _is_comparison(before: GuardStanding, bundle: str) -> bool:
+    """A release that was bad itself must not raise what is allowed."""
+    verdict = before.evidence.verdict if before.evidence is not None else Verdict.WATCHING
+    return before.bundle != bundle and verdict not in (Verdict.FAILS, Verdict.SILENT)
 
 
 def _silent_age(count: SilenceCount) -> SilentAge:

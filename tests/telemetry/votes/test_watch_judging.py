@@ -118,6 +118,27 @@ def test_devices_that_fall_silent_are_counted_at_equal_ages(world):
     assert (soon.earlier_devices, soon.earlier_silent) == (10, 6)
 
 
+def test_one_host_makes_no_release_silent(world):
+    reports = (world.report(n, "set", 1, net=7) for n in range(30))
+    world.fold(*(world.check(n) for n in range(30)), *reports, *votes_of(world, range(50, 60), "set"))
+    world.fold(world.report(50, "app_moved_to_background", 600), after=3 * 3_600)
+    (soon, _) = world.standing().silence
+    assert (soon.devices, soon.silent) == (13, 12)
+
+
+def test_a_release_that_failed_is_no_comparison_for_silence(world):
+    hour = 3_600
+    world.fold(*votes_of(world, range(60), "set", "update_fail"))
+    world.fold(after=3 * hour)
+    world.watches = ()
+    world.judge(4 * hour)
+    later = a_watch("s.0", since_ms=NOW_MS + 5 * hour * 1000)
+    world.watches = (msgspec.structs.replace(later, bundle="1.0.1", rollout=None, channel="production"),)
+    world.fold(world.check(80, 5 * hour), after=6 * hour)
+    (soon, _) = world.standing("s.0").silence
+    assert soon.earlier_devices == 0
+
+
 def test_counts_that_were_damaged_say_that_they_count_anew(world):
     world.fold(*votes_of(world, range(5), "set"))
     world.guarded.begin_again()

@@ -159,6 +159,9 @@ from edge.telemetry.questions.reach_times import BUNDLES_LIMIT
 from edge.telemetry.questions.sqlite_rows import SKETCHES_LIMIT
 from edge.telemetry.questions.stats import BUNDLES_SHOWN, LABELS_SHOWN
 from edge.telemetry.spool.recent_events import PASSED_LIMIT_BYTES, READ_LIMIT_BYTES
+from edge.telemetry.trials.trials_schema import EXPERIMENTS_LIMIT, TRIAL_DEVICES_LIMIT
+from edge.telemetry.trials.trials_schema import KEPT_DAYS as KEPT_TRIAL_DAYS
+from edge.telemetry.trials.trials_schema import POINTS_LIMIT as POINTS_LIMIT_OF_TRIAL
 from edge.telemetry.upkeep.ageing import DEVICE_DAYS, HOUR_SUMS_DAYS, MINUTE_SUMS_HOURS, STEP_BUNDLES
 from edge.wire.app_events import (
     EVENT_NAME_LIMIT,
@@ -206,6 +209,9 @@ def test_the_limits_of_targeting_are_those_of_the_code():
         f"| names of features of an app that segments can read | {FEATURES_LIMIT} of {FEATURE_NAME_LIMIT} characters |",
         f"| parts of an app's segments that read how devices are used | {PLACES_LIMIT} |",
         f"| arms of an experiment | {ARMS.start} to {ARMS.stop - 1}, experiments of a channel 1 |",
+        f"| devices of an experiment that are counted | {TRIAL_DEVICES_LIMIT:,}, ",
+        f"| experiments of an app that are kept | the last {EXPERIMENTS_LIMIT}, for {KEPT_TRIAL_DAYS} days "
+        f"after their end, with {POINTS_LIMIT_OF_TRIAL} points each |",
         f"| measures of an experiment | {MEASURES_LIMIT}, a device counts within {WITHIN_LIMIT_DAYS} days |",
         f"| an experiment's question | one line of {QUESTION_LIMIT} characters |",
         f"| a spread | {format_duration(SPREAD_LIMIT_SECONDS).removesuffix('d')} days |",

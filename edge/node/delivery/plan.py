@@ -147,8 +147,8 @@ def parse_http_date(value: str) -> int | None:
 def _position(digits: str) -> int | None:
     if not digits:
         return None
-    significant = digits.lstrip("0")
-    return int(significant or "0") if len(significant) <= POSITION_DIGITS_LIMIT else _FAR
+    unpadded = digits.lstrip("0")
+    return int(unpadded or "0") if len(unpadded) <= POSITION_DIGITS_LIMIT else _FAR
 
 
 def _suffix(length: int | None, size: int) -> Span | Missed | None:

@@ -74,7 +74,7 @@ def sentence(k: int, n: int, of: str = "") -> str:
 
 
 def two_digits(value: float) -> str:
-    """`0.57`, `5.5`, `29`, `2,800`: two significant digits and at most two decimals, never an exponent."""
+    """`0.57`, `5.5`, `29`, `2,800`: two digits and at most two decimals, no exponent."""
     if round(value, 2) <= 0:
         return "0"
     rounded = round(value, min(2, 1 - math.floor(math.log10(value))))

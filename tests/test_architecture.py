@@ -92,7 +92,13 @@ BELOW_WITHIN = {
         "questions": {"folding", "votes", "trials"},
         "clickhouse": {"folding", "questions"},
         "devices": {"spool"},
-        "upkeep": {"spool", "folding", "behaviour", "trials"},  # raw events: keeping, exporting, erasing; the audit
+        "upkeep": {
+            "spool",
+            "folding",
+            "behaviour",
+            "votes",
+            "trials",
+        },  # raw events: keeping, exporting, erasing; the audit
     },
     "control": {"shapes": {""}, "routes": {"", "shapes"}, "": {"shapes", "routes"}},
     "page": {

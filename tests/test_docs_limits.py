@@ -9,7 +9,7 @@ from edge.assembly.counting.process import READERS as FIGURE_READERS
 from edge.assembly.counting.remembered_answers import REMEMBERED_ANSWERS, REMEMBERED_BYTES, REMEMBERED_SECONDS
 from edge.assembly.counting.shown_behaviour import KEPT_DAYS
 from edge.assembly.exporting import EXPORTS_AT_ONCE
-from edge.assembly.folding import ANSWER_SECONDS, QUESTIONS_WAITING_LIMIT
+from edge.assembly.folding import ANSWER_SECONDS, ASKER_WAITING_LIMIT, QUESTIONS_WAITING_LIMIT
 from edge.assembly.guarding.guard_duty import (
     LOOK_SECONDS,
     NOTICES_WAITING_LIMIT,
@@ -331,7 +331,8 @@ def test_the_other_limits_are_those_of_the_code():
         f"that count once | {CUSTOM_IDS_LIMIT:,} an app, {OUTCOMES_LIMIT:,} a node |",
         f"| exports of raw events | {EXPORTS_AT_ONCE} at once, each by a process of its own in some 100 MB; "
         f"a receiver that takes nothing for {STALL_SECONDS:.0f} s is cut |",
-        f"| questions about figures | {QUESTIONS_WAITING_LIMIT} wait at once, for {ANSWER_SECONDS:.0f} s each; "
+        f"| questions about figures | {QUESTIONS_WAITING_LIMIT} wait at once, {ASKER_WAITING_LIMIT} of one token, "
+        f"for {ANSWER_SECONDS:.0f} s each; "
         f"{FIGURE_READERS} are answered at a time |",
         f"| {REMEMBERED_ANSWERS} of at most {REMEMBERED_BYTES // 2**20} MiB each, for {REMEMBERED_SECONDS:.0f} s |",
         f"| rows that wait for ClickHouse | {Telemetry().clickhouse_outbox_bytes >> 30} GiB on disk ",

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
@@ -137,6 +138,11 @@ class BlobProofsPort(Protocol):
 
     async def note_upload(self, digest: str, app: str) -> None:
         """Right bytes were stored for the blob; returns once all workers serve them."""
+
+
+# For whom an operation is performed: a token by its name, or its page; "" is the node itself. Questions about figures
+# wait in a bounded room, in which everybody has a share.
+ASKED_BY: ContextVar[str] = ContextVar("asked_by", default="")
 
 
 class TelemetryPort(Protocol):

@@ -13,8 +13,9 @@ from node_world import PROMPT_SECONDS, a_truth, publish
 from telemetry_lines import line, stored, write_segment
 
 from edge.assembly.counting.own_names import OwnNames
-from edge.assembly.folding import QUESTIONS_WAITING_LIMIT, SILENT_SECONDS, Folding
+from edge.assembly.folding import ASKER_WAITING_LIMIT, QUESTIONS_WAITING_LIMIT, SILENT_SECONDS, Folding
 from edge.config import Log, Telemetry
+from edge.control.ports import ASKED_BY
 from edge.control.shapes.apps import AppStats
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, DeviceId
@@ -99,6 +100,24 @@ async def test_a_question_to_one_that_dies_is_refused_by_name_and_counted(truth)
         with pytest.raises(Unavailable) as refused:
             await asking
         assert refused.value.code == "figures_unavailable" and folding.asked["unavailable"] >= 1
+
+
+async def test_one_token_takes_its_share_of_the_questions_that_wait_and_no_more(truth):
+    folding = a_folding(truth)  # whose process never starts: questions wait for it
+    asker = ASKED_BY.set("reader")
+    asking = [asyncio.create_task(folding.stats(APP)) for _ in range(ASKER_WAITING_LIMIT)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable, match="of 'reader'") as refused:
+        await folding.stats(APP)
+    assert refused.value.code == "busy"
+    ASKED_BY.reset(asker)
+    others = asyncio.create_task(folding.stats(APP))
+    await asyncio.sleep(0)
+    assert not others.done()
+    for each in (*asking, others):
+        each.cancel()
+    await asyncio.gather(*asking, others, return_exceptions=True)
+    assert not folding._waiting
 
 
 async def test_an_end_of_duty_ends_the_process_and_a_new_one_begins_with_the_next(truth):

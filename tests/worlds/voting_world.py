@@ -73,10 +73,13 @@ class VotingWorld:
         at_ms, net = int((NOW + after) * 1000), 1_000 + number if net is None else net
         return b'{"received_ms":%d,"net":%d,"events":1,"sent":%s}' % (at_ms, net, msgspec.json.encode(sent))
 
-    def fold(self, *lines, after=60):
+    def write(self, *lines):
         if lines:
             write_segment(self.spool, lines, worker=self._worker)
             self._worker += 1
+
+    def fold(self, *lines, after=60):
+        self.write(*lines)
         return fold(self.spool, self.database, now=NOW + after, names_of={APP: {NEW, OLD}}.get, keeper=self.keeper)
 
     def rows(self, query):

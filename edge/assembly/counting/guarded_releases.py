@@ -9,7 +9,7 @@ from edge.domain.guarding.evidence import Evidence, Verdict
 from edge.telemetry.folding.database import open_for_folding
 from edge.telemetry.folding.words import Words, read_cohort
 from edge.telemetry.votes.vote_keeper import VoteKeeper, WatchesOf
-from edge.telemetry.votes.watch_judging import judge_watch
+from edge.telemetry.votes.watch_judging import forget_watches, judge_watch
 
 log = logging.getLogger("edge.node")
 
@@ -37,6 +37,7 @@ class GuardedReleases:
             with connection:
                 self.keeper.begin_all(connection, now_ms)
                 found = self._judged(connection, now_ms)
+                forget_watches(connection, now_ms)
         self._found = [each for each in found if each.verdict is not Verdict.WATCHING]
         self.acts = any(book.watch.acts for _, book in self.keeper.books)
 

@@ -81,6 +81,8 @@ def _free_cohorts(connection: sqlite3.Connection, app: int) -> int:
         "SELECT DISTINCT first_cohort FROM devices WHERE app = ?",
         "SELECT DISTINCT cohort FROM steps WHERE app = ?",
         "SELECT DISTINCT cohort FROM steps_summary WHERE app = ?",
+        "SELECT DISTINCT cohort FROM votes JOIN watches ON watches.id = watch"
+        " WHERE watches.app = (SELECT word FROM words WHERE id = ?)",
     ):
         used.update(number for (number,) in connection.execute(query, (app,)))
     ended = f"SELECT DISTINCT substr(state, {ENDED_COHORT.start + 1}, 8) FROM devices WHERE app = ? AND state NOT NULL"  # noqa: S608

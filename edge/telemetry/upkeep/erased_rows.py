@@ -7,6 +7,7 @@ from edge.domain.statistics.tally import MINUTE_MS
 from edge.telemetry.behaviour.rows import Judgement, erase_device
 from edge.telemetry.folding.words import NO_APP, WordKind
 from edge.telemetry.trials.trial_upkeep import erase_from_experiments
+from edge.telemetry.votes.watch_rows import erase_votes
 
 _MINUTES = ("offered_min", "failed_min", "healthy_min", "word_first_min")
 
@@ -27,7 +28,8 @@ def erase_rows(connection: sqlite3.Connection, app: str, device: str, until_ms: 
     for table in ("devices", "steps", "customs"):
         query = f"DELETE FROM {table} WHERE app = ? AND key = ?"  # noqa: S608  names of ours
         rows += connection.execute(query, (number, key)).rowcount
-    return rows + erase_from_experiments(connection, app, key), judgements
+    rows += erase_from_experiments(connection, app, key) + erase_votes(connection, app, key)
+    return rows, judgements
 
 
 def _began_later(connection: sqlite3.Connection, app: int | None, key: int, until_ms: int) -> bool:

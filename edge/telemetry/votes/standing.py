@@ -9,6 +9,7 @@ import msgspec
 from edge.domain.guarding.evidence import Evidence
 
 STANDING_DAYS = 90  # after a watch has ended: as long as figures by the hour
+ENDED_LIMIT = 2_000  # watches of a node that have ended, some 30 kB each: the latest
 POINTS_LIMIT = 200  # of a series: a chart is some 600 pixels wide
 ROWS_LIMIT = 20  # of a breakdown, those with most failures
 

@@ -15,6 +15,7 @@ from edge.domain.guarding.silence import EARLIER_RELEASES, SILENCE_AGES_MS, Inst
 from edge.telemetry.votes.breakdowns import CauseOf, LabelsOf, break_down
 from edge.telemetry.votes.counted_votes import UNHEARD
 from edge.telemetry.votes.standing import (
+    ENDED_LIMIT,
     POINTS_LIMIT,
     STANDING_DAYS,
     GuardStanding,
@@ -87,12 +88,13 @@ def read_standing(connection: sqlite3.Connection, asked: StandingQuestion) -> Gu
 
 
 def forget_watches(connection: sqlite3.Connection, now_ms: int) -> int:
-    """Those that ended long ago; returns how many. In the caller's transaction."""
+    """Those that ended long ago, and those beyond the limit; returns how many. In the caller's transaction."""
     before = now_ms - STANDING_DAYS * DAY_MS
     # A clock that was ahead when they ended keeps them no longer.
     connection.execute("UPDATE watches SET ended_ms = ?1 WHERE ended_ms > ?1", (now_ms,))
-    query = "DELETE FROM watches WHERE ended_ms BETWEEN 1 AND ?"
-    return connection.execute(query, (before,)).rowcount
+    gone = connection.execute("DELETE FROM watches WHERE ended_ms BETWEEN 1 AND ?", (before,)).rowcount
+    latest = "SELECT id FROM watches WHERE ended_ms > 0 ORDER BY ended_ms DESC, id DESC LIMIT -1 OFFSET ?"
+    return gone + connection.execute(f"DELETE FROM watches WHERE id IN ({latest})", (ENDED_LIMIT,)).rowcount  # noqa: S608
 
 
 def _kept(connection: sqlite3.Connection, id: int) -> GuardStanding | None:

@@ -145,6 +145,18 @@ def drop_votes(connection: sqlite3.Connection, watch: int, keys: Sequence[int]) 
     connection.executemany("DELETE FROM votes WHERE watch = ? AND key = ?", [(watch, key) for key in keys])
 
 
+def erase_votes(connection: sqlite3.Connection, app: str, key: int) -> int:
+    """All of one device; returns how many rows."""
+    of_app = "watch IN (SELECT id FROM watches WHERE app = ?)"
+    rows = 0
+    for table in ("votes", "arm_events"):
+        query = f"DELETE FROM {table} WHERE {of_app} AND key = ?"  # noqa: S608
+        rows += connection.execute(query, (app, key)).rowcount
+    if rows:
+        connection.execute("UPDATE watches SET stamp = stamp + 1 WHERE app = ?", (app,))
+    return rows
+
+
 def _all_votes(connection: sqlite3.Connection, watch: int) -> Iterator[Vote]:
     for row in connection.execute(f"SELECT {_COLUMNS} FROM votes WHERE watch = ?", (watch,)):  # noqa: S608
         yield Vote.of_row(row)

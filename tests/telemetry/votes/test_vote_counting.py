@@ -1,10 +1,16 @@
 """Which reports become votes: of devices that were offered the release in this watch, each once, in any order."""
 
+from contextlib import closing
+
 import pytest
-from voting_world import NEW, NOW_MS, OLD, SEGMENT, VotingWorld, a_cohort, a_rollout, a_watch
+from telemetry_lines import APP
+from voting_world import NEW, NOW_MS, OLD, SEGMENT, VotingWorld, a_cohort, a_rollout, a_watch, device
 
 from edge.domain.guard_policy import GuardAction, GuardMetric
 from edge.domain.guarding.tally import VoteTally
+from edge.telemetry.folding.database import open_for_folding
+from edge.telemetry.upkeep.erased_rows import erase_rows
+from edge.telemetry.votes import vote_counting
 from edge.telemetry.votes.watch_book import PENDING_LIMIT
 
 DAY = 86_400
@@ -192,3 +198,19 @@ def test_events_are_compared_by_bucket_whatever_the_device_runs(tmp_path):
     world.begin_again()
     world.fold(world.check(1, 20, offered=""))
     assert world.tally().tests == before
+
+
+def test_an_erased_device_has_no_vote(world):
+    world.fold(*(world.check(n) for n in (1, 2)), *(world.report(n, "update_fail") for n in (1, 2)))
+    with closing(open_for_folding(world.database)) as connection, connection:
+        rows, _ = erase_rows(connection, APP, device(1), NOW_MS + 60_000)
+    assert rows >= 3 and world.rows("SELECT count(*) FROM votes") == [(1,)]
+    world.fold(world.check(3, 20, offered=""))
+    assert world.count() == (1, 1)
+
+
+def test_beyond_its_limit_a_watch_says_that_it_is_full(world, monkeypatch):
+    monkeypatch.setattr(vote_counting, "VOTES_LIMIT", 2)
+    world.fold(*(world.check(n) for n in range(4)), *(world.report(n, "set") for n in range(4)))
+    (book,) = [book for _, book in world.keeper.books]
+    assert world.count() == (2, 0) and book.is_full and book.rows == 2

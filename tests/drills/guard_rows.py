@@ -94,15 +94,16 @@ def forged_row(honest: int, is_new_epoch: bool = False, places: int | None = Non
             ballots.fail(number)
     at = 21_700.0 if is_new_epoch else honest * 0.1
     device = forged = networks = 0
-    while True:
+    while networks < 10_000:
         networks += 1
         for _ in range(min(cap_of(ballots.attempts), places or honest + 20)):
             device += 1
-            if ballots.attempt(-device, -networks, at):
+            if ballots.attempt(-device, 10_000_000 + networks, at):
                 ballots.fail(-device)
                 forged += 1
                 if ballots.alarms(at):
                     return Forged(honest, forged, networks)
+    raise AssertionError("no number of networks stops it")
 
 
 def one_host_alarms(honest: int, sent: int = 2_000) -> bool:

@@ -52,7 +52,7 @@ def test_one_host_stops_nothing(honest):
     assert not rows.one_host_alarms(honest, sent=300)
 
 
-@pytest.mark.parametrize(("honest", "networks"), [(0, 9), (200, 5), (5_000, 10)])
+@pytest.mark.parametrize(("honest", "networks"), [(0, 9), (200, 5), (5_000, 10), (20_000, 17)])
 def test_who_forges_failures_needs_many_networks(honest, networks):
     assert rows.forged_row(honest).networks >= networks
     assert rows.forged_row(honest, is_new_epoch=True).networks >= min(networks, 9)

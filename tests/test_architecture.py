@@ -66,6 +66,7 @@ BELOW_WITHIN = {
         "sources": {"", "zip"},
         "packing": {"", "sources", "zip"},
         "encryption": {"", "packing"},
+        "intake": {"", "sources", "packing"},  # read, checked and packed: for the command line and for the page
         "patches": {""},
         "verification": {"", "zip", "encryption", "patches"},
     },
@@ -106,8 +107,9 @@ BELOW_WITHIN = {
         "charts": {"words"},
         "door": set(),
         "acts": {"words", "door"},
-        "views": {"words", "charts", "acts", "door"},
-        "": {"words", "charts", "door", "acts", "views"},
+        "publishing": set(),  # what somebody drops: received, packed by a process, kept for a while
+        "views": {"words", "charts", "acts", "door", "publishing"},
+        "": {"words", "charts", "door", "acts", "publishing", "views"},
     },
     # counting is a process of its own, and `folding` asks it
     "assembly": {"counting": set(), "guarding": {"counting"}, "": {"counting", "guarding"}},
@@ -260,6 +262,7 @@ def test_every_package_has_its_place():
 def test_every_module_is_used():
     processes = {"edge.__main__", "edge.node.processes.worker", "edge.node.proving.scrub_process"}
     processes |= {"edge.assembly.counting.process", "edge.telemetry.upkeep.export_process"}
+    processes |= {"edge.bundles.intake.intake_process"}
     entries = {*processes, *(f"edge.cli.{verb.module}" for verb in VERBS.values())}
     entries |= {
         "edge.domain.statistics.device_key",

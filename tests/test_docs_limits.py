@@ -138,6 +138,9 @@ from edge.node.succession.door import CALLERS_LIMIT
 from edge.node.succession.handing_over import START_LIMIT_SECONDS, TAKE_LIMIT_SECONDS
 from edge.node.tls.port import HANDSHAKE_SECONDS
 from edge.node.tls.transport import BARREN_BYTES, HANDSHAKE_BYTES
+from edge.page.publishing.drops import ARRIVING_LIMIT, DROP_SECONDS, PACKING_AT_ONCE
+from edge.page.publishing.packing import PACK_MEMORY_BYTES, PACK_SECONDS
+from edge.page.publishing.receiving import DROP_LIMIT_BYTES, IDLE_SECONDS, RECEIVE_SECONDS
 from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.store.upkeep.collect import HOLD_SECONDS
@@ -195,6 +198,17 @@ def test_the_worked_example_is_what_the_demo_makes():
     assert f'edge window set com.example.app {ENTERPRISE} "{WINDOWS[0]}" --rollback-passes' in TARGETING
     for each in SEGMENTS:
         assert f"edge segment set com.example.app {each.name} " in TARGETING and f"--where '{each.where}'" in TARGETING
+
+
+def test_the_limits_of_a_zip_on_the_page_are_those_of_the_code():
+    for row in (
+        f"| a zip dropped on the page | {DROP_LIMIT_BYTES >> 20} MiB; {IDLE_SECONDS:g} s of silence, "
+        f"{RECEIVE_SECONDS:,.0f} s in all; {ARRIVING_LIMIT} on their way at once, "
+        f"each kept for {DROP_SECONDS:,.0f} s |",
+        f"| packing it | {PACK_SECONDS:g} s, {PACK_MEMORY_BYTES >> 20:,} MiB of addresses, "
+        f"{PLAIN_LIMIT_BYTES >> 30} GiB in a file; {PACKING_AT_ONCE} at once |",
+    ):
+        assert row in LIMITS
 
 
 def test_the_limits_of_targeting_are_those_of_the_code():

@@ -41,6 +41,7 @@ from edge.page.app import add_page
 from edge.page.door.hosts import HostNames
 from edge.page.door.login_links import LoginLinks
 from edge.page.house import House
+from edge.page.publishing.drops import Drops
 from edge.telemetry.votes.standing import GuardStanding, StandingQuestion
 
 LEAVE_SECONDS = 5.0  # beyond the devices' drain time, before the remaining workers are killed
@@ -181,6 +182,7 @@ class Standalone:
                 now=self._clock.now,
                 secure=bool(control.tls_certificate),
                 node=self.config.region,
+                drops=Drops(self.directory.drops_dir),
             ),
         )
         pair = read_control_pair(self.config.control)

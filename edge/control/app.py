@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -234,6 +235,14 @@ class InnerApi:
         return await _perform(
             operation, Call(ports=self._ports, grant=grant, request=request, body=body, rehearsal=rehearsal)
         )
+
+    async def upload(self, grant: Grant, app: str, digest: str, file: Path) -> None:
+        """As the operation `upload_blob`, from a file of this machine, which stays. Raises EdgeError."""
+        operation = self._operations["upload_blob"]
+        request = InnerRequest({"app": app, "digest": digest}, MultiDict(), {}, self._app)
+        assert operation.permission is not None, "it takes a token"
+        check_permission(grant, operation.permission, request)
+        await routes_blobs.keep_local(Call(ports=self._ports, grant=grant, request=request, body=None), file)
 
     def allows(self, grant: Grant, name: str, app: str | None) -> bool:
         """Whether the role of `grant` permits the operation, for `app` where it is about one."""

@@ -15,6 +15,7 @@ import aiofiles
 import msgspec
 from aiohttp import ClientPayloadError, hdrs, web
 
+from edge.bundles.chunks import read_chunks
 from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.domain.errors import EdgeError, Invalid, TooLarge
 from edge.domain.model import Digest
@@ -93,6 +94,27 @@ async def receive_blob(
                 f"digest mismatch: the {file.bytes} bytes received have SHA-256 {file.digest}, not {digest}",
             )
         return file.bytes, await asyncio.to_thread(keep_blob, store, digest, file.path)
+
+
+def copy_blob(store: ObjectStore, digest: Digest, file: Path, limit_bytes: int = BLOB_LIMIT_BYTES) -> tuple[int, Kept]:
+    """As `receive_blob`, of a local file, which stays. Blocks. Raises TooLarge `body_too_large`, Invalid
+    `digest_mismatch`, OutOfRoom `storage_full`."""
+    scratch = store.scratch()
+    try:
+        with room_to("take this upload", scratch, file.stat().st_size):
+            copied, hashing = 0, hashlib.sha256()
+            scratch.touch(mode=FILE_MODE, exist_ok=False)
+            with scratch.open("r+b") as target:
+                for chunk in read_chunks(file):
+                    copied += len(chunk)
+                    _check_size(copied, limit_bytes)
+                    hashing.update(chunk)
+                    target.write(chunk)
+            if hashing.hexdigest() != digest:
+                raise Invalid("digest_mismatch", f"digest mismatch: {copied} bytes do not have SHA-256 {digest}")
+            return copied, keep_blob(store, digest, scratch)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 @asynccontextmanager

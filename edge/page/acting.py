@@ -36,7 +36,7 @@ from edge.page.words.times import moment
 
 BUNDLES_OFFERED = 50  # in a list to pick from; an older one is rolled out by the command
 STOPS = frozenset({"pause", "rollback", "withdraw"})  # words in the history's summaries of stops
-_CHANGE = re.compile(r"page-[0-9a-f]{32}", re.ASCII)
+CHANGE_ID = re.compile(r"page-[0-9a-f]{32}", re.ASCII)
 
 
 class PageNotice(NamedTuple):
@@ -116,7 +116,7 @@ async def perform(visit: Visit, form: Mapping[str, str]) -> tuple[str, PageNotic
     fields = {**{name: visit.query[name] for name in visit.query}, **form}
     planned = await plan_act(visit, fields)
     plan, change = planned.plan, form.get("change", "")
-    if plan.asked or _CHANGE.fullmatch(change) is None or not form.get("revision", "").isdigit():
+    if plan.asked or CHANGE_ID.fullmatch(change) is None or not form.get("revision", "").isdigit():
         raise Invalid("invalid_form", "this form is incomplete: open the page and try again")
     try:
         answer = await visit.inner.ask(

@@ -17,10 +17,12 @@ from edge.domain.errors import EdgeError, Forbidden, Malformed, NotFound, Unavai
 from edge.page.acting import perform, show_act
 from edge.page.answers import answer_refusal, answer_shown, answer_static, login_address, look_at, see_other
 from edge.page.door.hosts import is_own_origin
+from edge.page.dropping import publish_drop, show_drop, take_drop
 from edge.page.framing import LIVE, as_of
 from edge.page.house import House, Visitor, visitor_of
 from edge.page.live import Look, parse_look
 from edge.page.signing_in import next_address, show_login, sign_in, sign_out
+from edge.page.views.bundles import bundles
 from edge.page.views.channel import page as channel_page
 from edge.page.views.device import device
 from edge.page.views.experiment import page as experiment_page
@@ -34,6 +36,7 @@ FORM_LIMIT_BYTES = 64 * 1024  # of a form without a file
 API = "/v1"
 LIVE_PATH = "/live"
 
+DROP_PATH, DROPPED_PATH = "/apps/{app}/publish", "/apps/{app}/drops/{drop}"
 ACTS = (
     "/apps/{app}/channels/{channel}/acts/{act}",
     "/apps/{app}/bundles/{bundle}/acts/{act}",
@@ -46,6 +49,7 @@ ROUTES: tuple[PageRoute, ...] = (
     *experiment_page.ROUTES,
     *history.ROUTES,
     *device.ROUTES,
+    *bundles.ROUTES,
 )
 
 _LIVE_ROUTES = {route.path: route for route in ROUTES if route.name in LIVE}
@@ -69,6 +73,11 @@ def add_page(app: web.Application, house: House) -> None:
     app.router.add_post("/logout", partial(_signing_out, house))
     for route in ROUTES:
         app.router.add_get(route.path, _page(house, route))
+    app.router.add_post(DROP_PATH, partial(_dropping, house))
+    app.router.add_get(DROPPED_PATH, partial(_dropped, house))
+    app.router.add_post(DROPPED_PATH, partial(_publishing, house))
+    app.on_startup.append(lambda _: house.drops.open())
+    app.on_shutdown.append(house.drops.close)
     for path in ACTS:
         route = PageRoute(path, "act", show_act)
         app.router.add_get(path, _page(house, route))
@@ -140,6 +149,41 @@ async def _acting(house: House, route: PageRoute, request: web.Request) -> web.S
     return see_other(after)
 
 
+def _signed_in(house: House, visitor: Visitor, request: web.Request, name: str) -> Visit:
+    visit = _visit(
+        house, visitor, request, PageRoute(request.path, name, overview.show_overview), dict(request.match_info)
+    )
+    assert visit is not None, "somebody is signed in"
+    return visit
+
+
+async def _dropping(house: House, request: web.Request) -> web.Response:
+    """A zip, as it arrives. Its form's token is checked before a byte of it is kept."""
+    visitor = await visitor_of(house, request)
+    if visitor is None:
+        return see_other(login_address("/"))
+    visit = _signed_in(house, visitor, request, "bundles")
+    return see_other(await take_drop(house, visitor, visit, request, partial(check_form_token, visitor)))
+
+
+async def _dropped(house: House, request: web.Request) -> web.Response:
+    visitor = await visitor_of(house, request)
+    if visitor is None:
+        return see_other(login_address(request.rel_url.raw_path))
+    visit = _signed_in(house, visitor, request, "bundles")
+    return await answer_shown(house, visitor, visit, await show_drop(house, visitor, visit))
+
+
+async def _publishing(house: House, request: web.Request) -> web.Response:
+    visitor = await visitor_of(house, request)
+    if visitor is None:
+        return see_other(login_address("/"))
+    form = await read_form(request)
+    check_form_token(visitor, form)
+    visit = _signed_in(house, visitor, request, "bundles")
+    return see_other(await publish_drop(house, visitor, visit, {name: str(form[name]) for name in form}))
+
+
 def _door(house: House) -> Any:
     @web.middleware
     async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -147,7 +191,7 @@ def _door(house: House) -> Any:
             return await handler(request)
         try:
             _check_request(house, request)
-            async with asyncio.timeout(None if request.path == LIVE_PATH else PAGE_SECONDS):
+            async with asyncio.timeout(None if _takes_its_time(request) else PAGE_SECONDS):
                 return await handler(request)
         except TimeoutError:
             error: EdgeError = Unavailable("page_timeout", f"this page took longer than {PAGE_SECONDS:g} s")
@@ -158,6 +202,11 @@ def _door(house: House) -> Any:
         return await _refuse(house, request, error)
 
     return door
+
+
+def _takes_its_time(request: web.Request) -> bool:
+    """A stream, and a zip on its way: both have limits of their own."""
+    return request.path == LIVE_PATH or (request.method == hdrs.METH_POST and request.path.endswith("/publish"))
 
 
 def _check_request(house: House, request: web.Request) -> None:

@@ -10,6 +10,7 @@ from edge.page.app import add_page
 from edge.page.door.hosts import HostNames
 from edge.page.door.login_links import LoginLinks
 from edge.page.house import House
+from edge.page.publishing.drops import Drops
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
@@ -47,7 +48,12 @@ def links():
 
 
 @pytest.fixture
-async def open_page(aiohttp_client, world, clock, links):
+async def drops(tmp_path):
+    return Drops(tmp_path / "drops")
+
+
+@pytest.fixture
+async def open_page(aiohttp_client, world, clock, links, drops):
     """Serves the API and the page; gives a browser without a session."""
     servers = []
 
@@ -62,6 +68,7 @@ async def open_page(aiohttp_client, world, clock, links):
             now=clock.now,
             secure=False,
             node="eu-1",
+            drops=drops,
         )
         add_page(app, house)
         client = await aiohttp_client(app)

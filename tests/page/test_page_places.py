@@ -116,3 +116,27 @@ async def test_hostile_words_of_a_device_stay_words(app, world):
     for address in (f"{DEVICES}?q={DEVICE}", DEVICES, f"{DEVICES}?q=%3Cscript%3Ealert(1)%3C/script%3E"):
         page = await app.get(address)
         assert page.status == 200 and "<script>alert" not in page.source and "\u202e" not in page.source
+
+
+async def test_bundles_are_listed_compared_and_taken_away(app, world, publish):
+    page = await app.get(f"/apps/{APP}/bundles")
+    assert page.status == 200 and len(page.source) < PAGE_LIMIT_BYTES, page.text
+    for words in (
+        "2 bundles. 1 is offered somewhere",
+        "A device downloads",
+        "Size of the last 2 bundles",
+        "Check it first",
+    ):
+        assert words in page.text, words
+    assert f"/apps/{APP}/bundles/1.1.0/acts/delete" in page.seen.links
+    confirmation = await app.get(f"/apps/{APP}/bundles/1.1.0/acts/delete")
+    done = await app.post(f"/apps/{APP}/bundles/1.1.0/acts/delete", asked(confirmation))
+    assert done.location == f"/apps/{APP}/bundles" and "1.1.0" not in world.releases.load(APP).bundles
+    page = await app.get(f"/apps/{APP}/bundles?find=nothing")
+    assert "No bundle fits this." in page.text and "nothing to compare" in page.text
+
+
+async def test_a_reader_sees_bundles_and_no_buttons(app):
+    await app.sign_in("reader")
+    page = await app.get(f"/apps/{APP}/bundles")
+    assert "Your role reader may look only" in page.text and not [x for x in page.seen.links if "/acts/" in x]

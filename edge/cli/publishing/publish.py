@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from edge.bundles.chunks import digest_file
 from edge.bundles.encryption.encrypt import Encrypted, encrypt
 from edge.bundles.encryption.rsa_keys import PrivateKey
+from edge.bundles.intake.checked_source import read_checked
+from edge.bundles.intake.order_warning import warning_of_order
 from edge.bundles.packing.cache import PackingCache
 from edge.bundles.packing.effort import SMALLEST, Packing
 from edge.bundles.packing.pack import Packed, content_of, digest_files, pack_files
@@ -21,9 +23,7 @@ from edge.bundles.packing.reuse import NodeBlob
 from edge.bundles.patches.making import MadePatches
 from edge.bundles.patches.wanted import PATCHED_RELEASES
 from edge.bundles.sources.files import Source
-from edge.bundles.sources.read import read_source
 from edge.bundles.sources.selection import LeftOut, Selection
-from edge.bundles.sources.suspects import check_suspects
 from edge.bundles.verification.decryption import check_ciphertext_size
 from edge.cli.publishing.offering_terms import check_may_offer, check_offer
 from edge.cli.publishing.patching import PatchedApp, patch_bundle
@@ -35,7 +35,6 @@ from edge.cli.publishing.size_report import (
     listed_entries,
     listed_files,
 )
-from edge.cli.publishing.warnings import warning_of_order
 from edge.cli.terminal.asking import ControlRequest
 from edge.cli.terminal.client import ControlClient, RequestRefused, app_path
 from edge.cli.terminal.output import Advance, note, progress, stages
@@ -127,8 +126,7 @@ def publish(
     if before is None and _find(client, release) is None:
         how = how._replace(patched_releases=0)  # devices come from nothing; a repeated publish may mend its patches
     with TemporaryDirectory(prefix="edge-publish-") as workdir:
-        source = read_source(path, Path(workdir), how.selection)
-        check_suspects(source.files, how.selection.included)
+        source = read_checked(path, Path(workdir), how.selection)
         sending = _same_before(client, release, source, how.key) or _pack(client, release, source, Path(workdir), how)
         sent = _send(client, release, sending, post)
     sizes = {file.name: file.bytes for file in source.files}

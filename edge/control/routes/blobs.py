@@ -8,6 +8,7 @@ the smallest wins.
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 
@@ -24,7 +25,7 @@ from edge.control.shapes.bundles import (
     PreparedRequest,
     PreparedView,
 )
-from edge.control.uploads import receive_blob
+from edge.control.uploads import copy_blob, receive_blob
 from edge.control.work_queue import encode_look, take_look
 from edge.domain.errors import Invalid, NotFound, TooLarge, Unavailable
 from edge.domain.manifest import FILE_COUNT_LIMIT, packed_entries, read_manifest
@@ -90,6 +91,21 @@ async def handle_upload(call: Call[None]) -> BlobStored:
     quota, token, now = call.ports.quota, call.grant.name, call.ports.clock.now()
     with quota.reserve(token, BLOB_LIMIT_BYTES if size is None else size, now):
         received, kept = await receive_blob(call.stream, call.ports.store, digest)
+        if kept is Kept.NEW:
+            await asyncio.to_thread(quota.add, token, digest, received, now)
+    await call.ports.proofs.note_upload(digest, call.app)
+    return BlobStored(digest=digest, bytes=received)
+
+
+async def keep_local(call: Call[None], file: Path) -> BlobStored:
+    """As `handle_upload`, of a file on this machine that somebody else wrote: it is copied, and what was copied is what
+    must have the digest. Raises as that."""
+    digest = parse_digest(call.part("digest"))
+    await check_app(call)
+    quota, token, now = call.ports.quota, call.grant.name, call.ports.clock.now()
+    size = (await asyncio.to_thread(file.stat)).st_size
+    with quota.reserve(token, size, now):
+        received, kept = await asyncio.to_thread(copy_blob, call.ports.store, digest, file)
         if kept is Kept.NEW:
             await asyncio.to_thread(quota.add, token, digest, received, now)
     await call.ports.proofs.note_upload(digest, call.app)

@@ -8,13 +8,16 @@ fails alone.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 from multidict import MultiMapping
 
 from edge.control.app import InnerApi
 from edge.control.tokens import Grant
 from edge.domain.errors import EdgeError
+
+T = TypeVar("T")
 
 PART_SECONDS = 10.0  # for one answer; what takes longer is shown as not read
 
@@ -85,6 +88,12 @@ class Visit:
             return Unread(code=error.code, message=error.message)
         except TimeoutError:
             return Unread(code="timeout", message=f"no answer within {PART_SECONDS:g} s")
+
+    async def decoded(self, answer: Any, kind: type[T]) -> T:
+        """The value of an answer that its operation has encoded, since it may have thousands of rows."""
+        if isinstance(answer, kind):
+            return answer
+        return await asyncio.to_thread(msgspec.json.decode, bytes(answer), type=kind)
 
     def allows(self, name: str, app: str | None = None) -> bool:
         """Whether the visitor's role permits the operation, for the page's own app if none is given."""

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 from running_node import web_build, write_folder
 from scripted_server import scripted_server
 
+from edge.bundles.intake.order_warning import warning_of_order
 from edge.cli.app_folder.app_file import channel_of_branch
 from edge.cli.app_folder.branches import _MERGE_REQUESTS, _PULL_REQUESTS, find_branch
 from edge.cli.main import cli
-from edge.cli.publishing.warnings import warning_of_order
 from edge.cli.terminal.logins import Login, Logins
 
 APP = "com.example.app"

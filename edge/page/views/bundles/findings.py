@@ -1,0 +1,124 @@
+"""What was found in a dropped zip, before anything is published; and the publish that a person chooses, as a request.
+
+Pure. Names of files and rules are a stranger's.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from edge.bundles.intake.intake_messages import IntakeDone, PackedEntry
+from edge.bundles.intake.order_warning import warning_of_order
+from edge.control.shapes.bundles import FileView, PublishRequest
+from edge.control.shapes.rollouts import RolloutPlan
+from edge.domain.decision.foresight.bundle_changes import FileFate, compare_files
+from edge.domain.errors import Invalid
+from edge.domain.model import Digest, FileEntry
+from edge.domain.schedule.durations import parse_duration
+from edge.page.words.numbers import cleaned, count, named, size
+
+LEFT_OUT_SHOWN = 12
+STEPS_DEFAULT, EVERY_DEFAULT = "1,5,25,100", "6h"
+KEEP, ROLLOUT, ALL = "keep", "rollout", "all"
+HOW = {
+    ROLLOUT: "step by step, watched by the guard",
+    ALL: "to everybody at once",
+}
+
+
+class PublishChoice(NamedTuple):
+    """What a person chose: "" for a channel is none, which only keeps the bundle."""
+
+    channel: str = ""
+    how: str = ROLLOUT
+    steps: str = STEPS_DEFAULT
+    every: str = EVERY_DEFAULT
+
+    @property
+    def fields(self) -> dict[str, str]:
+        return self._asdict()
+
+
+def choice_of(given: Mapping[str, str]) -> PublishChoice | None:
+    """None: nothing is chosen yet. What is too long is cut, and refused later for what it says."""
+    if "channel" not in given:
+        return None
+    how = given.get("how", ROLLOUT)
+    return PublishChoice(
+        given["channel"][:128],
+        how if how in HOW else ROLLOUT,
+        given.get("steps", "")[:400] or STEPS_DEFAULT,
+        given.get("every", "")[:16],
+    )
+
+
+def request_of(version: str, packed: IntakeDone, choice: PublishChoice) -> PublishRequest:
+    """Raises Invalid for a duration that is none."""
+    rollout = None
+    if choice.channel and choice.how == ROLLOUT:
+        shares = [each.strip().removesuffix("%").strip() for each in choice.steps.split(",")]
+        every = int(parse_duration(choice.every)) if choice.every else 0
+        rollout = RolloutPlan(steps=[f"{each}%" for each in shares], every_seconds=every)
+    return PublishRequest(
+        version=version, zip=packed.zip, manifest=packed.manifest, channel=choice.channel or None, rollout=rollout
+    )
+
+
+def command_of(app: str, version: str, file: str, choice: PublishChoice) -> str:
+    """The command that does the same."""
+    words = ["edge", "bundle", "publish", app, cleaned(file), "--version", version]
+    if not choice.channel:
+        return shlex.join([*words, "--no-channel"])
+    words += ["--channel", choice.channel]
+    if choice.how == ROLLOUT:
+        words += ["--rollout", choice.steps, *(["--every", choice.every] if choice.every else [])]
+    return shlex.join(words)
+
+
+def question_of(version: str, choice: PublishChoice) -> str:
+    if not choice.channel:
+        return f"Publish {named(version)} on no channel?"
+    how = f"step by step, {named(choice.steps)}\u202f%" if choice.how == ROLLOUT else "to everybody at once"
+    return f"Publish {named(version)} on {named(choice.channel)}, {how}?"
+
+
+def figures_of(packed: IntakeDone, before: str, older: Sequence[FileView] | None) -> list[dict[str, Any]]:
+    """For the `figures` macro. `older` are the files of the bundle `before` that a channel offers; None: none to
+    compare with."""
+    found = [
+        {"label": "Files", "value": count(len(packed.entries)), "of": f"{size(packed.plain_bytes)} unpacked"},
+        {"label": "Zip", "value": size(packed.zip_bytes), "of": "for devices that take no single files"},
+    ]
+    if older is not None:
+        files = compare_files([_entry(each) for each in older], [_entry(each) for each in packed.entries])
+        load = sum(each.download_bytes for each in files)
+        changed = sum(each.fate in (FileFate.ADDED, FileFate.CHANGED) for each in files)
+        gone = sum(each.fate is FileFate.REMOVED for each in files)
+        found += [
+            {"label": "A device downloads", "value": size(load), "of": f"from {named(before)}, {count(changed)} files"},
+            {"label": "Gone", "value": count(gone), "of": f"files of {named(before)}"},
+        ]
+    return found
+
+
+def _entry(each: FileView | PackedEntry) -> FileEntry:
+    return FileEntry(each.name, Digest(each.hash), Digest(each.blob), each.bytes)
+
+
+def left_out_of(packed: IntakeDone) -> tuple[list[tuple[str, str]], int]:
+    """(name, rule) of what was left out, and how many more there are."""
+    shown = [(named(each.name), named(each.rule)) for each in packed.left_out[:LEFT_OUT_SHOWN]]
+    return shown, max(0, len(packed.left_out) - LEFT_OUT_SHOWN)
+
+
+def warnings_of(version: str) -> list[str]:
+    told = warning_of_order(version)
+    return [cleaned(told)] if told else []
+
+
+def check_version(text: str) -> str:
+    """Raises Invalid `missing_version`."""
+    version = text.strip()
+    if not version:
+        raise Invalid("missing_version", "give the bundle a version first")
+    return version

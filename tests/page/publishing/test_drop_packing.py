@@ -1,0 +1,56 @@
+"""The process that packs is ended at its limits, answers as its starter expects, and leaves nothing behind."""
+
+import asyncio
+import os
+import zipfile
+
+import pytest
+
+from edge.bundles.intake.intake_messages import IntakeDone, IntakeRefused
+from edge.page.publishing.packing import PackLimits, pack_dropped
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def zipped(tmp_path):
+    path, workdir = tmp_path / "a.zip", tmp_path / "work"
+    workdir.mkdir()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("index.html", "<html></html>")
+        archive.writestr("app.bin", os.urandom(MIB))
+    return path, workdir
+
+
+async def test_a_zip_is_packed_by_a_process_of_its_own(zipped):
+    done = await pack_dropped(*zipped)
+    assert isinstance(done, IntakeDone) and len(done.entries) == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "codes"),
+    [
+        (PackLimits(seconds=0.01), {"packing_time"}),
+        (PackLimits(memory_bytes=64 * MIB), {"packing_memory", "packing_stopped"}),
+        (PackLimits(file_bytes=64 * 1024), {"packing_stopped"}),
+    ],
+)
+async def test_it_is_ended_at_its_limits(zipped, limits, codes):
+    refused = await pack_dropped(*zipped, limits)
+    assert isinstance(refused, IntakeRefused) and refused.code in codes
+    assert "from the command line" in refused.message
+
+
+async def test_a_refusal_comes_with_its_code(tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "a.zip").write_bytes(b"no zip")
+    refused = await pack_dropped(tmp_path / "a.zip", tmp_path / "work")
+    assert isinstance(refused, IntakeRefused) and refused.code not in ("packing_stopped", "packing_time")
+
+
+async def test_it_ends_with_whoever_waits_for_it(zipped):
+    waiting = asyncio.create_task(pack_dropped(*zipped))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

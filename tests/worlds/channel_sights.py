@@ -23,6 +23,7 @@ from edge.telemetry.votes.standing import BreakdownRow, GuardStanding, SeriesPoi
 NOW = 1_795_789_925.0  # 2026-11-27 14:32:05 UTC
 HOUR = 3600.0
 LIMIT = 0.02
+START = "channel=production bundle={} steps=1%,5%,25%,50%,100%"
 INSTALLED = Step.OFFERED | Step.DOWNLOADED | Step.INSTALLED
 
 
@@ -157,18 +158,25 @@ def group(label, failed, attempts, *, stands_out=False) -> BreakdownRow:
 
 
 def a_guard(standing, **changes) -> GuardSight:
-    given = {"watches": True, "limit": LIMIT, "action": "pause", "silence": "notify", "auto_advance": False}
+    given = {
+        "watches": True,
+        "everything": False,
+        "limit": LIMIT,
+        "action": "pause",
+        "silence": "notify",
+        "auto_advance": False,
+    }
     return GuardSight(**given | changes, standing=standing)
 
 
-def a_change(revision, at, by, summary, channel="production", reason="") -> HistoryEntry:
+def a_change(revision, at, by, summary, channel="production", reason="", kind="move_rollout") -> HistoryEntry:
     return HistoryEntry(
         revision=revision,
         digest="0" * 64,
         id=f"c{revision}",
         at=at,
         by=by,
-        kind="move_rollout",
+        kind=kind,
         summary=summary,
         reason=reason,
         channels=[ChannelImpactView(channel=channel, before=None, after=None)],
@@ -200,13 +208,14 @@ def a_sight(**changes) -> ChannelSight:
         "channel": a_channel(rollout=RolloutSummary(bundle="2.31.0", phase=Phase.RUNNING)),
         "rollout": rollout,
         "figures": an_answer(report=report, until=int(NOW - 7)),
+        "sent": an_answer(report=report, until=int(NOW - 7)),
         "earlier": [
             a_report("2.30.1", 200, 0.94, healthy=29_000, failed=40),
             a_report("2.30.0", 400, 0.9, healthy=28_000, failed=50),
             a_report("2.29.4", 700, 0.93, healthy=28_000, failed=60),
         ],
         "guard": a_guard(a_standing(series, breakdowns=breakdowns)),
-        "history": [a_change(1841, rollout.started, "ci-release", "start the rollout of 2.31.0 on production")],
+        "history": [a_change(1841, rollout.started, "ci-release", START.format("2.31.0"), kind="start_rollout")],
         "now": NOW,
     }
     return ChannelSight(**given | changes)
@@ -258,11 +267,16 @@ def a_sight_in_trouble(by="guard", **changes) -> ChannelSight:
         ),
         "rollout": rollout,
         "figures": an_answer(report=report, until=int(NOW - 7)),
+        "sent": an_answer(report=report, until=int(NOW - 7)),
         "earlier": [a_report("4.11.3", 200, 0.92, healthy=29_000, failed=40)],
         "guard": a_guard(standing),
         "history": [
-            a_change(1842, paused, by, "pause the rollout of 4.12.0 on production", reason="14 of 96 installs failed"),
-            a_change(1841, started, "ci-release", "start the rollout of 4.12.0 on production"),
+            a_change(
+                *(1842, paused, by, "channel=production deed=pause move=pause"),
+                reason="14 of 96 installs failed",
+                kind="guard_acts" if by == "guard" else "move_rollout",
+            ),
+            a_change(1841, started, "ci-release", START.format("4.12.0"), kind="start_rollout"),
         ],
         "now": NOW,
     }

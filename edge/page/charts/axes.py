@@ -14,17 +14,7 @@ ODDS_LOW, ODDS_HIGH = -1, 4  # 1:10 to 10,000:1
 
 _DAY = 86_400
 _STEPS = (
-    60,
-    120,
-    300,
-    600,
-    900,
-    1800,
-    3600,
-    7200,
-    10_800,
-    21_600,
-    43_200,
+    *(1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200),
     *(_DAY * n for n in (1, 2, 3, 4, 7, 14, 30, 90)),
 )
 _TICKS = 5  # of a time axis, at most
@@ -86,13 +76,19 @@ def hours_axis(hours: float) -> Axis:
 
 def time_axis(begin: float, end: float, now: float) -> Axis:
     """Moments from `begin` to `end`, at round times of UTC; midnight, and whole days, are dates."""
-    end = max(end, begin + 60)
+    end = max(end, begin + 5)
     step = next(
         (each for each in _STEPS if (end - begin) / each <= _TICKS), math.ceil((end - begin) / _TICKS / _DAY) * _DAY
     )
     first = math.ceil(begin / step) * step
     moments = [float(at) for at in range(first, math.floor(end) + 1, step)]
-    return Axis(begin, end, tuple(Tick(at, day(at, now) if at % _DAY == 0 else clock(at)) for at in moments))
+    return Axis(begin, end, tuple(Tick(at, _moment_words(at, step, now)) for at in moments))
+
+
+def _moment_words(at: float, step: int, now: float) -> str:
+    if step < 60:
+        return clock(at, to_second=True)
+    return day(at, now) if at % _DAY == 0 else clock(at)
 
 
 def _step(top: float) -> float:

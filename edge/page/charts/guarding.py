@@ -18,6 +18,7 @@ from edge.page.words.rates import FEW, interval, interval_cell, odds, odds_mark,
 from edge.page.words.times import moment
 
 _POINTS_LIMIT = 200  # of a line
+_MIDDLE = 0.5  # of the width: words on a limit stand where the line is not
 _SETTLED = FEW  # attempts from which the band is drawn: before that it is the whole axis
 
 
@@ -99,7 +100,11 @@ def evidence_chart(series: GuardSeries, key: str = "evidence") -> Chart:
         x=series.axis,
         y=odds_axis(),
         lines=_lines(series, [(each, each.log_odds / math.log(10)) for each in series.points], _odds_end(last)),
-        bounds=(Bound(math.log10(series.acts_at), "acts here", left=series.trouble),),
+        bounds=(
+            Bound(
+                math.log10(series.acts_at), "acts here", left=series.trouble and series.axis.place(last.at) > _MIDDLE
+            ),
+        ),
         marks=series.marks,
         table=Table(
             ("Time", "Attempts", "Failed", "Odds"), tuple(_odds_row(each, series.now) for each in series.points)

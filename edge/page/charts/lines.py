@@ -62,7 +62,7 @@ def draw_grid(x: Axis, y: Axis) -> Markup:
 
 
 def draw_marks(marks: Sequence[Mark], x: Axis) -> Markup:
-    """Words stand beside their mark, a line lower where the one before is near."""
+    """Words stand beside their mark, a line lower where the one before is near; those of an event at the bottom."""
     parts, before, row = [], -1.0, 0
     for mark in sorted(marks):
         place = x.place(mark.at)
@@ -70,7 +70,8 @@ def draw_marks(marks: Sequence[Mark], x: Axis) -> Markup:
         before = place
         parts.append(line("v ev" if mark.event else "v", across(place), "0", across(place), "100%"))
         turned = {"text_anchor": "end", "dx": -5} if place > 0.9 else {"dx": 5}
-        parts.append(label(mark.words, "note", x=across(place), y="0", dy=f"{0.9 + 1.15 * row:.2f}em", **turned))
+        down = {"y": "100%", "dy": "-.6em"} if mark.event else {"y": "0", "dy": f"{0.9 + 1.15 * row:.2f}em"}
+        parts.append(label(mark.words, "note", x=across(place), **down, **turned))
     return joined(parts)
 
 

@@ -35,9 +35,9 @@ def weekday(at: float, now: float) -> str:
     return f"{_DAYS[then.weekday()]} {_day(then, _utc(now))}, {then:%H:%M}"
 
 
-def clock(at: float) -> str:
-    """`14:21`: an axis of one day."""
-    return f"{_utc(at):%H:%M}"
+def clock(at: float, *, to_second: bool = False) -> str:
+    """`14:21`: an axis of one day; or `14:21:40`, of some minutes."""
+    return f"{_utc(at):%H:%M:%S}" if to_second else f"{_utc(at):%H:%M}"
 
 
 def time_tag(at: float | None, now: float, *, to_minute: bool = False) -> Markup:

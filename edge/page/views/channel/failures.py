@@ -20,6 +20,7 @@ from edge.telemetry.votes.standing import BreakdownRow, GuardStanding
 
 GROUPS = {"cause": "Cause", "platform": "Platform", "os": "System", "country": "Country", "plugin": "Plugin"}
 NO_MODEL = "By model: not known. No report names the model of a device."
+_SURE = 50  # attempts from which a row's whole interval is to be seen
 ROWS = 8  # of one table; the rest is one row
 
 _CAUSES = {
@@ -148,9 +149,9 @@ def _apart(group: HitGroup) -> float:
 
 
 def _table(title: str, key: str, rows: Sequence[BreakdownRow], limit: float) -> dict[str, Any]:
-    top = rate_axis(
-        limit / 2, max((each.failed / each.attempts for each in rows if each.attempts), default=0.0) * 1.2
-    ).high
+    most = max((each.failed / each.attempts for each in rows if each.attempts), default=0.0)
+    sure = max((each.high for each in rows if each.stands_out or each.attempts >= _SURE), default=0.0)
+    top = rate_axis(limit / 2, max(most * 1.2, sure)).high
     columns = [
         {"name": title},
         {"name": "Failed", "num": True},

@@ -6,8 +6,9 @@ from typing import Any
 from edge.control.shapes.apps import HistoryEntry
 from edge.domain.changes.guard.guard_commands import GUARD_NAME
 from edge.page.views.channel.sight import ChannelSight
+from edge.page.views.history.told import title_of
 from edge.page.views.visit import Unread
-from edge.page.words.numbers import named
+from edge.page.words.numbers import cleaned, named
 from edge.page.words.times import moment, stamp
 
 ENTRIES = 14  # of the story: a screen
@@ -55,17 +56,12 @@ def _of_revisions(sight: ChannelSight) -> list[tuple[float, str, str, str, str]]
     found = []
     for each in changes_of(sight):
         by_guard = each.by == GUARD_NAME
-        icon = "pause" if "pause" in each.summary or by_guard else "steps"
+        icon = "pause" if "pause" in each.summary else "steps"
         tone = "bad" if by_guard else "run"
-        reason = f" · {each.reason}" if each.reason else ""
+        reason = f" · {cleaned(each.reason)}" if each.reason else ""
         who = "the guard" if by_guard else named(each.by)
-        found.append((each.at, icon, tone, _said(each), f"r{each.revision} by {who}{reason}"))
+        found.append((each.at, icon, tone, title_of(each), f"r{each.revision} by {who}{reason}"))
     return found
-
-
-def _said(each: HistoryEntry) -> str:
-    said = each.summary[:1].upper() + each.summary[1:]
-    return said[:160] + ("…" if len(said) > 160 else "")
 
 
 def _of_votes(sight: ChannelSight) -> list[tuple[float, str, str, str, str]]:

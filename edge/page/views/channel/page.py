@@ -86,7 +86,7 @@ def release_values(sight: ChannelSight) -> dict[str, Any]:
         "group": group_sentence(group),
         "before_start": before_start(report),
         "no_model": NO_MODEL,
-        "delivery": delivery_figures(sight.figures),
+        "delivery": delivery_figures(sight.sent),
         "settings_href": f"{base(sight)}/settings",
     }
 

@@ -27,10 +27,11 @@ _ACTIVE = (Phase.RUNNING, Phase.PAUSED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardSight:
-    """The guard's rules on the channel, and what it knows. `limit` is a fraction of 1. `standing` is None where nothing
-    is, or was, watched."""
+    """The guard's rules on the channel, and what it knows. `everything`: plain publishes too, not rollouts alone.
+    `limit` is a fraction of 1. `standing` is None where nothing is, or was, watched."""
 
     watches: bool
+    everything: bool
     limit: float
     action: str
     silence: str
@@ -41,12 +42,14 @@ class GuardSight:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelSight:
     """`rollout` is None unless one runs or is paused. `subject` is the newest release on the channel, None: it offers
-    nothing; `fallback` is what everybody else gets."""
+    nothing; `fallback` is what everybody else gets. `figures` are of the subject on the channel; `sent` has what the
+    node sent of it, which is known by bundle alone."""
 
     app: str
     channel: ChannelView
     rollout: RolloutView | None
     figures: StatsAnswer | Unread | None
+    sent: StatsAnswer | Unread | None
     earlier: Sequence[BundleReport]
     guard: GuardSight | Unread
     history: Sequence[HistoryEntry] | Unread
@@ -74,10 +77,12 @@ class ChannelSight:
 
     @property
     def counted_at(self) -> float | None:
-        """As of when figures are, in seconds since the epoch."""
-        if (standing := self.standing) is not None and standing.evidence is not None:
-            return standing.evidence.as_of_ms / 1000
-        return float(self.figures.until) if isinstance(self.figures, StatsAnswer) else None
+        """As of when everything that was acknowledged is counted, in seconds since the epoch: whoever asks for figures
+        has it counted first."""
+        if isinstance(self.figures, StatsAnswer):
+            return float(self.figures.until)
+        standing = self.standing
+        return standing.evidence.as_of_ms / 1000 if standing is not None and standing.evidence is not None else None
 
 
 async def see_channel(visit: Visit) -> ChannelSight:
@@ -89,8 +94,9 @@ async def see_channel(visit: Visit) -> ChannelSight:
     rollout: RolloutView | None = await visit.ask("show_rollout", parts) if active else None
     subject = rollout.bundle if rollout is not None else channel.served
     began = rollout.started if rollout is not None else channel.bundle_changed
-    figures, earlier, guard, history = await asyncio.gather(
+    figures, sent, earlier, guard, history = await asyncio.gather(
         _figures(visit, name, subject, began),
+        _figures(visit, "", subject, began),
         _earlier(visit, channel, subject),
         _guard(visit, parts),
         visit.attempt("show_history", {"app": app}, {"limit": str(HISTORY)}),
@@ -100,6 +106,7 @@ async def see_channel(visit: Visit) -> ChannelSight:
         channel=channel,
         rollout=rollout,
         figures=figures,
+        sent=sent,
         earlier=earlier,
         guard=guard,
         history=history,
@@ -116,6 +123,7 @@ def earlier_bundles(channel: ChannelView, subject: str | None) -> list[str]:
 def guard_sight(answer: GuardView) -> GuardSight:
     return GuardSight(
         watches=answer.guarded is not Guarded.NOTHING,
+        everything=answer.guarded is Guarded.EVERYTHING,
         limit=parse_share(answer.max_failure) / 100_000,
         action=answer.action.value,
         silence=answer.silence.value,
@@ -128,7 +136,8 @@ async def _figures(visit: Visit, channel: str, bundle: str | None, began: float)
     if bundle is None or bundle == BUILTIN:
         return None
     since = min(_MOST_SECONDS, max(_LEAST_SECONDS, int(visit.now - began) + 60))
-    query = {"bundle": bundle, "channel": channel, "points": str(POINTS), "since_seconds": str(since)}
+    query = {"bundle": bundle, "points": str(POINTS if channel else 2), "since_seconds": str(since)}
+    query |= {"channel": channel} if channel else {}
     answer: StatsAnswer | Unread = await visit.attempt("show_figures", {"app": visit.parts["app"]}, query)
     return answer
 

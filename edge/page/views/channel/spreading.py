@@ -13,7 +13,7 @@ from edge.page.charts.chart import draw, draw_nothing
 from edge.page.charts.intervals import funnel_bar
 from edge.page.charts.lines import Point
 from edge.page.views.channel.sight import STALE_SECONDS, ChannelSight
-from edge.page.words.numbers import count, named
+from edge.page.words.numbers import count, named, things
 from edge.page.words.rates import FEW, percent, rate
 from edge.page.words.times import with_age
 
@@ -107,7 +107,10 @@ def success_words(release: ReleaseFigures) -> tuple[str, str]:
     healthy, failed = _n(release.healthy), _n(release.failed)
     if not healthy + failed:
         return "Success not known", "no device has proven or failed to start it yet"
-    shown = rate(healthy, healthy + failed, whole=not _n(release.unsettled))
+    open_ones = _n(release.unsettled)
+    if not healthy and open_ones:
+        return "Success not known yet", f"{count(failed)} failed, of {things(open_ones, 'device')} it is not known yet"
+    shown = rate(healthy, healthy + failed, whole=not open_ones)
     if shown.value == "0":
         return "None is healthy", f"of {count(healthy + failed)} whose outcome is known"
     return f"Success {shown.value}", f"{count(healthy)} of {count(healthy + failed)} whose outcome is known"
@@ -123,7 +126,7 @@ def _row(
     label: str, n: int, of: int, kind: str, share: float, bar: str = "now", *, sub: bool = False
 ) -> dict[str, Any]:
     beside = f"of {count(of)}" + (f" {kind}" if kind else "") if of else "devices"
-    if of >= FEW and n:
+    if of >= FEW and 0 < n < of:
         beside += f" ({percent(n / of)})"
     return {"label": label, "value": count(n), "of": beside, "bar": funnel_bar(share, bar), "sub": sub}
 

@@ -29,6 +29,8 @@ def guard_charts(sight: ChannelSight) -> list[Markup]:
     guard, standing = sight.guard, sight.standing
     if not isinstance(guard, GuardSight) or not guard.watches:
         return []
+    if sight.rollout is None and standing is None and not guard.everything:
+        return []
     series = series_of(sight, guard)
     if series is None:
         why = "No device has tried to start it yet." if standing is None or not standing.counts_anew else _ANEW
@@ -159,7 +161,7 @@ def _end(sight: ChannelSight, begin: float, last: float) -> float:
     """Up to the next step, if that is not much longer than it took so far; else up to now."""
     following = sight.rollout.next_step_at if sight.rollout is not None else None
     now = max(last, sight.now if sight.now - last < 2 * (last - begin) else last)
-    room = begin + 1.08 * max(now - begin, 60.0)
+    room = begin + 1.08 * max(now - begin, 10.0)
     if following is not None and now < following <= begin + 1.5 * (now - begin):
         return following
     return room

@@ -44,7 +44,7 @@ def test_names_and_reasons_of_others_are_text():
 
 
 def test_each_part_fails_alone():
-    source = rendered(a_sight(figures=UNREAD))
+    source = rendered(a_sight(figures=UNREAD, sent=UNREAD))
     assert source.count("could not be read</b> (figures_unavailable)") == 3
     assert "Evidence that 2.31.0 fails more than" in source
     source = rendered(a_sight(guard=UNREAD))

@@ -285,11 +285,11 @@ def test_a_step_between_is_dated_only_if_all_took_as_long_as_planned():
 def test_the_story_is_newest_first_and_has_the_deciding_report():
     entries = story(a_sight_in_trouble())
     assert [each["lead"] for each in entries] == [
-        "Pause the rollout of 4.12.0 on production",
+        "Paused the rollout on production",
         "The report that decided",
         "First failure",
         "First device was offered it",
-        "Start the rollout of 4.12.0 on production",
+        "Started the rollout of 4.12.0 on production",
     ]
     assert entries[0]["of"] == "r1842 by the guard · 14 of 96 installs failed" and entries[0]["tone"] == "bad"
     assert stopper(a_sight_in_trouble()).by == "guard" and starter(a_sight()) == "ci-release"
@@ -298,7 +298,7 @@ def test_the_story_is_newest_first_and_has_the_deciding_report():
 
 def test_counting_that_stands_still_is_dated():
     old = a_standing(looked(900, 0.0), as_of_ms=int((NOW - 840) * 1000))
-    assert plain(stale_words(a_sight(guard=a_guard(old)))) == "14:18, 14 min ago"
+    assert plain(stale_words(a_sight(figures=UNREAD, guard=a_guard(old)))) == "14:18, 14 min ago"
     assert stale_words(a_sight()) == ""
 
 

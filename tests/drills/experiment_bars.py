@@ -141,7 +141,7 @@ def check_equal_arms(runs: int) -> None:
             devices = [arm.devices for arm in arms[0]]
             split = check_split(devices, (1, 1))
             doubts |= split.doubted
-            terms = TrialTerms((1, 1), ALPHA / len(measures), split.doubted, ended=True)
+            terms = TrialTerms((1, 1), ALPHA / len(measures), split.doubted, ended=True, entered=sum(devices))
             for measure, of_measure in zip(measures, arms, strict=True):
                 read = read_measure(measure, terms, [MeasuredAt(look, [arm.now() for arm in of_measure])])
                 says |= read.comparisons[0].state in (ShownState.MORE, ShownState.FEWER)

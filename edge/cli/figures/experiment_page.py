@@ -12,6 +12,7 @@ from edge.domain.comparing.reading import (
     ExperimentReading,
     MeasureKind,
     MeasureReading,
+    ShownState,
 )
 from edge.domain.schedule.durations import format_duration
 
@@ -72,7 +73,7 @@ def _measures_grid(read: ExperimentReading, *, bars: bool) -> Grid:
             _value(measure, _of(measure, each.arm)),
             *([_bar(each)] * bars),
             _span(each),
-            each.says + (f", {each.more}" if each.more and each.low is None else ""),
+            each.says + (f", {each.more}" if each.state is ShownState.EARLY else ""),
             _more(each),
         ]
         for measure in read.measures
@@ -107,7 +108,7 @@ def _span(each: ArmComparison) -> str:
 
 def _more(each: ArmComparison) -> str:
     """What the interval does not say already."""
-    return "" if each.low is None or each.says.split()[0] in ("More", "Fewer", "Longer", "Shorter") else each.more
+    return each.more if each.state in (ShownState.OPEN, ShownState.NO_DIFFERENCE) else ""
 
 
 def _bar(each: ArmComparison) -> str:

@@ -38,12 +38,14 @@ class MeasuredAt(NamedTuple):
 
 
 class TrialTerms(NamedTuple):
-    """What all comparisons of an experiment share. `weights` are the arms'; `doubted`: the split is."""
+    """What all comparisons of an experiment share. `weights` are the arms', `entered` all its devices; `doubted`: the
+    split is."""
 
     weights: Sequence[int]
     alpha: float  # of one comparison
     doubted: bool
     ended: bool
+    entered: int
 
 
 def read_measure(measure: Measure, terms: TrialTerms, points: Sequence[MeasuredAt]) -> MeasureReading:
@@ -83,7 +85,8 @@ def _compare(measure: Measure, terms: TrialTerms, points: Sequence[MeasuredAt], 
     is_share, names = measure.kind is MeasureKind.SHARE, (pair.arm.arm, pair.other.arm)
     if terms.doubted:
         return _said(names, ShownState.DOUBTED, phrases.doubted(measure))
-    if not pair.arm.devices and not pair.other.devices and pair.arm.devices == earlier.arm.devices and measure.note:
+    can_tell = pair.arm.devices or pair.other.devices or measure.within_seconds
+    if not can_tell and terms.entered >= SHARE_DEVICES:
         return _said(names, ShownState.UNKNOWN, phrases.unknown(measure))
     growth = _Growth(now_ms, since_ms, pair, earlier)
     if missing := _missing(pair, is_share=is_share):

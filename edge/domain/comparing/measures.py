@@ -30,16 +30,30 @@ TIMING_MEASURES = (f"{INSTALLED}:{_WITHIN_DEFAULT}", f"{INSTALL_TIME}:{_WITHIN_D
 _NAME = re.compile(r"[A-Za-z0-9_./-][A-Za-z0-9_./ -]{0,63}", re.ASCII)  # as the app's own events are named
 _SHARE, _MEAN = MeasureKind.SHARE, MeasureKind.MEAN
 _CRASH_NOTE = "Android 11 and newer; iOS sends no crashes"
-_INSTALL_NOTE = "download, verification or unpacking failed"
+_INSTALL = "download, verification or unpacking failed"
 _ERROR_NOTE = "at most 100 a day of one device; plugins before 8.46, 7.50.1, 6.50.1 and 5.50.1 send none"
-_PLAIN = {  # kind, title, noun, better, note
-    FAILED: (_SHARE, "Fails to start", "devices on which it fails to start", "fewer", ""),
-    INSTALL_FAILED: (_SHARE, "Cannot install", "devices that cannot install it", "fewer", _INSTALL_NOTE),
-    CRASHED: (_SHARE, "Crashes", "devices with a crash", "fewer", _CRASH_NOTE),
-    ERRED: (_SHARE, "Has unhandled errors", "devices with an unhandled error", "fewer", _ERROR_NOTE),
-    INSTALLED: (_SHARE, "Has its bundle", "devices that have its bundle", "more", ""),
-    SESSIONS: (_MEAN, "Sessions", "sessions a device", "more", ""),
-    ERRORS: (_MEAN, "Unhandled errors", "unhandled errors a device", "fewer", _ERROR_NOTE),
+_PLAIN = {  # kind, title, noun, topic, better, note
+    FAILED: (_SHARE, "Fails to start", "devices on which it fails to start", "failing to start", "fewer", ""),
+    INSTALL_FAILED: (
+        _SHARE,
+        "Cannot install",
+        "devices that cannot install it",
+        "failing to install",
+        "fewer",
+        _INSTALL,
+    ),
+    CRASHED: (_SHARE, "Crashes", "devices with a crash", "crashes", "fewer", _CRASH_NOTE),
+    ERRED: (
+        _SHARE,
+        "Has unhandled errors",
+        "devices with an unhandled error",
+        "having unhandled errors",
+        "fewer",
+        _ERROR_NOTE,
+    ),
+    INSTALLED: (_SHARE, "Has its bundle", "devices that have its bundle", "having its bundle", "more", ""),
+    SESSIONS: (_MEAN, "Sessions", "sessions a device", "sessions", "more", ""),
+    ERRORS: (_MEAN, "Unhandled errors", "unhandled errors a device", "unhandled errors", "fewer", _ERROR_NOTE),
 }
 
 
@@ -55,7 +69,8 @@ class ArmMeasure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Measure(msgspec.Struct, frozen=True, kw_only=True):
-    """`what` is one of the words above, `noun` what sentences call it, `name` that of the app's own event,
+    """`what` is one of the words above, `noun` and `topic` what sentences call
+    those that have it and itself, `name` that of the app's own event,
     `within_seconds` how long after its first check a device counts, 0: at once."""
 
     id: str
@@ -63,6 +78,7 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
     kind: MeasureKind
     title: str
     noun: str
+    topic: str
     better: str = ""
     note: str = ""
     name: str = ""
@@ -95,8 +111,8 @@ def parse_measure(text: str) -> Measure:
     if len(text) > MEASURE_LIMIT:
         raise _refused(text, f"longer than {MEASURE_LIMIT} characters")
     if not rest and text in _PLAIN:
-        kind, title, noun, better, note = _PLAIN[text]
-        return Measure(id=text, what=text, kind=kind, title=title, noun=noun, better=better, note=note)
+        kind, title, noun, topic, better, note = _PLAIN[text]
+        return Measure(id=text, what=text, kind=kind, title=title, noun=noun, topic=topic, better=better, note=note)
     if what in (INSTALLED, INSTALL_TIME):
         return _within(text, what, rest or _WITHIN_DEFAULT)
     if what in (OWN_EVENT, OWN_OUTCOME, OWN_VALUE) and rest:
@@ -125,10 +141,12 @@ def _within(text: str, what: str, duration: str) -> Measure:
     found = partial(Measure, id=f"{what}:{duration}", what=what, within_seconds=seconds)
     if what == INSTALLED:
         noun = f"devices that have its bundle within {words}"
-        return found(kind=_SHARE, title=f"Has its bundle within {words}", noun=noun, better="more", note=note)
+        topic = f"having its bundle within {words}"
+        title = f"Has its bundle within {words}"
+        return found(kind=_SHARE, title=title, noun=noun, topic=topic, better="more", note=note)
     note += f"; who has not got it by then counts as {words}"
-    title, noun = "Hours until it has its bundle", "hours until a device has its bundle"
-    return found(kind=_MEAN, title=title, noun=noun, better="fewer", note=note)
+    title, noun = "Hours until it has its bundle", "time until a device has its bundle"
+    return found(kind=_MEAN, title=title, noun=noun, topic="the time until it is there", better="fewer", note=note)
 
 
 def _words(seconds: int) -> str:
@@ -140,13 +158,12 @@ def _words(seconds: int) -> str:
 
 
 def _own(text: str, what: str, name: str) -> Measure:
+    found = partial(Measure, id=text, what=what, name=name)
     if what == OWN_VALUE:
-        note = f"the sum of the values of the app's events and outcomes called {name}"
-        return Measure(
-            id=text, what=what, kind=_MEAN, title=f"Value of {name}", noun=f"{name} a device", note=note, name=name
-        )
+        note, topic = f"the sum of the values of the app's events and outcomes called {name}", f"the value of {name}"
+        return found(kind=_MEAN, title=f"Value of {name}", noun=f"{name} a device", topic=topic, note=note)
     note = f"the app's {what} {name}"
-    return Measure(id=text, what=what, kind=_SHARE, title=name, noun=f"devices with {name}", note=note, name=name)
+    return found(kind=_SHARE, title=name, noun=f"devices with {name}", topic=name, note=note)
 
 
 def _refused(text: str, why: str) -> Invalid:

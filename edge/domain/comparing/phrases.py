@@ -26,32 +26,29 @@ class Wording(NamedTuple):
 
 def shown(measure: Measure, arm: str, against: str, interval: RatioInterval | None, *, is_more: bool) -> Wording:
     """The interval leaves out 1. None: the other arm's mean is not above 0, and there is no ratio."""
+    is_time = measure.what == INSTALL_TIME
     word = _word(measure, is_more=is_more)
-    noun = measure.noun if measure.what != INSTALL_TIME else "time until a device has its bundle"
+    has = f"{arm} has {'a ' if is_time else ''}{word.lower()} {measure.noun}"
     if interval is None:
-        return Wording(f"{word} in {arm}", "", f"{arm} has {word.lower()} {noun} than {against}.")
-    as_many = "as long as in" if measure.what == INSTALL_TIME else "as many as"
+        return Wording(f"{word} in {arm}", "", f"{has} than {against}.")
     times = span(interval)
-    article = "a " if measure.what == INSTALL_TIME else ""
-    return Wording(f"{word} in {arm}", times, f"{arm} has {article}{word.lower()} {noun}: {times} {as_many} {against}.")
+    as_many = "as long as in" if is_time else "as many as"
+    return Wording(f"{word} in {arm}", times, f"{has}: {times} {as_many} {against}.")
 
 
 def not_shown(measure: Measure, arm: str, rules_out: float | None, *, ended: bool) -> Wording:
     """None will be at this rate."""
     more = f"rules out {ruled_out(rules_out)}" if rules_out is not None else "rules nothing out"
     tail = "" if ended else ", nor could one be within 90 days at this rate"
-    noun = f"{measure.noun[0].upper()}{measure.noun[1:]}"
-    return Wording("No difference shown", more, f"{noun}: no difference shown{tail}; {arm}'s interval {more}.")
+    return Wording("No difference shown", more, f"{measure.title}: no difference shown{tail}; {arm}'s interval {more}.")
 
 
 def open_yet(measure: Measure, ratio: float | None, could_be_ms: int, now_ms: int) -> Wording:
     """It could be shown at that time, with two ifs."""
     when = f"{around(could_be_ms, now_ms)} it could be"
     looks = f" ({_times(ratio)} times)" if ratio is not None else ""
-    noun = f"{measure.noun[0].upper()}{measure.noun[1:]}"
-    sentence = (
-        f"{noun}: not shown yet; {when}, if devices keep coming and the difference is as large as it looks{looks}."
-    )
+    ifs = f"if devices keep coming and the difference is as large as it looks{looks}"
+    sentence = f"{measure.title}: not shown yet; {when}, {ifs}."
     return Wording("Not shown yet", when, sentence)
 
 
@@ -59,24 +56,26 @@ def early(measure: Measure, missing: str, could_be_ms: int | None, now_ms: int, 
     """`missing`: "21 of 50 events"."""
     when = ""
     if not ended:
-        when = "not at this rate" if could_be_ms is None else f"{around(could_be_ms, now_ms)} there could be enough"
-    noun = f"{measure.noun[0].upper()}{measure.noun[1:]}"
+        if could_be_ms is not None:
+            when = f"{around(could_be_ms, now_ms)} there could be enough"
+        elif not measure.within_seconds:  # else those that are in it have to be so for a while
+            when = "there will not be enough within 90 days at this rate"
     says = "Too few" if ended else "Too early"
-    sentence = f"{noun}: {says.lower()} to compare, {missing}" + (f"; {when}." if when else ".")
+    sentence = f"{measure.title}: {says.lower()} to compare, {missing}" + (f"; {when}." if when else ".")
     return Wording(says, missing, sentence)
 
 
 def unknown(measure: Measure) -> Wording:
     """No device can tell."""
-    noun = f"{measure.noun[0].upper()}{measure.noun[1:]}"
     note = f" ({measure.note})" if measure.note else ""
-    return Wording("Not known", measure.note, f"{noun}: no device in the experiment can tell{note}.")
+    return Wording("Not known", measure.note, f"{measure.title}: no device in the experiment can tell{note}.")
 
 
 def doubted(measure: Measure) -> Wording:
     """The split is not as meant."""
-    noun = f"{measure.noun[0].upper()}{measure.noun[1:]}"
-    return Wording("Not compared", "the split is doubted", f"{noun}: not compared, since the split is doubted.")
+    return Wording(
+        "Not compared", "the split is doubted", f"{measure.title}: not compared, since the split is doubted."
+    )
 
 
 def span(interval: RatioInterval) -> str:
@@ -104,29 +103,29 @@ def around(at_ms: int, now_ms: int) -> str:
     return f"about {at.day} {_MONTHS[at.month - 1]}{year}"
 
 
-def summary(measures: tuple[MeasureReading, ...], nouns: dict[str, str], split: SplitReading, *, ended: bool) -> str:
+def summary(measures: tuple[MeasureReading, ...], topics: dict[str, str], split: SplitReading, *, ended: bool) -> str:
     """One to four sentences: what is shown first, then what is not, then what is open."""
     if split.doubted:
         return split.sentence
-    found = [(nouns[measure.id], each) for measure in measures for each in measure.comparisons]
+    found = [(topics[measure.id], each) for measure in measures for each in measure.comparisons]
     told = [each.sentence for _, each in found if each.state in (ShownState.MORE, ShownState.FEWER)]
     parts = [f"{each[0].upper()}{each[1:]}" for each in told]
     parts += _grouped(found, ShownState.NO_DIFFERENCE, "No difference is shown in {}.")
-    for noun, each in _once(found, ShownState.OPEN):
-        parts.append(f"Whether {noun} differ is not shown yet; {each.more}.")
-    parts += _grouped(found, ShownState.EARLY, f"There {'were' if ended else 'are'} too few to compare {{}}.")
+    for topic, each in _once(found, ShownState.OPEN):
+        parts.append(f"Whether {topic} differs is not shown yet; {each.more}.")
+    parts += _grouped(found, ShownState.EARLY, f"{'Too few' if ended else 'Too early'} to compare {{}}.")
     return " ".join(parts) or "Nothing can be compared yet."
 
 
 def _grouped(found: list[tuple[str, ArmComparison]], state: ShownState, text: str) -> list[str]:
-    nouns = [noun for noun, _ in _once(found, state)]
-    if not nouns:
+    topics = [topic for topic, _ in _once(found, state)]
+    if not topics:
         return []
-    return [text.format(" or ".join(filter(None, [", ".join(nouns[:-1]), nouns[-1]])))]
+    return [text.format(" or ".join(filter(None, [", ".join(topics[:-1]), topics[-1]])))]
 
 
 def _once(found: list[tuple[str, ArmComparison]], state: ShownState) -> list[tuple[str, ArmComparison]]:
-    return list({noun: (noun, each) for noun, each in found if each.state is state}.values())
+    return list({topic: (topic, each) for topic, each in found if each.state is state}.values())
 
 
 def _word(measure: Measure, *, is_more: bool) -> str:

@@ -61,7 +61,8 @@ def read_experiment(connection: sqlite3.Connection, asked: ExperimentAsked) -> E
     devices = count_devices(connection, number, len(arms))
     split = check_split(devices, [arm.weight for arm in arms])
     comparisons = len(measures) * (len(arms) - 1)
-    terms = TrialTerms([arm.weight for arm in arms], ALPHA / comparisons, split.doubted, kept.ended_ms is not None)
+    weights, ended = [arm.weight for arm in arms], kept.ended_ms is not None
+    terms = TrialTerms(weights, ALPHA / comparisons, split.doubted, ended, sum(devices))
     points: list[tuple[int, Counts]] = [
         each for each in read_points(connection, number, len(measures)) if each[0] < at_ms
     ]
@@ -79,7 +80,7 @@ def read_experiment(connection: sqlite3.Connection, asked: ExperimentAsked) -> E
         began_ms=int(experiment.started * 1000),
         ended_ms=kept.ended_ms,
         as_of_ms=at_ms,
-        sentence=phrases.summary(read, {each.id: each.noun for each in measures}, split, ended=terms.ended),
+        sentence=phrases.summary(read, {each.id: each.topic for each in measures}, split, ended=terms.ended),
         arms=_arms(kept.running, devices, count_installed(connection, number, len(arms))),
         split=split,
         measures=read,

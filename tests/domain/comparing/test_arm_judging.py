@@ -24,7 +24,7 @@ def halved(arm):
 
 def compared(measure, control, new, *, days=10, half=None, **terms):
     """The counts grew evenly, or had been `half` in the middle."""
-    given = {"weights": (50_000, 50_000), "alpha": 0.01, "doubted": False, "ended": False} | terms
+    given = {"weights": (50_000, 50_000), "alpha": 0.01, "doubted": False, "ended": False, "entered": 20_000} | terms
     middle = half or tuple(map(halved, (control, new)))
     points = [
         MeasuredAt(START, (counts("control", 0, 0), counts("new", 0, 0))),
@@ -136,7 +136,7 @@ def test_a_doubted_split_shows_no_comparison():
 def test_each_arm_is_compared_with_the_first():
     arms = [counts(name, 3_000, 300) for name in ("a", "b", "c")]
     points = [MeasuredAt(START, arms), MeasuredAt(START + DAY, arms)]
-    terms = TrialTerms((20_000, 40_000, 40_000), 0.01, doubted=False, ended=False)
+    terms = TrialTerms((20_000, 40_000, 40_000), 0.01, doubted=False, ended=False, entered=9_000)
     read = read_measure(parse_measure("failed"), terms, points)
     assert [(each.arm, each.against) for each in read.comparisons] == [("b", "a"), ("c", "a")]
     assert {each.state for each in read.comparisons} == {ShownState.FEWER}
@@ -148,12 +148,12 @@ def test_the_summary_says_what_is_shown_first_and_what_is_open_last():
     open_yet = compared("event:paid", counts("control", 30_000, 4_500), counts("new", 30_000, 4_700))
     early = compared("event:bill", counts("control", 30_000, 9), counts("new", 30_000, 12))
     read = (open_yet, early, equal, shown)
-    nouns = {each.id: parse_measure(each.id).noun for each in read}
-    said = summary(read, nouns, check_split((1, 1), (1, 1)), ended=False)
+    topics = {each.id: parse_measure(each.id).topic for each in read}
+    said = summary(read, topics, check_split((1, 1), (1, 1)), ended=False)
     first = "New has fewer devices on which it fails to start: 0.45 to 0.85 times as many as control."
-    then = "No difference is shown in devices with an unhandled error. Whether devices with paid differ"
+    then = "No difference is shown in having unhandled errors. Whether paid differs is not shown yet"
     assert said.startswith(f"{first} {then}")
-    assert said.endswith("There are too few to compare devices with bill.")
+    assert said.endswith("Too early to compare bill.")
 
 
 def test_no_sentence_of_it_is_about_significance():

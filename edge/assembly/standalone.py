@@ -17,6 +17,7 @@ from edge.assembly.explaining import Explaining
 from edge.assembly.exporting import Exporting
 from edge.assembly.folding import Folding
 from edge.assembly.guarding.guard_duty import GuardDuty
+from edge.assembly.guarding.telling_sight import TellingSight
 from edge.assembly.known_devices import KnownDeviceQuestions
 from edge.assembly.node_report import NodeReport
 from edge.assembly.outcome_spool import OutcomeSpool
@@ -104,6 +105,7 @@ class Standalone:
             "deliver": self.messaging.run,
             "fold": self.telemetry.run,
             "guard": self.guard.run,
+            "guard_sight": lambda: TellingSight(lambda: self._report.blindness, self.supervisor.pool.tell_sight).run(),
             "collect": lambda: self._collecting.run(time.time()),
             "watch_room": WatchingRoom(self.directory.node_dir, self.directory.reserve).run,
         }

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from edge.cli.terminal import access
+from edge.cli.terminal.client import ControlClient
 from edge.cli.terminal.options import with_config, with_output
-from edge.cli.terminal.output import Output, line
+from edge.cli.terminal.output import Output, counted, line
 from edge.config import Config, load_config
 from edge.domain.errors import EdgeError
 from edge.node.processes.data_directory import DataPaths
@@ -24,13 +26,15 @@ from edge.telemetry.clickhouse.server import connect_to_clickhouse, parse_clickh
 def doctor(out: Output, config_file: Path | None) -> None:
     """Check this host for limits on delivery; each is ok, or a warning with a remedy.
 
-    With telemetry.clickhouse, also whether that server answers, and what waits for it. Always exits 0. To time the
-    disk, it writes one small file in the data directory and removes it.
+    With telemetry.clickhouse, also whether that server answers, and what waits for it; if this machine's node runs,
+    whether its guard sees what it watches. Always exits 0. To time the disk, it writes one small file in the data
+    directory and removes it.
     """
     config = load_config(config_file, os.environ)
     findings = examine(read_host(Path(config.data_dir), LISTEN_BACKLOG, config.telemetry.spool_limit_bytes))
     if config.telemetry.clickhouse:
         findings.append(_examine_clickhouse(config))
+    findings += _examine_guard(config_file)
     out.result([finding._asdict() for finding in findings], lambda: _show(findings))
 
 
@@ -47,6 +51,24 @@ def _examine_clickhouse(config: Config) -> HostFinding:
     well = found.is_well(telemetry.clickhouse_outbox_bytes)
     remedy = "" if well else "the node's log has the reason; see config/clickhouse/README.md"
     return HostFinding("clickhouse", "ok" if well else "warn", found.words(telemetry.clickhouse_outbox_bytes), remedy)
+
+
+def _examine_guard(config_file: Path | None) -> list[HostFinding]:
+    """What this machine's node says of its guard; nothing if none runs here."""
+    try:
+        url = access.address(config_file)
+        client = ControlClient(url, access.token(url, config_file))
+        try:
+            seen = client.get("/v1/node")["guard"]
+        finally:
+            client.close()
+    except (EdgeError, OSError, KeyError):
+        return []
+    if seen["blind"] or seen["blocked"]:
+        said = seen["blind"] or f"cannot act on {seen['blocked']} finding(s)"
+        remedy = "the node's log says why; pause a rollout that nobody watches (edge rollout pause)"
+        return [HostFinding("guard", "warn", said, remedy)]
+    return [HostFinding("guard", "ok", f"{counted(seen['watched'], 'release')} watched", "")]
 
 
 def _show(findings: list[HostFinding]) -> None:

@@ -47,11 +47,14 @@ async def handle_greeting(request: web.Request) -> web.Response:
 
 async def handle_readyz(request: web.Request) -> web.Response:
     """503 until the worker serves, while it drains, and if none of the known apps can be served: then load balancers
-    send no requests here. Damage of single apps is named, and changes nothing: other nodes may have it too.
+    send no requests here. Damage of single apps is named, and changes nothing: other nodes may have it too. Nor does a
+    guard that sees nothing: devices are served all the same.
     """
     current = request.app[SERVICE].current
     ready = request.app[READINESS].ready and not current.hopeless
     told: dict[str, Any] = {"ready": ready}
+    if current.guard_blind:
+        told["guard"] = "blind"
     if damages := len(current.damages):
         shown = islice(current.damages, READYZ_DAMAGES_LIMIT)
         told["damaged"] = [

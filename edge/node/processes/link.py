@@ -67,6 +67,12 @@ class Unserved(msgspec.Struct, frozen=True, tag=True):
     shards: dict[str, str]
 
 
+class GuardSight(msgspec.Struct, frozen=True, tag=True):
+    """Whether the guard of releases sees nothing now: `/readyz` tells."""
+
+    blind: bool
+
+
 class StatusQuery(msgspec.Struct, frozen=True, tag=True):
     """Reply `Status` with this number."""
 
@@ -163,6 +169,7 @@ ToWorker = (
     | NewHeads
     | Issued
     | Unserved
+    | GuardSight
     | StatusQuery
     | TellNotes
     | NewPair

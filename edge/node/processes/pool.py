@@ -18,6 +18,7 @@ from edge.node.processes.link import (
     Acknowledged,
     Drain,
     FromWorker,
+    GuardSight,
     Issued,
     Link,
     NewHeads,
@@ -134,6 +135,10 @@ class WorkerHandle:
         """Send the head shards whose apps are offered nothing; a worker that starts has them in its setup."""
         if self._link:
             self._link.send(Unserved(dict(shards)))
+
+    def tell_sight(self, blind: bool) -> None:
+        if self._link:
+            self._link.send(GuardSight(blind))
 
     def learn(self, issued: Mapping[str, float]) -> None:
         """Send when the head shards were signed, in seconds since the epoch; a worker that starts has it in its
@@ -283,6 +288,11 @@ class WorkerPool:
         """As `WorkerHandle.withhold`, for all workers."""
         for worker in self.workers:
             worker.withhold(shards)
+
+    def tell_sight(self, blind: bool) -> None:
+        """Whether the guard sees nothing, for all workers."""
+        for worker in self.workers:
+            worker.tell_sight(blind)
 
     def learn(self, issued: Mapping[str, float]) -> None:
         """As `WorkerHandle.learn`, for all workers."""

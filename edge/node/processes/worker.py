@@ -40,6 +40,7 @@ from edge.node.processes.link import (
     DAMAGES_SHOWN_LIMIT,
     Acknowledged,
     Drain,
+    GuardSight,
     Issued,
     Link,
     NewHeads,
@@ -216,6 +217,8 @@ class Worker:
                     self._service.moments.learn(issued)
                 case Unserved(shards):
                     self._withhold(shards)
+                case GuardSight(blind):
+                    self._served.guard_blind = blind
                 case StatusQuery(number):
                     shown = list(islice(self._served.damages, DAMAGES_SHOWN_LIMIT))
                     self._link.send(Status(number, len(self._served), self._counts(), shown))

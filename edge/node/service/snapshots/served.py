@@ -25,6 +25,7 @@ class ServedSnapshots:
         self.asks = asks or FirstAsks()
         self.damages = Damages()
         self.unserved: set[AppId] = set()
+        self.guard_blind = False  # whether nobody would notice a release that fails
         self.unserved_shards: Mapping[str, str] = {}  # of which apps may exist that no head names
         self._store = store
         self._snapshots: dict[AppId, AppSnapshot] = {}

@@ -66,12 +66,13 @@ class Ledger:
 class KilledNode:
     """`edge serve` on two ports of its own, killed and started again."""
 
-    def __init__(self, folder: Path, workers: int) -> None:
+    def __init__(self, folder: Path, workers: int, **settings: str) -> None:
+        """`settings` are more variables of its environment."""
         self.folder = folder
         self._ports = {"devices": _free_port(), "control": _free_port()}
         own = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
         self._environ = own | {f"EDGE_{name.upper()}_PORT": str(port) for name, port in self._ports.items()}
-        self._environ |= {"EDGE_DEVICES_WORKERS": str(workers), "EDGE_LOG_LEVEL": "error"}
+        self._environ |= {"EDGE_DEVICES_WORKERS": str(workers), "EDGE_LOG_LEVEL": "error"} | settings
         self.node = Node(folder, self._ports)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -92,7 +93,7 @@ class KilledNode:
             assert self.process.stdout is not None
             if await asyncio.to_thread(self.process.stdout.readline):
                 return
-            await self._gone()
+            await self.gone()
             assert time.monotonic() < end, (self.folder / "log").read_text()[-4000:]
             await asyncio.sleep(0.1)
 
@@ -112,7 +113,7 @@ class KilledNode:
         if target == "node":
             assert self.process is not None
             self.process.kill()
-            await self._gone()
+            await self.gone()
             await self.start()
             return True
         pids = self.children(FOLDING if target == "folding" else WORKER)
@@ -124,9 +125,9 @@ class KilledNode:
     async def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()
-        return await self._gone()
+        return await self.gone()
 
-    async def _gone(self) -> int:
+    async def gone(self) -> int:
         assert self.process is not None and self.process.stdout is not None
         code = await asyncio.to_thread(self.process.wait)
         self.process.stdout.close()

@@ -67,7 +67,7 @@ class Unserved(msgspec.Struct, frozen=True, tag=True):
     shards: dict[str, str]
 
 
-class GuardSight(msgspec.Struct, frozen=True, tag=True):
+class BlindGuard(msgspec.Struct, frozen=True, tag=True):
     """Whether the guard of releases sees nothing now: `/readyz` tells."""
 
     blind: bool
@@ -169,7 +169,7 @@ ToWorker = (
     | NewHeads
     | Issued
     | Unserved
-    | GuardSight
+    | BlindGuard
     | StatusQuery
     | TellNotes
     | NewPair

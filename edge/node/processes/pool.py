@@ -16,9 +16,9 @@ from edge.facts.changes import Faulted, Record, Recordable, Recorded, Withheld
 from edge.node.processes.facts_desk import Recorder
 from edge.node.processes.link import (
     Acknowledged,
+    BlindGuard,
     Drain,
     FromWorker,
-    GuardSight,
     Issued,
     Link,
     NewHeads,
@@ -138,7 +138,7 @@ class WorkerHandle:
 
     def tell_sight(self, blind: bool) -> None:
         if self._link:
-            self._link.send(GuardSight(blind))
+            self._link.send(BlindGuard(blind))
 
     def learn(self, issued: Mapping[str, float]) -> None:
         """Send when the head shards were signed, in seconds since the epoch; a worker that starts has it in its

@@ -39,8 +39,8 @@ from edge.node.processes.leaving import Leaving, Manner, accept_rest, connect, l
 from edge.node.processes.link import (
     DAMAGES_SHOWN_LIMIT,
     Acknowledged,
+    BlindGuard,
     Drain,
-    GuardSight,
     Issued,
     Link,
     NewHeads,
@@ -217,7 +217,7 @@ class Worker:
                     self._service.moments.learn(issued)
                 case Unserved(shards):
                     self._withhold(shards)
-                case GuardSight(blind):
+                case BlindGuard(blind):
                     self._served.guard_blind = blind
                 case StatusQuery(number):
                     shown = list(islice(self._served.damages, DAMAGES_SHOWN_LIMIT))

@@ -62,10 +62,10 @@ class VotingWorld:
         return self.keeper
 
     def check(self, number, after=0, *, offered=NEW, runs=OLD, cohort=None):
-        self._sequence += 1
+        self._sequence += 1  # each by a worker of its own: a worker's notes come in order
         key = device_key(APP, device(number)).to_bytes(8, "little", signed=True)
         of = [heard_count(cohort or a_cohort(), runs, "offer" if offered else "up_to_date", offered, 1, key)]
-        return encode_heard(HeardChecks("n-0-1", self._sequence, APP, of), NOW + after)
+        return encode_heard(HeardChecks(f"n-0-{self._sequence}", 1, APP, of), NOW + after)
 
     def report(self, number, action, after=1, *, version=NEW, net=None, **members):
         sent = {"app_id": APP, "device_id": device(number), "action": action, "version_name": version}

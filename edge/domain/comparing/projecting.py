@@ -26,6 +26,8 @@ def enough_devices(arm: ArmMeasure, other: ArmMeasure, alpha: float) -> float | 
     """How many times as many devices it takes until the difference of means excludes 0."""
     n = arm.devices + other.devices
     difference = mean_of(arm) - mean_of(other)
+    if not difference:
+        return None
     variance = sum(
         max(0.0, each.squares / each.devices - mean_of(each) ** 2) * n / each.devices for each in (arm, other)
     )

@@ -155,6 +155,6 @@ def _of_rows(measure: Measure, at_ms: int) -> tuple[str, dict[str, float]]:
 def _thin_out(connection: sqlite3.Connection, number: int) -> None:
     query = "SELECT at_ms FROM trial_points WHERE experiment = ? ORDER BY at_ms"
     times = [at_ms for (at_ms,) in connection.execute(query, (number,))]
-    if len(times) > POINTS_LIMIT:
-        gone = [(number, at_ms) for at_ms in times[1::2]]
+    if len(times) >= POINTS_LIMIT:  # the reading adds the last one
+        gone = [(number, at_ms) for at_ms in times[-2::-2]]
         connection.executemany("DELETE FROM trial_points WHERE experiment = ? AND at_ms = ?", gone)

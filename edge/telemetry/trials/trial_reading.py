@@ -26,6 +26,8 @@ from edge.telemetry.trials.trial_points import (
 
 _UNCOUNTED = -1  # the number of an experiment of which nothing is counted yet
 
+SERIES_POINTS = 2_000  # of all comparisons together: an interval takes 60 µs, and an answer is to stay below 300 kB
+
 _TIMING_NOTE = (
     "Arms of timing reach devices at different hours. Who starts the app at night is not who starts it by day, and a "
     "network or server that is slow at one hour is slow for one arm: compared is the time as a whole, with all of that."
@@ -66,6 +68,7 @@ def read_experiment(connection: sqlite3.Connection, asked: ExperimentAsked) -> E
     points: list[tuple[int, Counts]] = [
         each for each in read_points(connection, number, len(measures)) if each[0] < at_ms
     ]
+    points = points[:: -max(1, -(-len(points) * comparisons // SERIES_POINTS))][::-1]
     points.append((at_ms, count_measures(connection, number, kept.running, at_ms)))
     read = tuple(read_measure(each, terms, points_of(points, place)) for place, each in enumerate(measures))
     kind = kind_of_arms(arms)

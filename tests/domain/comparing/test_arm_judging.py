@@ -118,6 +118,11 @@ def test_a_mean_is_compared_by_the_difference_and_shown_as_a_ratio():
     assert each.sentence.startswith("new has more sessions a device: ")
 
 
+def test_equal_numbers_of_all_devices_are_never_about_to_differ():
+    (each,) = compared("sessions", counts("control", 4_000, 4_000), counts("new", 4_000, 4_000)).comparisons
+    assert (each.state, each.could_be_ms) == (ShownState.NO_DIFFERENCE, None)
+
+
 def test_what_no_device_can_tell_is_not_known_and_not_zero():
     nothing = counts("control", 0, 0), counts("new", 0, 0)
     (each,) = compared("crashed", *nothing, half=nothing).comparisons

@@ -7,7 +7,7 @@ from trial_world import NEW, NOW_MS, OLD, TrialWorld, an_arm, an_experiment
 
 from edge.domain.comparing.reading import ShownState
 from edge.domain.errors import NotFound
-from edge.telemetry.trials import trial_points
+from edge.telemetry.trials import trial_points, trial_reading
 from edge.telemetry.trials.trials_schema import POINTS_LIMIT
 
 HOUR = 3_600
@@ -69,6 +69,18 @@ def test_points_are_apart_and_at_most_so_many(tmp_path, monkeypatch):
     assert 5 <= len(points) <= 10 < POINTS_LIMIT
     assert min(later - earlier for earlier, later in pairwise(points)) >= 5_000
     assert points[-1] >= NOW_MS + 170_000
+
+
+def test_a_series_of_many_comparisons_has_fewer_points_and_always_the_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial_reading, "SERIES_POINTS", 12)
+    world = TrialWorld(tmp_path, an_experiment("installed", "event:paid", "failed"))
+    lines = [world.check(number, arm, runs=NEW if arm == "new" else OLD) for number, arm in arms_of(120)]
+    world.fold(*lines)
+    for number in range(1, 12):
+        world.fold(world.check(500 + number, after=6 * number))
+    (each,) = world.read(90).measures[0].comparisons
+    assert len(each.series) <= 5
+    assert [point.at_ms - NOW_MS for point in each.series][-2:] == [66_000, 90_000]
 
 
 def test_a_damaged_point_is_left_out(tmp_path):

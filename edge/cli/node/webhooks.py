@@ -8,12 +8,11 @@ import click
 from edge.cli.terminal.client import ControlClient
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, counted, line, moment, note, table
+from edge.messages.notice import NoticeKind
+from edge.messages.webhook import WebhookForm
 
-FORMS = ("json", "chat", "discord")
-KINDS = (
-    *("guard_paused", "guard_rolled_back", "guard_alarm", "release_silent"),
-    *("rollout_advanced", "rollout_waits", "webhook_test"),
-)
+FORMS = tuple(form.value for form in WebhookForm)
+KINDS = tuple(kind.value for kind in NoticeKind)
 
 
 @click.group()

@@ -5,7 +5,7 @@ NEW_VENV = python="$(strip $(PYTHON))" && python="$${python:-$$(./pick-python)}"
 
 .PHONY: run test format lock walk real-plugin drills loadtest-smoke clean
 
-run: .venv/run.stamp  ## serve a standalone node with a demo app on 8080 (devices) and 8081 (control)
+run: .venv/run.stamp  ## a node with a demo app and 200 simulated devices: devices on 8080, control API and page on 8081
 	@$(BIN)/edge demo
 
 test: .venv/test.stamp  ## the one gate: format, lint, types, tests on both event loops

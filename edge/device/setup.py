@@ -42,6 +42,7 @@ class DeviceSetup:
     response_timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS
     patience_seconds: float = PATIENCE_SECONDS
     clock: Callable[[], float] = time.time
+    network_clock: Callable[[], float] | None = None  # of limits on transfers, where the device's own clock is fast
     sleep: Sleep = asyncio.sleep
     on_progress: ProgressListener = _ignore
 
@@ -54,6 +55,6 @@ class DeviceSetup:
             user_agent=user_agent(self.profile, self.identity),
             zip_user_agent=zip_user_agent(self.profile, self.identity),
             response_timeout_seconds=self.response_timeout_seconds,
-            clock=self.clock,
+            clock=self.network_clock or self.clock,
             cuts=cuts,
         )

@@ -1,8 +1,11 @@
-"""`edge demo --fleet N`: simulated devices that live against the running demo, so that its figures move.
+"""Simulated devices that live against the running demo, so that its figures move.
 
 They use the app's real ways, as four releases of the plugin do: checks, downloads, reports, and events of its own code,
 over HTTP. Their days are short: each device's clock runs `PACE` times as fast as the node's, so a day of theirs passes
 in four minutes. Figures by hour or day go by the node's clock; lengths of sessions by the devices' own.
+
+Each device has a network and a country of its own: the fleet speaks as a proxy in front of the node would, which the
+demo trusts on loopback. The addresses are of the range that is reserved for benchmarks.
 """
 
 import asyncio
@@ -11,13 +14,13 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import aiohttp
 
-from edge.cli.demo.release import APP, NATIVE
+from edge.cli.demo.release import ANEW, APP, BAD, NATIVE
 from edge.cli.terminal.output import counted
 from edge.device.identity import Identity
 from edge.device.ledger import Ledger, UpdateOutcome, UpdateResult
@@ -26,17 +29,24 @@ from edge.device.setup import DeviceSetup
 from edge.device.simulators.capacitor import Device
 from edge.domain.model import Platform
 
-FLEET_LIMIT = 200  # all from one address, whose events have a limit: these make a fifth of it
-AT_ONCE = 16  # devices that use the network at one time: the node is not to be tested, but looked at
+FLEET_LIMIT = 200  # more would test the machine, and the node is not to be tested, but looked at
+AT_ONCE = 16  # devices that use the network at one time
 PACE = 360.0
 VISIT_MINUTES = (1.0, 15.0)  # how long somebody uses the app, in the device's time
-BETWEEN_HOURS = 5.0  # from one visit to the next, in the mean
-FAILING_SHARE = 0.04  # of devices on which no update starts
+CALM_SECONDS = 50.0  # from one visit to the next, in the mean, in real time
+BUSY_SECONDS = 12.0  # the same in the morning of a release
+FAILING_SHARE = 0.01  # of devices on which no update starts
+BAD_SHARE = 0.1  # of starts of the bad release that fail
 CRASHING_SHARE = 0.03  # of visits
 ERRING_SHARE = 0.05
-FEATURES = {"search": 0.6, "share": 0.2, "checkout": 0.1}  # of visits
+FEATURES = {"search": 0.6, "share": 0.2, "checkout": 0.04}  # of visits
+ANEW_CHECKOUT = 0.3  # of visits with the release in which that is easier
 EVENTS_TIMEOUT = aiohttp.ClientTimeout(total=10)
 TOLD_SECONDS = 10.0  # between two lines about the fleet
+
+COUNTRY_HEADER = "X-Country"
+COUNTRIES = ("DE", "FR", "US", "BR", "JP")
+TICK_SECONDS = 1.0  # how soon a device follows a change of the tempo
 
 RELEASES = (
     (Platform.ANDROID, "8.51.14", "14"),
@@ -78,20 +88,32 @@ class Fleet:
         members: list[FleetMember],
         *,
         seed: int = 0,
+        proxied: bool = False,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.told: Counter[str] = Counter()
         self.actions: Counter[str] = Counter()
+        self.between_seconds = CALM_SECONDS
         self._address, self._folder, self._members = address, folder, members
+        self._seed, self._proxied = seed, proxied
         self._draws = [random.Random(f"{seed} {number}") for number in range(len(members))]  # noqa: S311
         self._sleep, self._clock, self._began = sleep, clock, clock()
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def live(self, say: Callable[[str], None]) -> None:
         """Until cancelled. `say` is told now and then what became of them."""
-        async with self._session() as session, asyncio.TaskGroup() as group:
+        async with AsyncExitStack() as open_ones:
+            connections = aiohttp.TCPConnector(limit=AT_ONCE)
+            await open_ones.enter_async_context(connections)
+            await self._live_together(connections, open_ones, say)
+
+    async def _live_together(
+        self, connections: aiohttp.TCPConnector, open_ones: AsyncExitStack, say: Callable[[str], None]
+    ) -> None:
+        async with asyncio.TaskGroup() as group:
             for number in range(len(self._members)):
+                session = await open_ones.enter_async_context(self._session(connections, number))
                 group.create_task(self._live(session, number))
             while True:
                 say(self.line())
@@ -99,9 +121,11 @@ class Fleet:
 
     async def visit_once(self) -> None:
         """Every device opens the app once, one after the other."""
-        async with self._session() as session:
+        connections = aiohttp.TCPConnector(limit=AT_ONCE)
+        async with connections:
             for number in range(len(self._members)):
-                await self._visit(session, number)
+                async with self._session(connections, number) as session:
+                    await self._visit(session, number)
 
     def line(self) -> str:
         """What they did so far."""
@@ -117,16 +141,28 @@ class Fleet:
         self.told[outcome.result.value] += 1
         self._add(outcome.ledger)
 
-    def _session(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=aiohttp.TCPConnector(limit=AT_ONCE))
+    def starts_well(self, number: int, version: str) -> bool:
+        """Whether the version starts on this device: the same answer each time."""
+        drawn = random.Random(f"{self._seed} {number} {version}").random()  # noqa: S311
+        return not self._members[number].fails and (version != BAD.version or drawn >= BAD_SHARE)
+
+    def _session(self, connections: aiohttp.TCPConnector, number: int) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(),
+            connector=connections,
+            connector_owner=False,
+            headers=headers_of(number) if self._proxied else {},
+        )
 
     async def _live(self, session: aiohttp.ClientSession, number: int) -> None:
         draw = self._draws[number]
-        wait = draw.random()  # they do not all begin at the same moment
+        left = draw.random()  # they do not all begin at the same moment
         while True:
-            await self._sleep(wait * BETWEEN_HOURS * 3600 / PACE)
+            while left > 0:
+                await self._sleep(TICK_SECONDS)
+                left -= TICK_SECONDS / self.between_seconds
             await self._visit(session, number)
-            wait = draw.expovariate(1.0)
+            left = draw.uniform(0.5, 1.5)
 
     async def _visit(self, session: aiohttp.ClientSession, number: int) -> None:
         """Somebody opens the app, uses it and leaves."""
@@ -135,8 +171,8 @@ class Fleet:
         self.told["visits"] += 1
         async with self._turns:
             self._add(await device.tell("app_moved_to_foreground", *_starts(member)))
-            self.note_end(await device.check_and_update(boot_ok=not member.fails))
-            await self._use(session, member, draw)
+            self.note_end(await device.check_and_update(boot_ok=lambda version: self.starts_well(number, version)))
+            await self._use(session, member, draw, device.version_name)
         await self._sleep(draw.uniform(*VISIT_MINUTES) * 60 / PACE)
         ends = ["webview_javascript_error"] if draw.random() < ERRING_SHARE and _starts(member) else []
         if draw.random() >= CRASHING_SHARE:  # else the process ends without a word
@@ -144,9 +180,12 @@ class Fleet:
         async with self._turns:
             self._add(await device.tell(*ends))
 
-    async def _use(self, session: aiohttp.ClientSession, member: FleetMember, draw: random.Random) -> None:
+    async def _use(
+        self, session: aiohttp.ClientSession, member: FleetMember, draw: random.Random, version: str
+    ) -> None:
         """The app's own code tells which features its user has used. Lost without a connection: nobody misses it."""
-        used = [name for name, share in FEATURES.items() if draw.random() < share]
+        shares = FEATURES | ({"checkout": ANEW_CHECKOUT} if version == ANEW.version else {})
+        used = [name for name, share in shares.items() if draw.random() < share]
         if not used:
             return
         events = [{"kind": "feature", "name": name, "time": int(self._fast_clock() * 1000)} for name in used]
@@ -166,6 +205,7 @@ class Fleet:
                 update_url=f"{self._address}/updates",
                 stats_url=f"{self._address}/stats",
                 clock=self._fast_clock,
+                network_clock=self._clock,
                 sleep=self._sleep,
             )
         )
@@ -175,6 +215,12 @@ class Fleet:
 
     def _add(self, ledger: Ledger) -> None:
         self.actions.update(ledger.actions)
+
+
+def headers_of(number: int) -> dict[str, str]:
+    """As a proxy adds them: every device is in a network of its own, as phones are behind many carriers."""
+    address = f"198.{18 + number // 256}.{number % 256}.7"
+    return {"X-Forwarded-For": address, COUNTRY_HEADER: COUNTRIES[number % len(COUNTRIES)]}
 
 
 def _starts(member: FleetMember) -> tuple[str, ...]:

@@ -18,13 +18,17 @@ class DemoRelease(NamedTuple):
 
     version: str
     news: str
-    channel: str = CHANNEL
+    channel: str | None = CHANNEL  # None: published for later
 
 
 RELEASES = (
     DemoRelease("1.0.1", "The first release after the one in the store."),
     DemoRelease("1.0.2", "Delivered live, without a new release in any store."),
 )
+GOOD = DemoRelease("1.1.0", "Nothing speaks against it.", None)
+BAD = DemoRelease("1.2.0", "It fails on one start in ten, which nobody knows yet.", None)
+ANEW = DemoRelease("1.3.0", "The checkout takes one step.", None)
+STORY = (GOOD, BAD, ANEW)  # offered by rollouts and an experiment
 BETA = DemoRelease("1.1.0-beta.1", "For beta testers first.", "beta")
 
 

@@ -6,6 +6,7 @@ from the setup, so nothing here waits by itself.
 
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from edge.device.updating.answer import ReadAnswer, UpdateFound, no_answer, read
 from edge.device.updating.crypto import DeviceKey
 from edge.device.updating.install import Installer
 
+BootOk = bool | Callable[[str], bool]  # whether a new bundle calls notifyAppReady; of the version that was offered
 STUCK_DOWNLOAD_SECONDS = 600.0  # after which a "download in progress" mark counts as stale, PROTOCOL.md §1.8
 
 
@@ -85,7 +87,7 @@ class Device:
         current = self.state.current
         return self.state.folder_of(current) if current else self._setup.builtin
 
-    async def check_and_update(self, *, boot_ok: bool = True, cut: CutPlan | None = None) -> UpdateOutcome:
+    async def check_and_update(self, *, boot_ok: BootOk = True, cut: CutPlan | None = None) -> UpdateOutcome:
         """Run one update cycle to its end. With `boot_ok` False, the new bundle never calls notifyAppReady.
 
         Faults of the server or the connection show in the outcome; none is raised.
@@ -117,7 +119,7 @@ class Device:
         await self._reporter.flush(self._setup.network(ledger, CutPlan()), ledger)
         return ledger
 
-    async def _cycle(self, network: DeviceNetwork, ledger: Ledger, boot_ok: bool) -> tuple[UpdateResult, str]:
+    async def _cycle(self, network: DeviceNetwork, ledger: Ledger, boot_ok: BootOk) -> tuple[UpdateResult, str]:
         now = self._clock()
         if self._gate.closed(now):
             return UpdateResult.SKIPPED, "rate_limit_exceeded"
@@ -167,7 +169,7 @@ class Device:
         return UpdateResult.FAILED, reason
 
     async def _update(
-        self, update: UpdateFound, network: DeviceNetwork, ledger: Ledger, boot_ok: bool
+        self, update: UpdateFound, network: DeviceNetwork, ledger: Ledger, boot_ok: BootOk
     ) -> tuple[UpdateResult, str]:
         found = self.state.find(update.version)
         if found is not None and found.status is BundleStatus.ERROR:
@@ -232,7 +234,7 @@ class Device:
         self._reporter.report("reset", self.version_name, previous.version)
         return UpdateResult.REVERTED, "builtin"
 
-    def _start(self, bundle: InstalledBundle, boot_ok: bool, ledger: Ledger) -> tuple[UpdateResult, str]:
+    def _start(self, bundle: InstalledBundle, boot_ok: BootOk, ledger: Ledger) -> tuple[UpdateResult, str]:
         """`set`, then notifyAppReady, or the rollback, which deletes the bundle and blocks nothing (§1.8)."""
         if not (self.state.folder_of(bundle) / "index.html").is_file():
             self._reporter.report("set_fail", bundle.version, self.version_name)
@@ -243,7 +245,7 @@ class Device:
             self._reporter.report("set_next", bundle.version, old_version)
         self.state.run(bundle)
         self._reporter.report("set", bundle.version, old_version)
-        if not boot_ok:
+        if not (boot_ok if isinstance(boot_ok, bool) else boot_ok(bundle.version)):
             return self._roll_back(bundle, previous, ledger)
         self.state.mark(bundle, BundleStatus.SUCCESS)
         if previous is not None:

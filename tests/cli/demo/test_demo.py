@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from contextlib import closing
 
 import pytest
 
-from edge.cli.demo.release import APP, BETA, NATIVE, RELEASES
+from edge.cli.demo.release import APP, BAD, BETA, NATIVE, RELEASES, STORY
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, TESTER
 from edge.cli.terminal.client import ControlClient, app_path
 
@@ -32,31 +33,32 @@ def stop(process: subprocess.Popen) -> tuple[int, str]:
     return process.returncode, said
 
 
-def test_the_check_walks_a_device_and_says_every_step(tmp_path):
+@pytest.mark.long  # some 90 seconds
+def test_the_check_lives_through_the_story_and_says_every_step(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "edge", "demo", "--check"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "edge", "demo", "--check", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    steps = [line.split("  ")[0] for line in done.stdout.splitlines()]
-    assert steps[:-1] == [
-        "publish",
-        "check",
-        "download",
-        "verify and install",
-        "report",
-        "check again",
-        "count",
-        "fleet",
-        "power user",
-    ]
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["passed"]) == (0, True), said
+    steps = [each["step"] for each in said["steps"]]
+    devices = ["publish", "check", "download", "verify and install", "report", "check again", "count", "fleet"]
+    assert steps[: len(devices) + 1] == [*devices, "power user"]
+    assert list(dict.fromkeys(steps[len(devices) + 1 :])) == ["story", "fleet of 200", "webhook", "login link", "page"]
+    story = " ".join(each["result"] for each in said["steps"] if each["step"] == "story")
+    assert re.search(rf"the guard has paused {BAD.version} after \d+ s: \d+ of \d+ installs failed", story)
+    assert "the experiment shows: one-step has more devices with checkout" in story
     assert not list(tmp_path.iterdir())
 
 
 def test_a_second_run_finds_its_state_and_ctrl_c_stops_it(tmp_path):
     for expected in ("published", "found"):
-        process = demo(tmp_path, "--json")
+        process = demo(tmp_path, "--fleet", "0", "--json")
         facts = json.loads(process.stdout.readline())
-        assert facts["releases"] == {release.version: expected for release in (*RELEASES, BETA)}
+        assert facts["releases"] == {release.version: expected for release in (*RELEASES, BETA, *STORY)}
         with urllib.request.urlopen(f"http://127.0.0.1:{facts['device_port']}/readyz") as answer:
             assert json.load(answer) == {"ready": True}
         assert stop(process) == (0, "")
@@ -79,7 +81,7 @@ def control(folder, facts):
 
 @pytest.mark.long
 def test_segments_lead_where_they_say_and_stay_as_somebody_changed_them(tmp_path):
-    process = demo(tmp_path, "--json")
+    process = demo(tmp_path, "--fleet", "0", "--json")
     facts = json.loads(process.stdout.readline())
     port = facts["device_port"]
     assert facts["segments"] == [each.name for each in SEGMENTS]
@@ -89,7 +91,7 @@ def test_segments_lead_where_they_say_and_stay_as_somebody_changed_them(tmp_path
         client.patch(app_path(APP, "segments", "enterprise"), {"where": "is_emulator", "channel": None})
         revision = client.patch(app_path(APP, "channels", ENTERPRISE), {"windows": []})["revision"]
     assert stop(process) == (0, "")
-    process = demo(tmp_path, "--json")
+    process = demo(tmp_path, "--fleet", "0", "--json")
     facts = json.loads(process.stdout.readline())
     with control(tmp_path, facts) as client:
         assert client.get(app_path(APP))["revision"] == revision
@@ -97,16 +99,17 @@ def test_segments_lead_where_they_say_and_stay_as_somebody_changed_them(tmp_path
     assert stop(process) == (0, "")
 
 
+@pytest.mark.long
 def test_a_fleet_lives_until_ctrl_c(tmp_path):
     process = demo(tmp_path, "--fleet", "2")
-    while not (line := process.stdout.readline()).startswith("2 devices: "):
+    while "2 devices: " not in (line := process.stdout.readline()):
         assert line
     code, said = stop(process)
     assert (code, "Traceback" in said) == (0, False)
 
 
 def test_people_get_a_request_that_works_as_it_is_printed(tmp_path):
-    process = demo(tmp_path)
+    process = demo(tmp_path, "--fleet", "0")
     said = ""
     while "Ctrl-C stops" not in said:
         said += process.stdout.readline()
@@ -117,13 +120,16 @@ def test_people_get_a_request_that_works_as_it_is_printed(tmp_path):
     with urllib.request.urlopen(request) as answer:
         assert json.load(answer)["version"] == RELEASES[-1].version
     assert APP in said
+    (link,) = re.findall(r"http://127\.0\.0\.1:\d+/login\?link=\S+", said)
+    with urllib.request.urlopen(link) as answer:
+        assert answer.status == 200
     code, rest = stop(process)
     assert (code, "the next run continues" in rest) == (0, True)
 
 
 @pytest.mark.long
 def test_a_second_node_on_the_same_data_is_one_line(tmp_path):
-    first = demo(tmp_path, "--json")
+    first = demo(tmp_path, "--fleet", "0", "--json")
     assert first.stdout.readline()
     done = subprocess.run(
         [sys.executable, "-m", "edge", "demo"],
@@ -140,7 +146,7 @@ def test_a_second_node_on_the_same_data_is_one_line(tmp_path):
 
 @pytest.mark.long
 def test_a_taken_port_is_one_line(tmp_path):
-    first = demo(tmp_path / ".", "--json")
+    first = demo(tmp_path / ".", "--fleet", "0", "--json")
     port = json.loads(first.stdout.readline())["device_port"]
     other = tmp_path / "other"
     other.mkdir()

@@ -47,13 +47,16 @@ class BreakdownRow(msgspec.Struct, frozen=True):
 
 class SilentAge(msgspec.Struct, frozen=True):
     """Devices that installed the release at least `hours` ago, and how many of them were neither proven healthy nor
-    heard of by that age. `earlier` are the same of the channel's releases before."""
+    heard of by that age. `earlier` are the same of the channel's releases before; `control` of devices outside
+    the rollout, from their first start in the watch."""
 
     hours: float
     devices: int
     silent: int
     earlier_devices: int = 0
     earlier_silent: int = 0
+    control_devices: int = 0
+    control_silent: int = 0
 
 
 class GuardStanding(msgspec.Struct, frozen=True, kw_only=True):

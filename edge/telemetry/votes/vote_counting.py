@@ -19,6 +19,7 @@ from edge.domain.statistics.meanings import Meaning
 from edge.domain.statistics.observation import Cohort, Step
 from edge.telemetry.votes.arm_counts import Drawn, draw
 from edge.telemetry.votes.breakdowns import LabelsOf
+from edge.telemetry.votes.control_notes import SPEAKS, ControlNotes
 from edge.telemetry.votes.vote import (
     BOOT,
     CRASHED,
@@ -45,7 +46,6 @@ _TOLD = (
 )
 _OF_VOTES = int(Meaning.SET | Meaning.FAILED_BOOT | Meaning.FAILED_INSTALL | Meaning.CRASH | Meaning.ERROR)
 _OF_OFFER, _EVENTS = int(Meaning.OF_OFFER), int(Meaning.CRASH | Meaning.ERROR)
-_SPEAKS = int(Meaning.READY | Meaning.PROOF | Meaning.RESET | Meaning.FAILED_BOOT | Meaning.FAILED_INSTALL)
 _HEALTHY = int(Step.HEALTHY)
 _FAILURES = BOOT | INSTALL | CRASHED | ERRED
 _BEGINS = SET | BOOT | INSTALL  # what a report without an offer is kept for
@@ -86,8 +86,8 @@ class NotedEvent(NamedTuple):
 class BookNotes:
     """Of one watch in one batch."""
 
-    def __init__(self, book: WatchBook) -> None:
-        self.book, self.stamp = book, book.stamp
+    def __init__(self, book: WatchBook, control: ControlNotes) -> None:
+        self.book, self.stamp, self.control = book, book.stamp, control
         book.stamp = UNSTORED  # until the batch is stored: it may be rolled back
         self.items: list[NotedOffer | NotedReport] = []
         self.events: list[NotedEvent] = []
@@ -102,11 +102,12 @@ class AppVotes:
         self, app: str, books: Sequence[WatchBook], bundle_number: Callable[[str], int], labels_of: LabelsOf
     ) -> None:
         self._app, self._labels_of = app, labels_of
-        self.notes = [BookNotes(book) for book in books]
+        self.notes = [BookNotes(book, ControlNotes(app, book, labels_of)) for book in books]
         self._by_bundle: dict[int, list[BookNotes]] = {}
         for each in self.notes:
             self._by_bundle.setdefault(bundle_number(each.book.watch.bundle), []).append(each)
         self._offers: dict[tuple[int, int], list[tuple[BookNotes, int]]] = {}
+        self._sampled = [each for each in self.notes if each.book.watch.rollout is not None]
         self._compares = any(each.controlled for each in self.notes)
 
     def offer(self, state: DeviceRecord, at_ms: int, cohort: int, bundle: int) -> None:
@@ -127,17 +128,9 @@ class AppVotes:
             notes.items.append(NotedOffer(at_ms, state.key, cohort, int(can) | KNOWN * is_known, scope))
 
     def report(
-        self,
-        state: DeviceRecord,
-        device: str,
-        meaning: int,
-        cause: int,
-        at_ms: int,
-        bundle: int,
-        net: int,
-        *,
+        self, state: DeviceRecord, device: str, meaning: int, cause: int, at_ms: int, bundle: int, net: int, *,
         lax: bool,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """A device reported what has this meaning, of the bundle."""
         if meaning & _OF_OFFER:
             within_ms = LAX_DOWNLOAD_FAIL_MS if lax else DOWNLOAD_FAIL_MS
@@ -146,6 +139,8 @@ class AppVotes:
             self._note(notes, state, meaning, cause, at_ms, bundle, net)
         if meaning & _EVENTS and self._compares:
             self._compare(state, device, meaning, at_ms, net)
+        for notes in self._sampled:
+            notes.control.hear(state, device, meaning, at_ms, net)
 
     def _watching(self, labels: Cohort, bundle: int) -> list[tuple[BookNotes, int]]:
         found = []
@@ -165,7 +160,7 @@ class AppVotes:
             for of, bit in _TOLD:
                 if meaning & of:
                     told |= bit
-        speaks = bool(meaning & _SPEAKS)
+        speaks = bool(meaning & SPEAKS)
         if not told & _BEGINS:
             step = state.steps.get(bundle)
             if speaks and (state.key in notes.spoken or (step is not None and step.bits & _HEALTHY)):
@@ -220,7 +215,8 @@ class VoteCounting:
         """Apply everything."""
         for app in self._apps:
             for notes in app.notes:
-                changed = self._apply(notes) | self._apply_events(notes) | self._drop_pending(notes.book)
+                told = self._apply(notes) | self._apply_events(notes) | notes.control.store(self._connection)
+                changed = self._drop_pending(notes.book) | told
                 if changed:
                     store_book(self._connection, notes.book)
                 else:

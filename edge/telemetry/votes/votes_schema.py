@@ -15,9 +15,14 @@ CREATE TABLE IF NOT EXISTS arm_events (
     watch INTEGER NOT NULL, key INTEGER NOT NULL, test INTEGER NOT NULL, net INTEGER NOT NULL, epoch INTEGER NOT NULL,
     share INTEGER NOT NULL, in_arm INTEGER NOT NULL, counted INTEGER NOT NULL, PRIMARY KEY (watch, key, test)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS control_starts (
+    watch INTEGER NOT NULL, key INTEGER NOT NULL, net INTEGER NOT NULL, started_ms INTEGER NOT NULL,
+    spoke_ms INTEGER NOT NULL, PRIMARY KEY (watch, key)
+) WITHOUT ROWID;
 """
 # watches: `salt` is the rollout's, "" for a plain publish; `ended_ms` 0 while it goes on; `stamp` changes with each
 # batch that changes its votes, so that what a process remembers of them is known to be theirs; `plan` is JSON of
 # `KeptPlan`, `standing` of `GuardStanding`. votes: one row a device and watch (`vote`). arm_events: devices with an
-# event that is compared with the control, once for each of the plan's tests. Both are deleted when the watch is over,
-# and with them the hashes of networks.
+# event that is compared with the control, once for each of the plan's tests. control_starts:
+# a sample of devices outside the rollout (`control_starts`). All three are deleted when the watch is over, and with
+# them the hashes of networks.

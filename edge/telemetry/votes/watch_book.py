@@ -15,6 +15,7 @@ from edge.domain.guarding.silence import SILENCE_AGES_MS, InstallsSettled
 from edge.domain.guarding.tally import VoteTally
 from edge.domain.guarding.watch import Watch
 from edge.telemetry.votes.arm_counts import ArmsOfTest
+from edge.telemetry.votes.control_starts import ControlStarts
 from edge.telemetry.votes.counted_votes import UNHEARD, VotesOfTest
 from edge.telemetry.votes.vote import (
     COUNTED,
@@ -65,6 +66,7 @@ class WatchBook:
         self.epochs = epochs
         self.votes = [VotesOfTest() for _ in self.plan]
         self.arms = [ArmsOfTest() for _ in self.plan]
+        self.control = ControlStarts()
         self.pending: dict[int, int] = {}  # keys, and when they reported
         self.cells = Counter[Cell]()
         self.rows = self.offered = self.attempts = self.failed = self.capped = self.capped_failed = 0

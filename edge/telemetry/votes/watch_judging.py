@@ -46,9 +46,9 @@ def judge_watch(
     """The evidence as of now; keeps the standing. In the caller's transaction."""
     before = _kept(connection, book.id) or GuardStanding(counts_anew=counts_anew)
     earlier = _earlier(connection, app, book)
-    settled = book.settled(now_ms)
+    settled, control = book.settled(now_ms), book.control.settled(now_ms)
     silence = tuple(
-        SilenceCount(age_ms, release, tuple(each[index] for each in earlier))
+        SilenceCount(age_ms, release, tuple(each[index] for each in earlier), control[index])
         for index, (age_ms, release) in enumerate(zip(SILENCE_AGES_MS, settled, strict=True))
     )
     evidence = judge(app, book.watch, book.tally(now_ms)._replace(silence=silence), now_ms)
@@ -130,7 +130,8 @@ def _is_comparison(before: GuardStanding, bundle: str) -> bool:
 
 def _silent_age(count: SilenceCount) -> SilentAge:
     installed, silent = (sum(each[n] for each in count.earlier) for n in (0, 1))
-    return SilentAge(count.age_ms / HOUR_MS, count.release.installed, count.release.silent, installed, silent)
+    control = count.control or InstallsSettled(0, 0)
+    return SilentAge(count.age_ms / HOUR_MS, *count.release, installed, silent, *control)
 
 
 def _networks(book: WatchBook) -> dict[int, list[int]]:

@@ -9,12 +9,14 @@ import msgspec
 
 from edge.domain.guarding.watch import Watch
 from edge.telemetry.votes.arm_counts import Drawn
+from edge.telemetry.votes.control_starts import read_starts
 from edge.telemetry.votes.vote import EARLIER, MASK, OF_ATTEMPT, OF_DEVICE, OFFERED, Vote
 from edge.telemetry.votes.watch_book import KeptPlan, WatchBook
 
 _CHUNK = 300  # keys in one question
 _COLUMNS = "key, net, bits, tests, epoch, cohort, cause, offered_ms, set_ms, failed_ms, spoke_ms"
 
+_OF_DEVICES = ("votes", "arm_events", "control_starts")
 _plans = msgspec.json.Decoder(KeptPlan)
 
 
@@ -77,7 +79,7 @@ def carry_offers(connection: sqlite3.Connection, before: WatchRow, after: WatchR
 def close_row(connection: sqlite3.Connection, id: int, now_ms: int) -> None:
     """The watch is over: its votes go, what they showed stays."""
     connection.execute("UPDATE watches SET ended_ms = ? WHERE id = ?", (now_ms, id))
-    for table in ("votes", "arm_events"):
+    for table in _OF_DEVICES:
         connection.execute(f"DELETE FROM {table} WHERE watch = ?", (id,))  # noqa: S608
 
 
@@ -102,6 +104,7 @@ def read_book(connection: sqlite3.Connection, row: WatchRow, watch: Watch, now_m
             book.take(vote)
     else:
         _decide_again(connection, book, kept)
+    book.control = read_starts(connection, row.id)
     events = connection.execute(
         "SELECT test, net, epoch, share, in_arm, counted FROM arm_events WHERE watch = ?", (row.id,)
     )
@@ -149,7 +152,7 @@ def erase_votes(connection: sqlite3.Connection, app: str, key: int) -> int:
     """All of one device; returns how many rows."""
     of_app = "watch IN (SELECT id FROM watches WHERE app = ?)"
     rows = 0
-    for table in ("votes", "arm_events"):
+    for table in _OF_DEVICES:
         query = f"DELETE FROM {table} WHERE {of_app} AND key = ?"  # noqa: S608
         rows += connection.execute(query, (app, key)).rowcount
     if rows:

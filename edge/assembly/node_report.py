@@ -14,7 +14,7 @@ from edge.assembly.guarding.guard_duty import GuardDuty
 from edge.assembly.guarding.sight import blindness_of
 from edge.assembly.watching_room import is_short
 from edge.control.shapes.common import DamageView
-from edge.control.shapes.node import GuardConditionView, HeadView, NodeStatus, WorkerView
+from edge.control.shapes.node import CountingView, DiskView, GuardConditionView, HeadView, NodeStatus, WorkerView
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.errors import Unavailable
@@ -29,7 +29,7 @@ from edge.node.observing.metrics import BlobsSeen, Observed, StoreUpkeep, build_
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
 from edge.store.damage import Damage
-from edge.store.disk.room import free_bytes
+from edge.store.disk.room import free_bytes, total_bytes
 from edge.store.disk.set_aside import count_set_aside
 from edge.store.heads import Head
 from edge.telemetry.spool.disk_budget import held_bytes
@@ -50,6 +50,8 @@ class NodeReport:
         messaging: Messaging,
         guard: GuardDuty | None = None,
         devices_url: str = "",
+        region: str = "",
+        spool_limit_bytes: int = 0,
     ) -> None:
         """`guard` None: this node acts on no release. `devices_url` is where devices reach it."""
         self._devices_url = devices_url
@@ -61,6 +63,7 @@ class NodeReport:
         self._collecting = collecting
         self._quota = quota
         self._messaging = messaging
+        self._region, self._spool_limit_bytes = region, spool_limit_bytes
         self._guard = guard
 
     @property
@@ -82,6 +85,31 @@ class NodeReport:
             damaged=[DamageView(**msgspec.structs.asdict(each)) for each in self._damages(workers)],
             guard=self._view_guard(),
             devices_url=self._devices_url,
+            region=self._region,
+            at=time.time(),
+            certificate_ends=self._supervisor.certificate_ends,
+            disk=await asyncio.to_thread(self._view_disk),
+            counting=self._view_counting(),
+        )
+
+    def _view_disk(self) -> DiskView:
+        """Blocks."""
+        free, reserve = free_bytes(self._directory.node_dir), self._directory.reserve
+        return DiskView(
+            free_bytes=free,
+            total_bytes=total_bytes(self._directory.node_dir),
+            spool_bytes=held_bytes(self._directory.spool_dir),
+            spool_limit_bytes=self._spool_limit_bytes,
+            short=is_short(free, reserve_whole=reserve.whole),
+        )
+
+    def _view_counting(self) -> CountingView:
+        folding = self._folding
+        return CountingView(
+            up=folding.is_up,
+            folded_at=folding.condition.folded_at,
+            events=folding.condition.totals.get("folded", 0),
+            restarts=folding.restarts,
         )
 
     async def metrics(self) -> bytes:

@@ -115,6 +115,8 @@ class Standalone:
             *(self._collecting, self._quota, self.messaging),
             guard=self.guard,
             devices_url=base,
+            region=config.region,
+            spool_limit_bytes=spool_limit,
         )
 
     async def _evidence_of(self, app: str, channel: str) -> Evidence | None:

@@ -22,12 +22,15 @@ from edge.page.framing import LIVE, as_of
 from edge.page.house import House, Visitor, visitor_of
 from edge.page.live import Look, parse_look
 from edge.page.signing_in import next_address, show_login, sign_in, sign_out
+from edge.page.views import searching
 from edge.page.views.bundles import bundles
 from edge.page.views.channel import page as channel_page
 from edge.page.views.device import device
 from edge.page.views.experiment import page as experiment_page
 from edge.page.views.fleet import one_app, overview
 from edge.page.views.history import history
+from edge.page.views.node import nodes
+from edge.page.views.segments import segments
 from edge.page.views.visit import PageRoute, Visit
 
 PAGE_SECONDS = 20.0  # for a whole page; its parts end earlier, each by itself
@@ -50,6 +53,9 @@ ROUTES: tuple[PageRoute, ...] = (
     *history.ROUTES,
     *device.ROUTES,
     *bundles.ROUTES,
+    *segments.ROUTES,
+    *nodes.ROUTES,
+    *searching.ROUTES,
 )
 
 _LIVE_ROUTES = {route.path: route for route in ROUTES if route.name in LIVE}

@@ -140,3 +140,57 @@ async def test_a_reader_sees_bundles_and_no_buttons(app):
     await app.sign_in("reader")
     page = await app.get(f"/apps/{APP}/bundles")
     assert "Your role reader may look only" in page.text and not [x for x in page.seen.links if "/acts/" in x]
+
+
+async def test_segments_are_shown_and_an_expression_tried(app, world):
+    api = Api(app.client, app.secrets)
+    await api("PATCH", f"/v1/apps/{APP}/segments/phones", {"where": 'platform == "ios"'})
+    know(world)
+    page = await app.get(f"/apps/{APP}/segments")
+    assert page.status == 200 and "phones" in page.text and len(page.source) < PAGE_LIMIT_BYTES
+    tried = await app.get(f'/apps/{APP}/segments?where=custom_id == "r-20417"&device={DEVICE}')
+    assert "1 of 1 known devices match" in tried.text and f"Device {DEVICE}" in tried.text
+    wrong = await app.get(f"/apps/{APP}/segments?where=sesions_7d > 3")
+    assert "sesions_7d" in wrong.text and "sessions_7d" in wrong.text and "invalid_expression" in wrong.text
+    address = f"/apps/{APP}/acts/delete-segment?segment=phones"
+    assert address in page.seen.links
+    await app.post(address, asked(await app.get(address)))
+    assert world.releases.load(APP).segments == {}
+
+
+async def test_the_node_is_shown(app):
+    page = await app.get("/nodes")
+    assert page.status == 200 and "Workers" in page.text and "Webhooks" not in page.text
+    await app.sign_in("root")
+    assert "No webhooks yet." in (await app.get("/nodes")).text
+
+
+async def test_a_limited_token_does_not_see_the_node(app):
+    await app.sign_in("reader-acme")
+    assert (await app.get("/nodes")).status == 403
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("prod", "production Channel"),
+        ("1.1", "1.1.0 Bundle"),
+        (DEVICE, "Device"),
+        ("", "Type a part"),
+        ("zzz", "Nothing"),
+    ],
+)
+async def test_search_within_an_app(app, query, words):
+    page = await app.get(f"/apps/{APP}/search?q={query}")
+    assert page.status == 200 and words in page.text
+
+
+async def test_search_across_apps(app, world):
+    know(world)
+    api = Api(app.client, app.secrets)
+    await api("POST", "/v1/apps", {"app": "com.other.app"})
+    page = await app.get("/search?q=other")
+    assert "com.other.app App" in page.text and "Devices are found within an app" in page.text
+    page = await app.get(f"/apps/{APP}/search?q=r-20417")
+    assert DEVICE in page.text and "runs 1.0.0" in page.text
+    assert "<b>x" not in (await app.get("/search?q=<b>x")).source

@@ -32,11 +32,33 @@ class GuardConditionView(AnswerBody, frozen=True, kw_only=True):
     blind: str = ""
 
 
+class DiskView(AnswerBody, frozen=True, kw_only=True):
+    """The file system of the data directory, and how much of it events take that wait or are kept. `short`: something
+    is refused for lack of room."""
+
+    free_bytes: int = 0
+    total_bytes: int = 0
+    spool_bytes: int = 0
+    spool_limit_bytes: int = 0
+    short: bool = False
+
+
+class CountingView(AnswerBody, frozen=True, kw_only=True):
+    """The process that counts events: whether it does, when it last did (seconds since the epoch), how many events in
+    all, and how often the process was started again."""
+
+    up: bool = True
+    folded_at: float = 0.0
+    events: int = 0
+    restarts: int = 0
+
+
 class NodeStatus(AnswerBody, frozen=True, kw_only=True):
     """`heads` are by app id. `refused` is about documents of the store that this node did not accept: how many, by
     error code, and what is wrong with a head shard, the `keys` or the `tokens` now, by name. `damaged` is what workers
     cannot serve, the first hundred of each; their counts have how many. `guard` is of all apps. `devices_url` is where
-    devices reach the node."""
+    devices reach the node. `at` is its clock, and `certificate_ends` when the devices' certificate does, null without
+    TLS; both in seconds since the epoch."""
 
     version: str
     apps: int
@@ -46,3 +68,8 @@ class NodeStatus(AnswerBody, frozen=True, kw_only=True):
     damaged: list[DamageView]
     guard: GuardConditionView = GuardConditionView()
     devices_url: str = ""
+    region: str = ""
+    at: float = 0.0
+    certificate_ends: float | None = None
+    disk: DiskView = DiskView()
+    counting: CountingView = CountingView()

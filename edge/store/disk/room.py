@@ -79,6 +79,15 @@ def free_bytes(path: Path) -> int:
     return 0
 
 
+def total_bytes(path: Path) -> int:
+    """The size of the file system of `path`; 0 if it cannot be asked."""
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return 0
+    return found.f_blocks * found.f_frsize
+
+
 class Reserve:
     """For one process. Safe among threads; blocks."""
 

@@ -1,0 +1,1 @@
+"""This node: its workers, what it serves, its disk, its counting, its webhooks."""

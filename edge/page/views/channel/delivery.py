@@ -11,11 +11,13 @@ from edge.telemetry.questions.app_answers import StatsAnswer
 
 
 def delivery_figures(answer: StatsAnswer | Unread | None) -> list[dict[str, Any]]:
-    """For the macro of figures; empty where nothing could be asked."""
+    """For the macro of figures; empty where nothing could be asked, or nothing was sent yet."""
     if not isinstance(answer, StatsAnswer):
         return []
     sent = answer.transfers
     complete, cut = int(sent.complete.value or 0), int(sent.cut.value or 0)
+    if not complete + cut:
+        return []
     broke = rate(cut, complete + cut, "transfers")
     return [
         _shown("Sent", size(sent.bytes.value), f"in {count(complete)} whole transfers"),

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from edge.domain.guarding.odds.rates import rate_interval
 from edge.domain.statistics.meanings import MEANINGS, Meaning
 from edge.page.charts.axes import rate_axis
 from edge.page.charts.intervals import interval_bar
+from edge.page.charts.svg import element
 from edge.page.views.channel.sight import ChannelSight, GuardSight
 from edge.page.words.numbers import count, listed, named
 from edge.page.words.rates import interval, rate_cell, step
@@ -34,9 +37,22 @@ _CAUSES = {
     "webview_javascript_error": "Unhandled error",
     "webview_unhandled_rejection": "Unhandled rejection",
     "download_fail": "Download broke",
+    "finish_download_fail": "Download could not be finished",
+    "download_manifest_file_fail": "A file could not be downloaded",
+    "download_manifest_checksum_fail": "A file's checksum did not fit",
+    "download_manifest_brotli_fail": "A file could not be unpacked",
     "checksum_fail": "Checksum did not fit",
-    "unzip_fail": "Could not be unpacked",
+    "checksum_required": "It had no checksum",
+    "session_key_required": "It was not encrypted",
     "decrypt_fail": "Could not be decrypted",
+    "unzip_fail": "Could not be unpacked",
+    "manifest_path_fail": "A file's name is not allowed",
+    "windows_path_fail": "A file's name is not allowed",
+    "canonical_path_fail": "A file's name is not allowed",
+    "directory_path_fail": "A file's name is not allowed",
+    "invalid_signature": "Its signature did not fit",
+    "signature_not_provided": "It was not signed",
+    "signature_validation_failed": "Its signature did not fit",
     "insufficient_disk_space": "No room on the device",
     "low_mem_fail": "Too little memory",
 }
@@ -80,14 +96,18 @@ def before_start(report: BundleReport | None) -> dict[str, Any] | None:
     if report is None:
         return None
     found: dict[str, int] = {}
+    actions: dict[str, list[str]] = {}
     for each in report.failures:
         if MEANINGS.get(each.cause, Meaning(0)) & Meaning.FAILED_INSTALL:
             words = cause_words(each.cause)
             found[words] = found.get(words, 0) + int(each.devices.value or 0)
+            if each.cause not in actions.setdefault(words, []):
+                actions[words].append(each.cause)
     if not found:
         return None
     offered = f"{count(int(report.release.offered.value or 0))} offered"
-    rows = [{"cells": [cause, count(n), offered]} for cause, n in sorted(found.items(), key=lambda each: -each[1])]
+    ordered = sorted(found.items(), key=lambda each: -each[1])
+    rows = [{"cells": [_titled(cause, ", ".join(actions[cause])), count(n), offered]} for cause, n in ordered]
     columns = [{"name": "Step"}, {"name": "Failed", "num": True}, {"name": "Of", "num": True}]
     note = "Each device once, also where it tried again and it worked."
     return {"title": "Before the start", "table": {"columns": columns, "rows": rows[:ROWS]}, "note": note}
@@ -143,6 +163,11 @@ def group_name(dimension: str, label: str) -> str:
     return named(f"{name} {rest}".rstrip() or "not said")
 
 
+def _titled(words: str, action: str) -> Markup:
+    """What the action is called where it is reported: for who looks for it."""
+    return element("span", words, title=action)
+
+
 def _apart(group: HitGroup) -> float:
     mine = group.failed / group.attempts if group.attempts else 0.0
     return mine - (group.others_failed / group.others if group.others else 0.0)
@@ -165,7 +190,8 @@ def _row(key: str, each: BreakdownRow, limit: float, top: float) -> dict[str, An
     value = each.failed / each.attempts if each.attempts else 0.0
     bar = interval_bar(each.low, value, each.high, limit, top, hit=each.stands_out)
     failed = f"{count(each.failed)} of {count(each.attempts)}"
+    name = _titled(cause_words(each.label), each.label) if key == "cause" else group_name(key, each.label)
     return {
-        "cells": [group_name(key, each.label), failed, rate_cell(each.failed, each.attempts), bar],
+        "cells": [name, failed, rate_cell(each.failed, each.attempts), bar],
         "hit": each.stands_out,
     }

@@ -11,7 +11,14 @@ from edge.page.views.channel.happened import starter, story
 from edge.page.views.channel.sentences import facts, lede, pill
 from edge.page.views.channel.settings import channel_settings, guard_settings, setting_commands
 from edge.page.views.channel.sight import ChannelSight, GuardSight, see_channel
-from edge.page.views.channel.spreading import adoption_figure, funnel_rows, heard, success_words, unoffered_words
+from edge.page.views.channel.spreading import (
+    adoption_figure,
+    funnel_rows,
+    heard,
+    success_words,
+    unoffered_words,
+    young_words,
+)
 from edge.page.views.channel.steps import rollout_steps, rollout_words
 from edge.page.views.channel.trouble import (
     alarm,
@@ -23,7 +30,7 @@ from edge.page.views.channel.trouble import (
     unsure,
     why_words,
 )
-from edge.page.views.channel.watching import guard_charts, left_out_words, onward_words, watch_words
+from edge.page.views.channel.watching import guard_charts, guard_command, left_out_words, onward_words, watch_words
 from edge.page.views.visit import PageRoute, Shown, Unread, Visit
 from edge.page.words.numbers import named
 from edge.page.words.rates import step
@@ -72,6 +79,7 @@ def release_values(sight: ChannelSight) -> dict[str, Any]:
         "steps": rollout_steps(sight),
         "rollout_said": rollout_words(sight, starter(sight)),
         "adoption": adoption_figure(sight),
+        "adoption_note": young_words(sight),
         "funnel": funnel_rows(report.release, heard(report.adoption)) if report is not None else [],
         "success": success_words(report.release) if report is not None else None,
         "beyond": unoffered_words(report.release) if report is not None else "",
@@ -81,6 +89,7 @@ def release_values(sight: ChannelSight) -> dict[str, Any]:
         "watch": {"kind": watch_kind, "state": watch_state, "said": watch_said},
         "onward": onward_words(sight),
         "left_out": left_out_words(sight),
+        "guard_command": guard_command(sight),
         "limit": step(guard.limit) if isinstance(guard, GuardSight) else "",
         "breakdowns": breakdown_tables(sight),
         "group": group_sentence(group),

@@ -17,6 +17,7 @@ from edge.page.words.numbers import count, named, things
 from edge.page.words.rates import FEW, percent, rate
 from edge.page.words.times import with_age
 
+_LINE = 3  # points
 UNIT = "of devices heard of since the release was first offered"
 
 
@@ -28,6 +29,14 @@ def adoption_figure(sight: ChannelSight) -> Markup:
     earlier = [curve_of(each.bundle, each.adoption) for each in sight.earlier]
     allowed = AllowedShare(steps=allowed_steps(sight, report.adoption.first_offer))
     return draw(adoption_chart(curve_of(report.bundle, report.adoption), earlier, allowed, stale=stale_words(sight)))
+
+
+def young_words(sight: ChannelSight) -> str:
+    """When the line can be drawn, of a release that is minutes old."""
+    report = sight.report
+    if report is None or not report.adoption.curve or len(report.adoption.curve) >= _LINE:
+        return ""
+    return "It is counted by the minute: the line begins two minutes after the first offer."
 
 
 def nobody_yet(sight: ChannelSight) -> str:

@@ -96,7 +96,7 @@ def watch_words(sight: ChannelSight) -> tuple[str, str, str]:
     if not isinstance(guard, GuardSight):
         return "idle", "Not known", "Whether the guard watches it could not be read."
     if not guard.watches:
-        return "idle", "Off", "Nothing pauses this release by itself."
+        return "idle", "Off", "Nothing pauses this release by itself. To have rollouts watched:"
     evidence = sight.standing.evidence if sight.standing is not None else None
     deed = {"pause": "pauses it", "rollback": "rolls it back", "notify": "says so, and does nothing else"}[guard.action]
     at = odds(math.log(acts_at(evidence) if evidence is not None else ODDS_DEFAULT))
@@ -105,10 +105,21 @@ def watch_words(sight: ChannelSight) -> tuple[str, str, str]:
         f"from {ATTEMPTS_LEAST} attempts and {FAILED_LEAST} failures on."
     )
     if evidence is None:
-        return ("run", "Watching", words) if sight.rollout is not None else ("idle", "Off", _PLAIN)
+        return ("run", "Watching", words) if sight.rollout is not None or guard.everything else ("idle", "Off", _PLAIN)
     if evidence.verdict in _BAD:
         return "bad", "It fails" if evidence.verdict is Verdict.FAILS else "It falls silent", words
     return "run", "Watching", words
+
+
+def guard_command(sight: ChannelSight) -> str:
+    """What has this release watched; "" where it is."""
+    guard = sight.guard
+    if not isinstance(guard, GuardSight) or sight.standing is not None:
+        return ""
+    where = f"{sight.app} {sight.channel.name}"
+    if not guard.watches:
+        return f"edge guard set {where} --rollouts"
+    return f"edge guard set {where} --everything" if sight.rollout is None and not guard.everything else ""
 
 
 def onward_words(sight: ChannelSight) -> str:
@@ -168,4 +179,4 @@ def _end(sight: ChannelSight, begin: float, last: float) -> float:
 
 
 _ANEW = "The counts were damaged and are made again from the reports that this node still has."
-_PLAIN = "It watches rollouts; this release went to everybody at once."
+_PLAIN = "It watches rollouts; this release went to everybody at once. To have it watched too:"

@@ -232,8 +232,8 @@ def test_a_breakdown_has_counts_beside_each_rate():
 def test_failures_before_the_start_are_apart():
     rows = before_start(a_sight().report)["table"]["rows"]
     assert [row["cells"] for row in rows] == [
-        ["Download broke", "41", "7,412 offered"],
-        ["Could not be unpacked", "2", "7,412 offered"],
+        ['<span title="download_fail">Download broke</span>', "41", "7,412 offered"],
+        ['<span title="unzip_fail">Could not be unpacked</span>', "2", "7,412 offered"],
     ]
     assert before_start(None) is None
 

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from running_node import app_name, at_terminal, web_build, write_folder
 
+from edge.domain.comparing.reading import ExperimentReading
 from edge.domain.statistics.releases import ReleasesAnswer
 from edge.telemetry.questions.app_answers import StatsAnswer
 from edge.telemetry.questions.sides import SidesAnswer
@@ -54,7 +55,7 @@ def test_a_rollout_shows_its_sides_and_an_experiment_its_arms(node, app):
     assert "What came of it" in text and "\ncontrol" in text
     node.json("rollout", "rollback", app, "stable")
     node.json("experiment", "start", app, "stable", "look", "--arm", "old=1.0.1:50", "--arm", "new=1.1.0:50", "--again")
-    arms = msgspec.convert(node.json("experiment", "show", app, "stable")["figures"], SidesAnswer).sides
+    arms = msgspec.convert(node.json("experiment", "show", app, "stable"), ExperimentReading).arms
     assert [(arm.name, arm.bundle) for arm in arms] == [("old", "1.0.1"), ("new", "1.1.0")]
     assert "\nold " in node.text("experiment", "show", app, "stable")
 

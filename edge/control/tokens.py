@@ -33,7 +33,8 @@ from edge.control.token_document import (
     with_use,
     without_token,
 )
-from edge.domain.errors import Conflict, EdgeError, Unauthorized
+from edge.domain.changes.guard.guard_commands import GUARD_NAME
+from edge.domain.errors import Conflict, EdgeError, Invalid, Unauthorized
 from edge.domain.facts import DAY_SECONDS
 from edge.domain.model import AppId
 from edge.store.disk.room import NoReserve, Reserve
@@ -162,7 +163,8 @@ class Tokens:
         `with_new_token` raises.
         """
         scope = parse_scope(role, app)
-        parse_token_name(name)
+        if parse_token_name(name) == GUARD_NAME:
+            raise Invalid("invalid_token_name", f"the name {name!r} is the guard's, which signs its changes with it")
         check_lifetime(lifetime_seconds)
         secret = new_secret()
         record = TokenRecord(

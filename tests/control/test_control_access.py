@@ -244,6 +244,7 @@ async def test_odd_tokens_are_refused(acme):
     refused = [
         ({"name": "root", "role": "admin"}, 409, "token_exists"),
         ({"name": "a b", "role": "admin"}, 422, "invalid_token_name"),
+        ({"name": "guard", "role": "admin"}, 422, "invalid_token_name"),
         ({"name": "x", "role": "owner"}, 422, "invalid_body"),
         ({"name": "x", "role": "node", "app": APP}, 422, "invalid_token_scope"),
         ({"name": "x", "role": "reader", "app": "-x"}, 422, "invalid_app_id"),

@@ -17,9 +17,10 @@ from edge.domain.changes.commands import (
     StartExperiment,
     StartRollout,
 )
+from edge.domain.changes.guard.guard_commands import Finding, GuardActs, GuardDeed, GuardSettings, SetGuard
 from edge.domain.changes.partial_overrides import override_shard_of
 from edge.domain.errors import TooLarge
-from edge.domain.model import DeviceId, Encryption, Segment, SegmentName
+from edge.domain.model import DeviceId, Encryption, Rollout, Segment, SegmentName, VersionName
 from edge.store import revision_document as documents
 from edge.store.revision_document import (
     REVISION_FORMAT,
@@ -125,6 +126,36 @@ def test_a_way_out_of_a_segment_has_a_format_that_earlier_releases_refuse():
         content = encoded(state)
         assert msgspec.json.decode(content)["format"] == number
         assert parse_revision(content, APP, state.revision, {}.__getitem__).state == state
+
+
+def test_a_gated_rollout_has_a_format_that_earlier_releases_refuse():
+    rollout = Rollout(bundle=VersionName("1.1.0"), salt="s", steps=(1_000, 100_000), every_seconds=60)
+    for gated, number in ((False, 2), (True, 5)):
+        state = a_released_app()
+        channel = replace(state.channels["production"], rollout=replace(rollout, gated=gated))
+        state = replace(state, channels={channel.name: channel})
+        content = encoded(state)
+        assert msgspec.json.decode(content)["format"] == number
+        assert parse_revision(content, APP, state.revision, {}.__getitem__).state == state
+
+
+def test_a_channel_of_an_earlier_release_has_the_usual_guard():
+    state = a_released_app()
+    document = msgspec.json.decode(encoded(state))
+    for name in ("guard", "guard_told"):
+        del document["state"]["channels"]["production"][name]
+    read = parse_revision(msgspec.json.encode(document), APP, state.revision, {}.__getitem__).state
+    assert read == state
+
+
+def test_the_history_has_what_the_guard_did_and_what_it_was_told():
+    act = GuardActs(channel="production", watch="w.0", deed=GuardDeed.PAUSE, finding=Finding.FAILS, bundle="1.0.1")
+    rules = SetGuard(channel="production", settings=GuardSettings(max_failure=1_000))
+    state = a_released_app()
+    for command, move in ((act, "pause"), (rules, "")):
+        content = encode_revision(state, a_change(command, reason="14 of 96 failed"), None, {})
+        line = parse_line(changed(content, jumped_from=0), APP, state.revision)
+        assert (line.guard, line.move, line.reason) == (command, move, "14 of 96 failed")
 
 
 def test_a_segment_of_an_earlier_release_remembers_nothing():

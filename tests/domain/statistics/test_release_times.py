@@ -38,7 +38,8 @@ def test_a_way_back_to_an_unknown_bundle_releases_nothing():
 
 
 def test_a_rollback_a_withdrawal_and_an_undo_take_back_and_a_successor_does_not():
-    for kind, move in (("roll_back", ""), ("withdraw_bundle", ""), ("undo", ""), ("move_rollout", "rollback")):
+    ways = [("roll_back", ""), ("withdraw_bundle", ""), ("undo", "")]
+    for kind, move in (*ways, ("move_rollout", "rollback"), ("guard_acts", "rollback")):
         made = times([shift(60, "publish_bundle", (), ("1.0.0",)), shift(90, kind, ("1.0.0",), (), move=move)])
         assert made.releases[0].taken_back == kind
     made = times(

@@ -133,6 +133,15 @@ async def test_readyz_is_red_when_no_app_can_be_served_and_green_again_by_itself
         assert (await (await client.post("/updates", json=info())).json())["version"] == "1.0.1"
 
 
+async def test_readyz_says_that_the_guard_is_blind_and_stays_green(tmp_path):
+    truth = a_truth(tmp_path)
+    publish(truth, "1.0.1")
+    async with a_worker(truth) as (client, service, _):
+        service.current.guard_blind = True
+        answer = await client.get("/readyz")
+        assert (answer.status, await answer.json()) == (200, {"ready": True, "guard": "blind"})
+
+
 async def test_readyz_is_bounded(tmp_path):
     async with a_worker(a_truth(tmp_path)) as (client, service, _):
         for number in range(READYZ_DAMAGES_LIMIT + 3):

@@ -197,6 +197,8 @@ def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
     kind = str(made.command.pop("kind", ""))
     if kind == AcceptRestored.__struct_config__.tag:
         summary = _accepted(made.command, before, line.state.bundles)
+    elif isinstance(guard, GuardActs):
+        summary = f"channel={_word('', guard.channel)} bundle={_word('', guard.bundle)} deed={guard.deed.value}"
     else:
         summary = summarize(made.command)
     served = _served(line.state)

@@ -11,7 +11,6 @@ finding and acting pauses once. Prints its figures and exits with 1 on a broken 
 import argparse
 import asyncio
 import contextlib
-import json
 import random
 import sys
 import tempfile
@@ -40,6 +39,7 @@ PROMPT_SECONDS = 10.0  # from the report that decides to the pause in every work
 PATIENCE_SECONDS = 60.0  # for what has to happen at all, on a busy machine
 QUIET_SECONDS = 15.0  # in which what must not happen would: some folds
 APART_SECONDS = 1.3  # from one kill to the next, after the reports: some folds' worth in all
+ENOUGH = 900  # devices that install a good release, and that is known to be below the limit
 PROBES = 40  # checks after a pause, each over a connection of its own: every worker gets some
 
 broken: list[str] = []
@@ -137,8 +137,8 @@ class World:
 
         return sum(await asyncio.gather(*(one(number) for number in self.networks(count))))
 
-    async def fail_at_once(self, version: str, count: int) -> None:
-        """So many new devices are offered the version and report, over HTTP, that it does not start."""
+    async def tell_at_once(self, version: str, count: int, *actions: str) -> None:
+        """So many new devices are offered the version and report the actions, over HTTP."""
 
         async def one(number: int) -> None:
             async with self._turns, self.session(number) as session:
@@ -147,7 +147,7 @@ class World:
                     await response.read()
                 told = [
                     about(number) | {"version_name": version, "action": action, "timestamp": now + n}
-                    for n, action in enumerate(("set", "update_fail"))
+                    for n, action in enumerate(actions)
                 ]
                 async with session.post(f"{node}/stats", json=told) as response:
                     assert response.status == 200, await response.text()
@@ -222,7 +222,7 @@ async def killed(world: World, kills: int) -> None:
     for number in range(kills):
         before = len(await world.deeds())
         watch = (await world.cli("guard", "show", APP, CHANNEL))["watched"]["id"]
-        await world.fail_at_once("1.2.0", 60)
+        await world.tell_at_once("1.2.0", 60, "set", "update_fail")
         await asyncio.sleep(number * APART_SECONDS)
         assert world.killed.process is not None
         world.killed.process.kill()
@@ -235,8 +235,7 @@ async def killed(world: World, kills: int) -> None:
             paused and len(acted) == 1,
             f"killed {number * APART_SECONDS:.1f} s after the reports: paused once ({len(acted)})",
         )
-        history = await world.cli("guard", "history", APP, CHANNEL)
-        promise(watch in json.dumps(history), "about the watch that went on")
+        promise([each["watch"] for each in acted] == [watch], "about the watch that went on")
         await world.cli("rollout", "resume", APP, CHANNEL)
 
 
@@ -252,7 +251,27 @@ async def published_meanwhile(world: World) -> None:
     promise(watched["bundle"] == "1.3.0" and watched["acts"], "and the guard watches the new one")
 
 
-async def run(devices: int, kills: int, workers: int) -> None:
+async def advanced(world: World) -> None:
+    """A rollout whose steps the guard ends: it waits while too little is known, and says so once."""
+    await world.cli("guard", "set", APP, CHANNEL, "--auto-advance")
+    await world.publish("1.4.0", "--rollout", "90,95,100", "--every", "60s", "--force", "--yes")
+    before = len(await world.deeds())
+    await world.tell_at_once("1.4.0", ENOUGH, "set")
+    promise((await world.rollout())["step"] == 1, "a step that is known well lasts its time")
+    end = time.monotonic() + 60 + PATIENCE_SECONDS
+    while time.monotonic() < end and (await world.rollout())["step"] == 1:
+        await asyncio.sleep(1)
+    promise((await world.rollout())["step"] == 2, "then the guard begins the next one")
+    while time.monotonic() < end + 60 and len(await world.deeds()) < before + 2:
+        await asyncio.sleep(1)
+    waited, went_on, *_ = await world.deeds()
+    print(f"        {went_on['reason']}; {waited['reason']}", flush=True)
+    promise((went_on["deed"], waited["deed"]) == ("advance", "wait"), "of which too little is known: it waits")
+    await asyncio.sleep(QUIET_SECONDS)
+    promise(len(await world.deeds()) == before + 2, "and says so once")
+
+
+async def run(devices: int, kills: int, workers: int, with_steps: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="guard-") as folder:
         world = World(Path(folder), workers)
         await world.killed.start()
@@ -265,12 +284,14 @@ async def run(devices: int, kills: int, workers: int) -> None:
             await resumed(world)
             await killed(world, kills)
             await published_meanwhile(world)
+            if with_steps:
+                await advanced(world)
         finally:
             await world.killed.stop()
 
 
-def play(devices: int, kills: int, workers: int) -> None:
-    asyncio.run(run(devices, kills, workers))
+def play(devices: int, kills: int, workers: int, *, with_steps: bool) -> None:
+    asyncio.run(run(devices, kills, workers, with_steps))
 
 
 def main() -> int:
@@ -280,7 +301,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     began = time.monotonic()
-    play(given.devices, given.kills, given.workers)
+    play(given.devices, given.kills, given.workers, with_steps=True)
     print(f"{len(broken)} promises broken, in {time.monotonic() - began:.0f} s")
     return 1 if broken else 0
 

@@ -196,7 +196,8 @@ def _known(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     if evidence["capped"]:
         votes = f"{evidence['capped']:,} votes ({evidence['capped_failed']:,} failures)"
         yield "left out", f"{votes} of networks that had their share; --trusted-prefix counts all of one"
-    yield "next step", evidence["waits"] or None
+    if found["auto_advance"]:
+        yield "next step", evidence["waits"] or None
 
 
 def _verdict(evidence: dict[str, Any]) -> str:
@@ -220,4 +221,4 @@ def _print_breakdown(found: dict[str, Any]) -> None:
     ]
     if rows:
         line("")
-        table(("by", "", "failed", ""), rows, "")
+        table(("by", "", "failed", "note"), rows, "")

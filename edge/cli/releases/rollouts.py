@@ -283,9 +283,8 @@ def _costs(steps: list[dict[str, Any]]) -> Iterator[str]:
     yield "a release that fails on 10% of its starts, by a model of a usual fleet as large as the known one:"
     for step in dict.fromkeys((0, len(known) - 1)):
         share, cost = known[step]["share"], known[step]["cost"]
-        offered = (
-            f"offered to {cost['offered']:,} devices (at most {cost['offered_at_most']:,}), {cost['failed']:,} fail"
-        )
+        devices = f"{cost['offered']:,} devices (at most {cost['offered_at_most']:,})"
+        offered = f"offered to {devices}, {cost['failed']:,} of them failing"
         if cost["acts"]:
             yield f"  at {share}: {offered}, paused after some {cost['minutes']:,.0f} min"
         else:

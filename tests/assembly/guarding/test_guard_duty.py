@@ -239,7 +239,7 @@ async def test_a_gated_step_ends_when_its_time_is_up_and_enough_is_known(node):
     await node.guard.look()
     await node.guard.tell()
     assert node.guard.deeds == {"wait": 1}
-    assert node.last().reason == "waiting: waits for more attempts: it has 12"
+    assert node.last().reason == "waits for more attempts: it has 12"
     assert node.posted[-1].kind is NoticeKind.ROLLOUT_WAITS
     await node.find(Verdict.PASSES)
     assert (node.channel.rollout.step, node.posted[-1].kind) == (1, NoticeKind.ROLLOUT_ADVANCED)

@@ -135,6 +135,7 @@ def _view_entry(line: RevisionLine) -> GuardEntry:
         by=line.by,
         reason=line.reason,
         summary=line.summary,
+        watch=acts.watch if acts is not None else None,
         deed=acts.deed if acts is not None else None,
         finding=acts.finding if acts is not None else None,
         bundle=acts.bundle if acts is not None else None,

@@ -89,14 +89,15 @@ class GuardFiguresView(AnswerBody, frozen=True, kw_only=True):
 
 
 class GuardEntry(AnswerBody, frozen=True, kw_only=True):
-    """One revision that the guard made (`deed`, `finding`, `bundle`, `figures`), or that changed its rules (those
-    null). `at` is in seconds since the epoch, `step` a rollout's, from 1."""
+    """One revision that the guard made (`watch`, `deed`, `finding`, `bundle`, `figures`), or that changed its rules
+    (those null). `at` is in seconds since the epoch, `step` a rollout's, from 1."""
 
     revision: int
     at: float
     by: str
     reason: str
     summary: str
+    watch: str | None
     deed: GuardDeed | None
     finding: Finding | None
     bundle: str | None

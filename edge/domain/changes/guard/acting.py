@@ -22,7 +22,7 @@ _VERBS = {
     GuardDeed.ROLL_BACK: "rolled back",
     GuardDeed.TELL: "alarm",
     GuardDeed.ADVANCE: "advanced",
-    GuardDeed.WAIT: "waiting",
+    GuardDeed.WAIT: "waits",
 }
 
 
@@ -62,6 +62,8 @@ def is_due(watch: Watch, now: float) -> bool:
 
 def reason_of(command: GuardActs, sentence: str) -> str:
     """`paused: 14 of 96 installs failed, 5.5 to 29 %; the limit is 2 %`."""
+    if command.deed is GuardDeed.WAIT and sentence.startswith(_VERBS[GuardDeed.WAIT]):
+        return sentence[:REASON_ROOM]
     return f"{_VERBS[command.deed]}: {sentence}"[:REASON_ROOM]
 
 

@@ -81,7 +81,7 @@ def _free_cohorts(connection: sqlite3.Connection, app: int) -> int:
         "SELECT DISTINCT first_cohort FROM devices WHERE app = ?",
         "SELECT DISTINCT cohort FROM steps WHERE app = ?",
         "SELECT DISTINCT cohort FROM steps_summary WHERE app = ?",
-        "SELECT DISTINCT cohort FROM votes JOIN watches ON watches.id = watch"
+        "SELECT DISTINCT cohort FROM votes JOIN watches ON watches.id = votes.watch"
         " WHERE watches.app = (SELECT word FROM words WHERE id = ?)",
     ):
         used.update(number for (number,) in connection.execute(query, (app,)))

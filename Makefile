@@ -3,7 +3,7 @@ BIN := .venv/bin
 LOAD := .venv-load/bin
 NEW_VENV = python="$(strip $(PYTHON))" && python="$${python:-$$(./pick-python)}" && echo "a new environment of $$python" && "$$python" -m venv
 
-.PHONY: run test format lock walk real-plugin drills loadtest-smoke clean
+.PHONY: run test format lock screenshots walk real-plugin drills loadtest-smoke clean
 
 run: .venv/run.stamp  ## a node with a demo app and 200 simulated devices: devices on 8080, control API and page on 8081
 	@$(BIN)/edge demo
@@ -38,6 +38,9 @@ lock:  ## rewrite the lock files from the ranges in pyproject.toml
 	printf 'hatchling>=1.27,<2\n' | $(COMPILE) --extra test -c requirements.lock pyproject.toml - -o requirements-test.lock
 	printf 'hatchling>=1.27,<2\n' | $(COMPILE) --extra load -c requirements.lock pyproject.toml - -o requirements-load.lock
 
+screenshots: .venv/test.stamp  ## every page of a node, at desk and phone size, light and dark, into screenshots/ (needs Chromium)
+	$(BIN)/python -m tests.drills.screenshots screenshots
+
 walk: .venv/run.stamp  ## a real npm package on simulated devices of every generation (needs npm)
 	$(BIN)/python -m tests.walks.npm_package
 
@@ -46,7 +49,7 @@ real-plugin: .venv/test.stamp  ## the published plugin judges a node: [LINES="8.
 
 DRILLS ?= long_tests properties route_costs slow_peers full_disk restored_store propagation republish revision_growth pack_memory id_set_scale facts_scale behaviour_scale \
 	forged_devices many_apps restarts rotten_blobs telemetry_kills clickhouse_kills figures_size truth guard_bars guard_on_a_node \
-	experiment_bars
+	experiment_bars page_budget screenshots
 
 drills: .venv/test.stamp  ## promises about time, memory and hostile peers, some minutes each: [DRILLS="propagation republish"]
 	set -e; for drill in $(DRILLS); do $(BIN)/python -m tests.drills.$$drill; done

@@ -31,6 +31,7 @@ _HEADINGS = {
     421: "This page has another name",
     422: "This is not valid",
     429: "Too many at once",
+    500: "This is a fault of the node",
     503: "The node cannot answer this now",
 }
 

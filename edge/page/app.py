@@ -6,6 +6,7 @@ token, then the view. Every failure is a page with its code in brackets. Nothing
 
 import asyncio
 import hmac
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -59,7 +60,14 @@ ROUTES: tuple[PageRoute, ...] = (
 )
 
 _LIVE_ROUTES = {route.path: route for route in ROUTES if route.name in LIVE}
+log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Broken(EdgeError):
+    """A fault of ours."""
+
+    status = 500
 
 
 class Misdirected(EdgeError):
@@ -205,6 +213,11 @@ def _door(house: House) -> Any:
             error = refused
         except web.HTTPException as refused:
             error = _translated(refused)
+        except OSError:  # a full disk, or a peer that left: the API tells them apart
+            raise
+        except Exception:
+            log.exception("%s %s failed", request.method, request.rel_url.raw_path)
+            error = Broken("internal_error", "This page failed; the node's log has more. The releases are not touched.")
         return await _refuse(house, request, error)
 
     return door

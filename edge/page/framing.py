@@ -12,6 +12,7 @@ from edge.control.shapes.apps import AppSummary, AppView
 from edge.page.door.sessions import Session
 from edge.page.views.urgency import trouble_of
 from edge.page.views.visit import Crumb, Shown, Unread, Visit
+from edge.page.words.numbers import named
 
 LIVE = frozenset({"overview", "app", "channel", "experiment", "nodes"})  # pages whose values change while one looks
 SIDE_APPS = 20  # listed beside the pages of all apps; the overview has the rest
@@ -77,8 +78,10 @@ async def build_frame(visit: Visit, shown: Shown, session: Session, node: str) -
     app, current = visit.parts.get("app"), visit.name
     view = await visit.attempt("show_app", {"app": app}) if app else None
     known = view if isinstance(view, AppView) else None
-    apps = await visit.attempt("list_apps", {}) if known is None else []
-    side = _app_side(known, current) if known is not None else _fleet_side([] if isinstance(apps, Unread) else apps)
+    found = await visit.attempt("list_apps", {})
+    apps: list[AppSummary] = [] if isinstance(found, Unread) else found
+    stopped = sum(each.stopped or 0 for each in apps)
+    side = _app_side(known, current) if known is not None else _fleet_side(apps)
     return Framed(
         signed_in=True,
         crumbs=shown.crumbs if shown.crumbs is not None else _crumbs(visit, shown),
@@ -90,14 +93,14 @@ async def build_frame(visit: Visit, shown: Shown, session: Session, node: str) -
         may=_MAY[visit.grant.role] + (f" For {visit.grant.app} alone." if visit.grant.app else ""),
         form_token=session.form_token,
         side=[
-            SideGroup("", [SideLink("All apps", "/", current == "overview")]),
+            SideGroup("", [SideLink("All apps", "/", current == "overview", trouble=stopped)]),
             *side,
             *_nodes(visit, current),
         ],
         version=__version__,
         node=node,
         revision=known.revision if known is not None else None,
-        trouble=trouble_of(known.channels) if known is not None else 0,
+        trouble=stopped,
         live=visit.address if visit.name in LIVE else "",
         history=f"/apps/{quote(app, safe='')}/history" if app else "",
     )
@@ -154,8 +157,11 @@ def _app_side(app: AppView, current: str) -> list[SideGroup]:
 
 
 def _fleet_side(apps: list[AppSummary]) -> list[SideGroup]:
+    """Those with a release in trouble first."""
+    apps = sorted(apps, key=lambda each: not each.stopped)
     listed = [
-        SideLink(each.app, f"/apps/{quote(each.app, safe='')}", False, each.channels) for each in apps[:SIDE_APPS]
+        SideLink(named(each.app), f"/apps/{quote(each.app, safe='')}", False, each.channels, each.stopped or 0)
+        for each in apps[:SIDE_APPS]
     ]
     if len(apps) > SIDE_APPS:
         listed.append(SideLink("All of them", "/", False, len(apps)))

@@ -93,6 +93,8 @@ class Streams:
         try:
             await response.prepare(request)
             await self._send(response, session, look)
+        except (ConnectionError, TimeoutError):
+            pass  # the page was closed, or reads nothing: no fault of anybody
         finally:
             session.streams, self.open = session.streams - 1, self.open - 1
         return response

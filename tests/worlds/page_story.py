@@ -5,10 +5,9 @@ import json
 import uuid
 from urllib.parse import urlsplit
 
-from running_node import web_build, write_folder
-
 RIDER, DRIVER, KIOSK = "com.acme.rider", "com.acme.driver", "com.acme.kiosk"
 PLUGIN = "8.51.14"
+PAUSE_LOOKS = 200  # of some tenths of a second each
 SYSTEMS = ("9", "10", "12", "13", "14", "15")
 
 
@@ -27,7 +26,7 @@ class FakePhone:
             "platform": self.platform,
             "device_id": self.id,
             "app_id": self.app,
-            "version_build": "1.0.0",
+            "version_build": f"{self.runs.partition('.')[0]}.0.0",
             "version_code": "1",
             "version_name": self.runs,
             "version_os": self.os,
@@ -38,26 +37,23 @@ class FakePhone:
 
     def check(self, **more):
         """The version that it is offered, "" for none."""
-        return self.story.post("/updates", self._body(**more), self.network).get("version", "")
+        answer = self.story.post("/updates", self._body(**more), self.network)
+        return answer["version"] if "url" in answer else ""
 
     def report(self, action, version, **more):
         return self.story.post("/stats", self._body(action=action, version_name=version, **more), self.network)
 
-    def update(self, *, fails=False, settles=True, **more):
-        """Check, install what is offered, and start it or fall back."""
-        offered = self.check(**more)
-        if not offered or offered == self.runs:
-            return ""
+    def install(self, offered, *, fails=False, settles=True):
+        """Download what was offered, and start it or fall back."""
         before = self.runs
         self.report("download_complete", offered)
         self.report("set", offered, old_version_name=before)
         if fails:
             self.report("update_fail", offered)
-            return offered
+            return
         self.runs = offered
         if settles:
             self.report("app_launch_ready", offered)
-        return offered
 
 
 class Story:
@@ -80,7 +76,9 @@ class Story:
     def publish(self, app, version, *args):
         folder = self.folder / app / version
         if not folder.exists():
-            write_folder(folder, web_build(version))
+            (folder / "assets").mkdir(parents=True)
+            (folder / "index.html").write_text(f"<!doctype html><title>{version}</title>")
+            (folder / "assets" / "app.js").write_text(f"// {version}\n" + "export const answer = 42;\n" * 800)
         return self.node.text("bundle", "publish", app, folder, "--version", version, *args)
 
     def make(self, app, *channels):
@@ -90,6 +88,24 @@ class Story:
 
     def phones(self, app, count, runs, first=0):
         return [FakePhone(self, app, first + number, runs) for number in range(count)]
+
+    def wait_until_paused(self, app=RIDER, channel="production"):
+        """Until the guard has stopped the rollout; asking figures makes the node count."""
+        for _ in range(PAUSE_LOOKS):
+            if self.node.json("rollout", "show", app, channel)["phase"] == "paused":
+                return
+            self.node.text("stats", app)
+        raise AssertionError("the guard did not stop the release")
+
+    def update(self, fleet, fails=lambda phone: False, settles=lambda phone: True, **more):
+        """All of them check, and then install what they were offered. In between the node counts the offers: it takes
+        the time of an offer from when it is counted, and phones need longer than these. Returns those with an offer."""
+        offered = [(phone, version) for phone in fleet if (version := phone.check(**more))]
+        for version in {version for _, version in offered}:
+            self.node.text("stats", fleet[0].app, "--bundle", version)  # another answer than a remembered one
+        for phone, version in offered:
+            phone.install(version, fails=fails(phone), settles=settles(phone))
+        return [phone for phone, _ in offered]
 
     def tell(self, phones=60):
         """The whole story: a release that goes well, one that fails and is paused, an experiment, a segment."""
@@ -101,8 +117,7 @@ class Story:
         """A kiosk app whose one release everybody has."""
         self.make(KIOSK, ("production", "--public"))
         self.publish(KIOSK, "1.8.4", "--channel", "production")
-        for phone in self.phones(KIOSK, 24, "1.0.0", 5_000):
-            phone.update()
+        self.update(self.phones(KIOSK, 24, "1.0.0", 5_000))
 
     def experiment(self, phones):
         """A driver app: a rollout on its way, and an experiment."""
@@ -110,31 +125,28 @@ class Story:
         for version in ("2.30.1", "2.31.0", "2.32.0"):
             self.publish(DRIVER, version, *(["--channel", "production"] if version == "2.30.1" else []))
         fleet = self.phones(DRIVER, phones, "2.30.0", 1_000)
-        for phone in fleet:
-            phone.update()
+        self.update(fleet)
         self.node.text(
             *("rollout", "start", DRIVER, "production", "--bundle", "2.31.0", "--steps", "25,50,100", "--every", "6h")
         )
-        for phone in fleet:
-            phone.update()
+        self.update(fleet)
         self.node.text("channel", "set", DRIVER, "beta", "--bundle", "2.31.0")
         self.node.text(
             *("experiment", "start", DRIVER, "beta", "checkout-order"),
             *("--arm", "control=2.31.0:50", "--arm", "new=2.32.0:50"),
         )
-        for phone in self.phones(DRIVER, phones, "2.30.1", 2_000):
-            phone.update(defaultChannel="beta", settles=phone.os != "14")
+        testers = self.phones(DRIVER, phones, "2.30.1", 2_000)
+        self.update(testers, settles=lambda phone: phone.os != "14", defaultChannel="beta")
 
     def trouble(self, phones):
         """A rider app: 4.11.3 for all, and 4.12.0, which fails on old systems. The phones that were offered it."""
         self.make(RIDER, ("production", "--public"), ("lab",))
         self.publish(RIDER, "4.11.3", "--channel", "production")
         fleet = self.phones(RIDER, phones * 3, "4.11.0", 9_000)
-        for phone in fleet:
-            phone.update()
+        self.update(fleet)
         self.publish(RIDER, "4.12.0")
         self.node.text(
             *("rollout", "start", RIDER, "production", "--bundle", "4.12.0", "--steps", "50,100", "--every", "6h")
         )
-        self.node.text("segment", "set", RIDER, "old-systems", "--where", 'platform == "android" && os < "11"')
-        return [phone for phone in fleet if phone.update(fails=phone.os in ("9", "10"), settles=phone.os != "15")]
+        self.node.text("segment", "set", RIDER, "old-systems", "--where", 'platform == "android" && version_os < "11"')
+        return self.update(fleet, lambda phone: phone.os in ("9", "10"), lambda phone: phone.os != "15")

@@ -90,6 +90,11 @@ class Node:
         assert done.stderr.startswith("edge: ") and done.stderr.count("\n") == 1
         return done.stderr.removeprefix("edge: ").strip()
 
+    @property
+    def pid(self):
+        """Of the process that serves."""
+        return self._process.pid
+
     def hang_up(self):
         self._process.send_signal(signal.SIGHUP)
 

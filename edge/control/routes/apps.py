@@ -31,7 +31,7 @@ from edge.control.shapes.rollouts import UndoRequest
 from edge.domain.changes.commands import Command, CreateApp, DeleteApp, MakeEventKey, RemoveEventKeys, Undo
 from edge.domain.changes.going_back.putting_back import plan_putting_back
 from edge.domain.errors import Conflict, EdgeError, NotFound
-from edge.domain.model import AppId, AppState, parse_app_id
+from edge.domain.model import AppId, AppState, Phase, parse_app_id
 from edge.store.damage import REPAIR
 from edge.store.releases import Head, Releases
 from edge.store.revision_document import RevisionLine
@@ -161,6 +161,9 @@ def _summarize(releases: Releases, app: AppId, head: Head) -> AppSummary:
         channels=len(state.channels),
         overrides=len(state.overrides),
         damaged=None,
+        stopped=sum(
+            each.rollout is not None and each.rollout.phase is Phase.PAUSED for each in state.channels.values()
+        ),
     )
 
 

@@ -19,7 +19,7 @@ class AppRequest(RequestBody, frozen=True, kw_only=True):
 
 class AppSummary(AnswerBody, frozen=True, kw_only=True):
     """How many bundles, channels and overrides the app has at this revision. `damaged` says why the revision cannot be
-    read, null if it can; the counts are null if it cannot."""
+    read, null if it can; the counts are null if it cannot. `stopped` are rollouts that are paused."""
 
     app: str
     revision: int
@@ -27,6 +27,7 @@ class AppSummary(AnswerBody, frozen=True, kw_only=True):
     channels: int | None
     overrides: int | None
     damaged: str | None
+    stopped: int | None = None
 
 
 class EventKeyRequest(RequestBody, frozen=True, kw_only=True):

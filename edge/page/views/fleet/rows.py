@@ -155,6 +155,7 @@ def _adoption(row: RowSight, curve: Any, now: Figure) -> dict[str, Any] | str:
         return {"text": "not known", "tone": "muted", "of": now.unknown}
     label = f"Adoption of {bundle_words(row.subject)} since it was first offered, now {percent(float(now.value))}"
     points = [each.share for each in curve]
+    points = points * 2 if len(points) == 1 else points  # a point alone is no line
     return {"chart": sparkline(points, label), "of": f"{percent(float(now.value))} of {count(now.of)} active"}
 
 

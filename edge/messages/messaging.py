@@ -14,6 +14,7 @@ from edge.messages.outbox import NoticeOutbox
 from edge.messages.outbox_file import DeliveryResult
 from edge.messages.sending import ReceiverAnswer, Sender
 from edge.messages.webhooks import Webhooks
+from edge.store.disk.set_aside import clear_for_file
 
 OUTBOX_FILE = "messages.sqlite"
 WEBHOOKS_FILE = "webhooks.json"
@@ -27,11 +28,12 @@ class Waiting(NamedTuple):
 
 
 class Messaging:
-    """In a node's own directory. `sender` is for tests of what it does."""
+    """In a node's own directory. A test may bring a `sender` of its own."""
 
     def __init__(
         self, node_dir: Path, rules: WebhookRules, *, sender: Sender | None = None, clocks: Clocks = SYSTEM_CLOCKS
     ) -> None:
+        clear_for_file(node_dir / OUTBOX_FILE, "notices that were not delivered are lost")
         allowed = parse_networks(rules.allowed_networks)
         self.webhooks = Webhooks(node_dir / WEBHOOKS_FILE, allow_http=rules.allow_http)
         self.outbox = NoticeOutbox(node_dir / OUTBOX_FILE, self.webhooks.receivers_of, clocks.now)

@@ -6,7 +6,6 @@ The app is set up through the control API like any other, and only what is missi
 import asyncio
 import json
 import os
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,12 +22,13 @@ from edge.cli.demo.greeting import greeting_of
 from edge.cli.demo.preparing import client_of, login_link, prepare, show_power_user, with_fleets_proxy
 from edge.cli.demo.release import APP, CHANNEL
 from edge.cli.demo.segments import SEGMENTS
-from edge.cli.demo.story import Story
+from edge.cli.demo.story import Story, is_told
 from edge.cli.demo.walking import FLEET_SEED
 from edge.cli.node.serve import stop_on_signals
 from edge.config import load_config
 from edge.node.observing.log import set_up_logging
 
+FLEET_FOLDER = "demo-fleet"  # in the data directory: what the devices have installed
 STORY_FLEET = 150  # fewer devices do not show what the story is about
 
 
@@ -68,14 +68,14 @@ async def _serve(as_json: bool, fleet: int) -> bool:
     async with node.running():
         prepared = await asyncio.to_thread(prepare, node)
         await show_power_user(node)
-        link = await asyncio.to_thread(_link_of, node)
+        link, told = await asyncio.to_thread(_look, node)
         if as_json:
             ports = {"device_port": node.device_port, "control_port": node.control_port}
             segments = [each.name for each in SEGMENTS]
             facts = {"app": APP, "channel": CHANNEL, "releases": prepared, "segments": segments, "page": link, **ports}
             click.echo(json.dumps(facts))
         else:
-            click.echo(greeting_of(node, link, fleet, fleet >= STORY_FLEET))
+            click.echo(greeting_of(node, link, fleet, None if fleet < STORY_FLEET else not told))
         async with _fleet_of(node, fleet, as_json):
             await node.serve_until(stopping)
     if not as_json:
@@ -83,10 +83,11 @@ async def _serve(as_json: bool, fleet: int) -> bool:
     return True
 
 
-def _link_of(node: Standalone) -> str:
+def _look(node: Standalone) -> tuple[str, bool]:
+    """The page's login link, and whether the story was told by an earlier run."""
     client = client_of(node)
     try:
-        return login_link(client)
+        return login_link(client), is_told(client)
     finally:
         client.close()
 
@@ -105,23 +106,22 @@ async def _fleet_of(node: Standalone, count: int, quiet: bool) -> AsyncIterator[
             click.echo(f"{seconds // 60}:{seconds % 60:02}  {said}")
 
     client = client_of(node)
-    with tempfile.TemporaryDirectory(prefix="edge-fleet-") as folder:
-        members = build_fleet(count, FLEET_SEED)
-        address = f"http://127.0.0.1:{node.device_port}"
-        fleet = Fleet(address, Path(folder), members, seed=FLEET_SEED, proxied=True)
-        lives: list[asyncio.Task[Any]] = [asyncio.create_task(fleet.live(_ignore if count >= STORY_FLEET else say))]
-        if count >= STORY_FLEET:
-            lives.append(asyncio.create_task(Story(client, fleet, say).tell()))
-        try:
-            yield
-        finally:
-            client.close()
-            for each in lives:
-                each.cancel()
-            await asyncio.wait(lives)
-            for each in lives:
-                if not each.cancelled():
-                    each.result()  # a bug of the fleet's
+    folder = Path(node.config.data_dir) / FLEET_FOLDER
+    address = f"http://127.0.0.1:{node.device_port}"
+    fleet = Fleet(address, folder, build_fleet(count, FLEET_SEED), seed=FLEET_SEED, proxied=True)
+    lives: list[asyncio.Task[Any]] = [asyncio.create_task(fleet.live(_ignore if count >= STORY_FLEET else say))]
+    if count >= STORY_FLEET:
+        lives.append(asyncio.create_task(Story(client, fleet, say).tell()))
+    try:
+        yield
+    finally:
+        client.close()
+        for each in lives:
+            each.cancel()
+        await asyncio.wait(lives)
+        for each in lives:
+            if not each.cancelled():
+                each.result()  # a bug of the fleet's
 
 
 def _ignore(_said: str) -> None:

@@ -46,6 +46,7 @@ TOLD_SECONDS = 10.0  # between two lines about the fleet
 
 COUNTRY_HEADER = "X-Country"
 COUNTRIES = ("DE", "FR", "US", "BR", "JP")
+CLOCK_FILE = "clock"  # what the devices' clocks showed at the end, in seconds since the epoch
 TICK_SECONDS = 1.0  # how soon a device follows a change of the tempo
 
 RELEASES = (
@@ -78,8 +79,8 @@ def _member(draw: random.Random, platform: Platform, plugin: str, os: str) -> Fl
 
 
 class Fleet:
-    """Devices at `address`, with their storage in `folder`. `told` counts what they did: visits, checks,
-    and each end of an update; `actions` what they reported and the node took."""
+    """Devices that ask `address`, with their storage in `folder`, from which a later fleet goes on. `told` counts what
+    they did: visits, checks, and each end of an update; `actions` what they reported and the node took."""
 
     def __init__(
         self,
@@ -99,11 +100,13 @@ class Fleet:
         self._seed, self._proxied = seed, proxied
         self._draws = [random.Random(f"{seed} {number}") for number in range(len(members))]  # noqa: S311
         self._sleep, self._clock, self._began = sleep, clock, clock()
+        self._fast_began = max(self._began, _read_clock(folder / CLOCK_FILE))
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def live(self, say: Callable[[str], None]) -> None:
         """Until cancelled. `say` is told now and then what became of them."""
         async with AsyncExitStack() as open_ones:
+            open_ones.callback(self._keep_clock)
             connections = aiohttp.TCPConnector(limit=AT_ONCE)
             await open_ones.enter_async_context(connections)
             await self._live_together(connections, open_ones, say)
@@ -140,6 +143,10 @@ class Fleet:
         self.told["checks"] += 1
         self.told[outcome.result.value] += 1
         self._add(outcome.ledger)
+
+    def device_time(self) -> float:
+        """What the devices' clocks show, in seconds since the epoch."""
+        return self._fast_began + (self._clock() - self._began) * PACE
 
     def starts_well(self, number: int, version: str) -> bool:
         """Whether the version starts on this device: the same answer each time."""
@@ -188,7 +195,7 @@ class Fleet:
         used = [name for name, share in shares.items() if draw.random() < share]
         if not used:
             return
-        events = [{"kind": "feature", "name": name, "time": int(self._fast_clock() * 1000)} for name in used]
+        events = [{"kind": "feature", "name": name, "time": int(self.device_time() * 1000)} for name in used]
         body = {"app_id": APP, "device_id": member.identity.device_id, "events": events}
         with suppress(aiohttp.ClientError, TimeoutError):
             async with session.post(f"{self._address}/events", json=body, timeout=EVENTS_TIMEOUT) as response:
@@ -204,14 +211,16 @@ class Fleet:
                 session,
                 update_url=f"{self._address}/updates",
                 stats_url=f"{self._address}/stats",
-                clock=self._fast_clock,
+                clock=self.device_time,
                 network_clock=self._clock,
                 sleep=self._sleep,
             )
         )
 
-    def _fast_clock(self) -> float:
-        return self._began + (self._clock() - self._began) * PACE
+    def _keep_clock(self) -> None:
+        """The next run goes on from there: a device's clock does not go back."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / CLOCK_FILE).write_text(f"{self.device_time():.3f}")
 
     def _add(self, ledger: Ledger) -> None:
         self.actions.update(ledger.actions)
@@ -221,6 +230,14 @@ def headers_of(number: int) -> dict[str, str]:
     """As a proxy adds them: every device is in a network of its own, as phones are behind many carriers."""
     address = f"198.{18 + number // 256}.{number % 256}.7"
     return {"X-Forwarded-For": address, COUNTRY_HEADER: COUNTRIES[number % len(COUNTRIES)]}
+
+
+def _read_clock(file: Path) -> float:
+    """0.0 if there is none, or none that can be read."""
+    try:
+        return float(file.read_text())
+    except (OSError, ValueError):
+        return 0.0
 
 
 def _starts(member: FleetMember) -> tuple[str, ...]:

@@ -11,20 +11,20 @@ from edge.cli.demo.segments import TESTER
 from edge.cli.demo.walking import DEVICE, PLUGIN
 
 
-def greeting_of(node: Standalone, link: str, fleet: int, story: bool) -> str:
-    """With the page's login link, for a fleet of so many devices."""
+def greeting_of(node: Standalone, link: str, fleet: int, story: bool | None) -> str:
+    """With the page's login link, for a fleet of so many devices. `story` is to come, was told (False), or is not
+    (None)."""
     lines = ["", "Open the page (this link works once, within ten minutes; `edge login-link` makes another):"]
     lines += ["", f"  {link}", ""]
     if fleet:
         lines += [f"{fleet} simulated devices on two platforms use {APP} here, a day of theirs in four minutes."]
     if story:
-        lines += [
-            f"In the next minutes {GOOD.version} spreads to all of them. {BAD.version} fails on one start in ten:"
-        ]
-        lines += [
-            "the guard pauses it, and it is rolled back. At last an experiment asks whether people check out more"
-        ]
-        lines += [f"with {ANEW.version}."]
+        lines += [f"In the next minutes {GOOD.version} spreads to all of them. {BAD.version} fails on one start in"]
+        lines += ["ten: the guard pauses it, and it is rolled back. At last an experiment asks whether people check"]
+        lines += [f"out more with {ANEW.version}."]
+    elif story is False:
+        lines += [f"An earlier run told the story: the page has its history. Without {node.config.data_dir}, it"]
+        lines += ["begins again."]
     return "\n".join([*lines, *_to_try(node)])
 
 

@@ -91,7 +91,7 @@ class Story:
         rollout = channel["rollout"] or {}
         if channel["bundle"] != GOOD.version or _was_taken_back(channel) or channel["experiment"]:
             return ""
-        if rollout.get("bundle") != BAD.version:
+        if rollout.get("bundle") != BAD.version or rollout["phase"] == "running":
             await self._roll_out(BAD.version, ("50%", "100%"))
         until = self._clock() + self._tempo.guard
         while (await self._channel())["rollout"]["phase"] == "running":
@@ -144,10 +144,13 @@ class Story:
         return sentence
 
     async def _roll_out(self, version: str, steps: tuple[str, ...]) -> None:
-        news = next(each.news for each in STORY if each.version == version)
-        await self._post({"bundle": version, "steps": steps}, "channels", CHANNEL, "rollout", why=f"ready: {news}")
-        self._say(f"{version} goes to {steps[0]} of the devices")
-        for step in steps[1:]:
+        """To its last step, from the present one if it has begun."""
+        done = await self._steps_done(version)
+        if not done:
+            news = next(each.news for each in STORY if each.version == version)
+            await self._post({"bundle": version, "steps": steps}, "channels", CHANNEL, "rollout", why=f"ready: {news}")
+            self._say(f"{version} goes to {steps[0]} of the devices")
+        for step in steps[done or 1 :]:
             await self._sleep(self._tempo.step)
             try:
                 await self._move("advance", "nothing speaks against it")
@@ -155,6 +158,13 @@ class Story:
                 return
             self._say(f"{version} goes to {step}")
         await self._sleep(self._tempo.step)
+
+    async def _steps_done(self, version: str) -> int:
+        """How many steps a rollout of it has begun; 0 if none is active."""
+        rollout = (await self._channel())["rollout"]
+        if rollout is None or rollout["bundle"] != version or rollout["phase"] not in ("running", "paused"):
+            return 0
+        return int((await self._get("channels", CHANNEL, "rollout"))["step"])
 
     async def _move(self, move: str, why: str) -> None:
         await self._post(None, "channels", CHANNEL, "rollout", move, why=why)
@@ -169,6 +179,11 @@ class Story:
     async def _post(self, body: Any, *parts: str, why: str) -> Any:
         self._client.reason = why
         return await asyncio.to_thread(self._client.post, app_path(APP, *parts), body)
+
+
+def is_told(client: ControlClient) -> bool:
+    """Whether the story is over, or somebody made another one of it. Blocks."""
+    return client.get(app_path(APP, "channels", CHANNEL))["bundle"] not in (RELEASES[-1].version, GOOD.version)
 
 
 def _was_taken_back(channel: dict[str, Any]) -> bool:

@@ -5,7 +5,7 @@ import pytest
 
 from edge.cli.demo.fleet import CALM_SECONDS, Fleet
 from edge.cli.demo.release import APP, BAD, CHANNEL, GOOD, RELEASES
-from edge.cli.demo.story import Story, StoryTold, Tempo
+from edge.cli.demo.story import Story, StoryTold, Tempo, is_told
 from edge.cli.terminal.client import app_path
 from edge.domain.errors import EdgeError
 
@@ -82,3 +82,20 @@ async def test_a_node_that_refuses_ends_the_story_with_its_reason(tmp_path, stat
     assert await story.tell() == StoryTold()
     assert said == ["the story ends here: another writer was faster"]
     assert fleet.between_seconds == CALM_SECONDS
+
+
+async def test_a_rollout_that_an_earlier_run_began_goes_on_from_its_step(tmp_path):
+    class Begun(RecordedClient):
+        def get(self, path):
+            return {"step": 2, "started": 0.0} if path.endswith("/rollout") else super().get(path)
+
+    client = Begun(bundle=RELEASES[-1].version, rollout={"bundle": GOOD.version, "phase": "running"})
+    story, said, _ = a_story(tmp_path, client)
+    assert (await story.tell()).spread == GOOD.version
+    assert [each for each, _ in client.changes] == ["advance", "promote"]
+    assert said[0] == f"{GOOD.version} goes to 100%"
+
+
+def test_what_is_told_is_what_the_channel_offers():
+    assert is_told(RecordedClient(bundle="1.3.0"))
+    assert not any(is_told(RecordedClient(bundle=each)) for each in (GOOD.version, RELEASES[-1].version))

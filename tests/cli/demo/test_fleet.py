@@ -2,7 +2,9 @@
 
 from ipaddress import ip_address, ip_network
 
-from edge.cli.demo.fleet import BAD_SHARE, FLEET_LIMIT, RELEASES, Fleet, build_fleet, headers_of
+import pytest
+
+from edge.cli.demo.fleet import BAD_SHARE, CLOCK_FILE, FLEET_LIMIT, PACE, RELEASES, Fleet, build_fleet, headers_of
 from edge.cli.demo.release import BAD, GOOD
 from edge.device.ledger import Ledger, UpdateOutcome, UpdateResult
 from edge.domain.model import parse_device_id
@@ -37,3 +39,17 @@ def test_the_bad_release_fails_on_the_same_tenth_of_devices_each_time(tmp_path):
     good = [number for number in range(FLEET_LIMIT) if not fleets[0].starts_well(number, GOOD.version)]
     assert bad == again and set(good) < set(bad)
     assert BAD_SHARE / 2 < len(bad) / FLEET_LIMIT < BAD_SHARE * 2
+
+
+async def test_the_devices_clocks_go_on_where_an_earlier_run_ended(tmp_path):
+    async def stop(_seconds):
+        raise TimeoutError
+
+    now = [1_000.0]
+    fleet = Fleet("http://127.0.0.1:1", tmp_path, [], sleep=stop, clock=lambda: now[0])
+    now[0] += 10.0
+    with pytest.raises(ExceptionGroup):
+        await fleet.live(lambda line: None)
+    assert float((tmp_path / CLOCK_FILE).read_text()) == 1_000.0 + 10.0 * PACE
+    again = Fleet("http://127.0.0.1:1", tmp_path, [], clock=lambda: now[0])
+    assert again.device_time() == 1_000.0 + 10.0 * PACE

@@ -140,7 +140,9 @@ def _app_side(app: AppView, current: str) -> list[SideGroup]:
             [
                 SideLink(
                     "Experiments",
-                    f"{base}/channels/{quote(experiments[0].name, safe='')}/experiment",
+                    f"{base}/channels/{quote(experiments[0].name, safe='')}/experiment"
+                    if len(experiments) == 1
+                    else f"{base}/experiments",
                     current == "experiment",
                     len(experiments),
                 )

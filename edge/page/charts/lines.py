@@ -17,6 +17,7 @@ LineKind = Literal["now", "old1", "old2", "old3", "cap", "fail", "dim"]
 Point = tuple[float, float]
 
 _CANVAS = 1000  # the inner drawing's own units, stretched over the plot
+_CENTRED = {"text_anchor": "middle"}
 _APART = 0.055  # of the height, between two names at the ends of lines
 _NEAR_BASE = 0.94  # of the height: a name there would lie on the axis
 _NEAR = 0.12  # of the width: names and marks closer than that may overlap
@@ -62,7 +63,7 @@ def draw_grid(x: Axis, y: Axis) -> Markup:
 
 
 def draw_marks(marks: Sequence[Mark], x: Axis) -> Markup:
-    """Words stand beside their mark, a line lower where the one before is near; those of an event at the bottom."""
+    """Words stand beside their mark, a line lower where the one before is near; those of an event above the plot."""
     parts, before, row = [], -1.0, 0
     for mark in sorted(marks):
         place = x.place(mark.at)
@@ -70,8 +71,8 @@ def draw_marks(marks: Sequence[Mark], x: Axis) -> Markup:
         before = place
         parts.append(line("v ev" if mark.event else "v", across(place), "0", across(place), "100%"))
         turned = {"text_anchor": "end", "dx": -5} if place > 0.9 else {"dx": 5}
-        down = {"y": "100%", "dy": "-.6em"} if mark.event else {"y": "0", "dy": f"{0.9 + 1.15 * row:.2f}em"}
-        parts.append(label(mark.words, "note", x=across(place), **down, **turned))
+        down = {"dy": "-.3em"} if mark.event else {"dy": f"{0.9 + 1.15 * row:.2f}em"}
+        parts.append(label(mark.words, "note", x=across(place), y="0", **down, **(_CENTRED if mark.event else turned)))
     return joined(parts)
 
 

@@ -4,7 +4,7 @@ A group is marked only if its interval lies wholly above that of all other devic
 What no report holds, such as the model of a device, is not shown, and the page says that too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from edge.telemetry.questions.app_answers import BundleReport
 from edge.telemetry.votes.standing import BreakdownRow, GuardStanding
 
 GROUPS = {"cause": "Cause", "platform": "Platform", "os": "System", "country": "Country", "plugin": "Plugin"}
+UNGUARDED = ("", "It is not under guard: whether a group stands out is not tested.")
 NO_MODEL = "By model: not known. No report names the model of a device."
 _SURE = 50  # attempts from which a row's whole interval is to be seen
 ROWS = 8  # of one table; the rest is one row
@@ -80,15 +81,42 @@ class HitGroup:
 
 
 def breakdown_tables(sight: ChannelSight) -> list[dict[str, Any]]:
-    """Each is {title, table, note}: of what was counted under guard."""
+    """Each is {title, table, note}: of what was counted under guard; else of what devices reported."""
     standing, guard = sight.standing, sight.guard
     if standing is None or not isinstance(guard, GuardSight):
-        return []
+        return _by_reports(sight.report)
     return [
         {"title": f"By {title.lower()}", "table": _table(title, key, rows, guard.limit), "note": ""}
         for key, title in GROUPS.items()
         if (rows := standing.breakdowns.get(key))
     ]
+
+
+def _by_reports(report: BundleReport | None) -> list[dict[str, Any]]:
+    """Of a release that nobody guards: devices on which it did not start, by cause and by system. How many devices of
+    each system tried is not known, so these are no rates."""
+    if report is None:
+        return []
+    failed = [each for each in report.failures if MEANINGS.get(each.cause, Meaning(0)) & Meaning.FAILED_BOOT]
+    total = int(report.release.failed.value or 0)
+    if not failed or not total:
+        return []
+    causes: dict[str, int] = {}
+    systems: dict[str, int] = {}
+    for each in failed:
+        n, system = int(each.devices.value or 0), group_name("os", f"{each.platform} {each.version_os}".rstrip())
+        causes[each.cause] = causes.get(each.cause, 0) + n
+        systems[system] = systems.get(system, 0) + n
+    named_causes: dict[str, int] = {_titled(cause_words(cause), cause): n for cause, n in causes.items()}
+    tables = (("Cause", named_causes), ("System", systems))
+    return [_counts(title, found, total) for title, found in tables]
+
+
+def _counts(title: str, found: Mapping[str, int], total: int) -> dict[str, Any]:
+    ordered = sorted(found.items(), key=lambda each: -each[1])[:ROWS]
+    columns = [{"name": title}, {"name": "Failed devices", "num": True}]
+    rows = [{"cells": [name, f"{count(n)} of {count(total)}"]} for name, n in ordered]
+    return {"title": f"By {title.lower()}", "table": {"columns": columns, "rows": rows}, "note": ""}
 
 
 def before_start(report: BundleReport | None) -> dict[str, Any] | None:

@@ -6,7 +6,14 @@ from urllib.parse import quote
 from edge.page.acts.buttons import ActButton
 from edge.page.acts.moves import channel_buttons
 from edge.page.views.channel.delivery import delivery_figures
-from edge.page.views.channel.failures import NO_MODEL, before_start, breakdown_tables, group_of, group_sentence
+from edge.page.views.channel.failures import (
+    NO_MODEL,
+    UNGUARDED,
+    before_start,
+    breakdown_tables,
+    group_of,
+    group_sentence,
+)
 from edge.page.views.channel.happened import starter, story
 from edge.page.views.channel.sentences import facts, lede, pill
 from edge.page.views.channel.settings import channel_settings, guard_settings, setting_commands
@@ -92,7 +99,8 @@ def release_values(sight: ChannelSight) -> dict[str, Any]:
         "guard_command": guard_command(sight),
         "limit": step(guard.limit) if isinstance(guard, GuardSight) else "",
         "breakdowns": breakdown_tables(sight),
-        "group": group_sentence(group),
+        "group": group_sentence(group) if sight.standing is not None else UNGUARDED,
+        "counted": sight.standing is not None,
         "before_start": before_start(report),
         "no_model": NO_MODEL,
         "delivery": delivery_figures(sight.sent),

@@ -158,6 +158,8 @@ def _figure(measure: MeasureReading, figure: ArmFigure | None) -> dict[str, Any]
             "bold": True,
             "of": f"{count(figure.having)} of {count(figure.devices)}",
         }
+    if not figure.value:
+        return {"text": "0", "bold": True, "of": f"{measure.unit}, of {count(figure.devices)}"}
     shown = f"{figure.value:,.2f}" if figure.value < 100 else count(round(figure.value))
     return {"text": shown, "bold": True, "of": f"{measure.unit}, of {count(figure.devices)}"}
 

@@ -338,3 +338,12 @@ def test_figures_of_nobody_are_no_figures():
     empty = a_report("2.31.0", 1, 0.0, healthy=0, failed=0)
     lead, _ = lede(a_sight(figures=an_answer(report=empty), guard=a_guard(None)))
     assert lead == "2.31.0 was offered to nobody yet."
+
+
+def test_a_release_that_nobody_guards_has_counts_by_cause_and_system():
+    report = a_report("2", 5, 0.2, healthy=50, failed=21, failures=[("update_fail", "14", 17), ("set_fail", "13", 4)])
+    sight = a_sight(rollout=None, figures=an_answer(report=report), guard=a_guard(None, watches=False))
+    cause, system = breakdown_tables(sight)
+    assert [row["cells"][1] for row in cause["table"]["rows"]] == ["17 of 21", "4 of 21"]
+    assert [row["cells"] for row in system["table"]["rows"]] == [["Android 14", "17 of 21"], ["Android 13", "4 of 21"]]
+    assert breakdown_tables(a_sight(figures=UNREAD, guard=UNREAD)) == []

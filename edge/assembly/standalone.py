@@ -88,7 +88,8 @@ class Standalone:
             on_evidence=lambda evidence: self.guard.hear(evidence),
         )
         self.guard = GuardDuty(
-            self.directory.releases, self.supervisor.announce, self._evidence_of, self.messaging.outbox.post, time.time
+            *(self.directory.releases, lambda: self.supervisor.heads, self.supervisor.announce),
+            *(self._evidence_of, self.messaging.outbox.post, time.time),
         )
         spool_limit = config.telemetry.spool_limit_bytes
         self._outcomes = OutcomeSpool(self.directory.spool_dir, self.directory.node, spool_limit)

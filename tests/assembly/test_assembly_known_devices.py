@@ -19,7 +19,9 @@ from edge.domain.changes.commands import (
     SetChannel,
     StartRollout,
 )
+from edge.domain.changes.guard.guard_commands import GuardSettings, SetGuard
 from edge.domain.errors import Conflict, NotFound, Unavailable
+from edge.domain.guard_policy import Guarded
 from edge.domain.model import AppId
 from edge.domain.schedule.rollout import Moment, Move
 from edge.facts.changes import Failed, Offered
@@ -87,6 +89,13 @@ async def test_a_preview_counts_the_known_devices_and_changes_nothing(truth):
     assert [step.joining for step in seen.steps].count([DEVICE]) == 1
     assert seen.steps[-1].offered == 1
     assert truth.releases.head(APP) == before
+
+
+async def test_a_preview_says_what_a_bad_release_would_cost_under_guard(truth):
+    seen = await preview(without_facts(truth))
+    assert [(each.cost.offered, each.cost.acts) for each in seen.steps] == [(1, False), (1, False)]
+    commit(truth, SetGuard(channel="production", settings=GuardSettings(guarded=Guarded.NOTHING)))
+    assert [each.cost for each in (await preview(without_facts(truth))).steps] == [None, None]
 
 
 async def test_a_bundle_that_failed_on_a_device_is_counted_as_withheld(truth):

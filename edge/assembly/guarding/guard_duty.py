@@ -8,14 +8,14 @@ and the outbox keeps each notice once.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
 from edge.assembly.guarding.notices import notice_of
 from edge.assembly.guarding.watched_apps import WatchedApps
 from edge.domain.changes.commands import Change
-from edge.domain.changes.guard.acting import act_on, change_id_of, is_due, reason_of, wait_at
+from edge.domain.changes.guard.acting import act_on, change_id_of, is_due, may_follow, reason_of, wait_at
 from edge.domain.changes.guard.guard_commands import GUARD_NAME, GuardActs
 from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.guarding.evidence import Evidence
@@ -47,12 +47,18 @@ class GuardDuty:
     start, `given_up` the findings that could not be acted on for too long."""
 
     def __init__(
-        self, releases: Releases, announce: Announce, standing: EvidenceOf, post: PostNotice, clock: Callable[[], float]
+        self,
+        releases: Releases,
+        heads: Callable[[], Mapping[AppId, Head]],
+        announce: Announce,
+        standing: EvidenceOf,
+        post: PostNotice,
+        clock: Callable[[], float],
     ) -> None:
-        """`clock` is in seconds since the epoch."""
+        """`heads` are those that this node serves; `clock` is in seconds since the epoch."""
         self.deeds = Counter[str]()
         self.given_up = 0
-        self.watched = WatchedApps(releases)
+        self.watched = WatchedApps(releases, heads)
         self._releases = releases
         self._announce = announce
         self._standing = standing
@@ -71,7 +77,10 @@ class GuardDuty:
         return len(self._tries)
 
     async def hear(self, evidence: Evidence) -> None:
-        """The latest of a watch counts; acting on it is `run`'s."""
+        """The latest of a watch counts; acting on it is `run`'s. What nothing follows from comes after each fold."""
+        watch = self.watched.find(evidence.app, evidence.watch)
+        if watch is not None and not may_follow(watch, evidence):
+            return
         self._found[evidence.app, evidence.watch] = evidence
         self._heard.set()
 

@@ -3,7 +3,7 @@
 Blocks; for one thread at a time. A node with many apps learns of them some at a time, the changed ones first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from edge.domain.errors import EdgeError
 from edge.domain.guarding.watch import Watch, watches_of
@@ -17,9 +17,11 @@ APPS_A_LOOK = 50  # revisions read in one go: a large one takes 20 ms
 class WatchedApps:
     """`watches` are by app, only of apps that have some."""
 
-    def __init__(self, releases: Releases) -> None:
+    def __init__(self, releases: Releases, heads: Callable[[], Mapping[AppId, Head]]) -> None:
+        """`heads` are those that this node serves now."""
         self.watches: dict[AppId, tuple[Watch, ...]] = {}
         self._releases = releases
+        self._heads = heads
         self._read: dict[AppId, Digest] = {}
 
     @property
@@ -27,10 +29,14 @@ class WatchedApps:
         """How many releases are watched that the guard may act on."""
         return sum(watch.acts for watches in self.watches.values() for watch in watches)
 
+    def find(self, app: str, watch: str) -> Watch | None:
+        """As of the last look."""
+        return next((each for each in self.watches.get(AppId(app), ()) if each.id == watch), None)
+
     def look(self) -> list[AppState]:
         """Read what has changed; returns the states that were read. What cannot be read is tried again the next time,
         and its damage is reported where it is served."""
-        heads = self._releases.heads()
+        heads = dict(self._heads())
         for gone in self._read.keys() - heads.keys():
             self._forget(gone)
         return [state for app, head in self._changed(heads) if (state := self._take(app, head)) is not None]

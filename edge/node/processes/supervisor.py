@@ -156,6 +156,11 @@ class Supervisor:
         self.listening.close()
 
     @property
+    def heads(self) -> Mapping[AppId, Head]:
+        """What the workers serve, or soon will."""
+        return self._heads
+
+    @property
     def certificate_ends(self) -> float | None:
         """When the device port's certificate expires, in seconds since the epoch; None without TLS."""
         return expiry_of(self._pair).timestamp() if self._pair else None

@@ -34,7 +34,8 @@ class Node:
     refuses: bool = False
 
     def __post_init__(self):
-        self.guard = GuardDuty(self.truth.releases, self._announce, self._standing, self._post, lambda: self.now)
+        releases = self.truth.releases
+        self.guard = GuardDuty(releases, releases.heads, self._announce, self._standing, self._post, lambda: self.now)
 
     async def _announce(self, app, head):
         self.announced.append((app, head.revision))
@@ -259,6 +260,16 @@ async def test_what_was_judged_by_the_step_before_advances_nothing(node):
     node.now = NOW + 3_601
     await node.find(Verdict.PASSES, as_of_ms=int((NOW + 5) * 1000))
     assert node.channel.rollout.step == 0
+
+
+async def test_what_nothing_follows_from_is_not_looked_into_after_each_fold(node):
+    roll_out(node)
+    await node.guard.look()
+    node.truth.head_file().write_bytes(b"torn")  # whoever looks cannot read it
+    await node.find(Verdict.PASSES)
+    assert node.guard.blocked == 0
+    await node.find(Verdict.FAILS, rolls_back=False)
+    assert node.guard.blocked == 1
 
 
 async def test_apps_that_change_are_read_again(node):

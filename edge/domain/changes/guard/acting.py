@@ -42,6 +42,13 @@ def act_on(state: AppState, evidence: Evidence, now: float) -> GuardActs | None:
     return _command(watch, deed, finding, evidence, now)
 
 
+def may_follow(watch: Watch, evidence: Evidence) -> bool:
+    """Whether `act_on` may do anything about it, whatever else the state says."""
+    if evidence.verdict is Verdict.PASSES:
+        return watch.rollout is not None and watch.rollout.gated
+    return watch.acts or evidence.rolls_back
+
+
 def wait_at(state: AppState, watch: Watch, evidence: Evidence | None, now: float) -> GuardActs | None:
     """That a step whose time is up does not end, which is told once. `evidence` None: nothing can be known now."""
     channel = state.channels[ChannelName(watch.channel)]

@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -15,11 +16,13 @@ log = logging.getLogger("edge.node")
 
 
 class GuardedReleases:
-    """For the fold's thread. `acts`: a watch is running whose guard may act."""
+    """For the fold's thread. `acts`: a watch is running whose guard may act. `tell` is called once something is found
+    that `take_found` has."""
 
     def __init__(self, database: Path, watches_of: WatchesOf) -> None:
         self.keeper = VoteKeeper(watches_of)
         self.acts = False
+        self.tell: Callable[[], object] | None = None
         self._database, self._watches_of = database, watches_of
         self._found: list[Evidence] = []
         self._counts_anew = False
@@ -40,6 +43,8 @@ class GuardedReleases:
                 forget_watches(connection, now_ms)
         self._found = [each for each in found if each.verdict is not Verdict.WATCHING]
         self.acts = any(book.watch.acts for _, book in self.keeper.books)
+        if self._found and self.tell is not None:
+            self.tell()
 
     def take_found(self) -> list[Evidence]:
         """What says more than to wait, since the last time."""

@@ -47,7 +47,7 @@ from edge.telemetry.folding.counts import read_totals
 from edge.telemetry.questions.registry import QUESTIONS
 
 FOLD_SECONDS = 10.0  # as often as workers hand over what they heard; a full worker writes some 10 MB in 30 s
-GUARD_SECONDS = 3.0  # between the beginnings of two folds while a guard may act: it has to, within 10 s of a report
+GUARD_SECONDS = 2.0  # between the beginnings of two folds while a guard may act: it has to, within 10 s of a report
 LEAST_PAUSE_SECONDS = 0.5  # after a fold that took longer
 BEAT_SECONDS = 5.0  # between two signs of life; the supervisor waits for twelve times that
 NAMES_SECONDS = 30.0  # for the names of an app's bundles, which the supervisor reads from memory or a file
@@ -80,6 +80,7 @@ class FoldingProcess:
             *(self._paths, setup.telemetry, self._names_of, self._judging_of, self._experiments_of, outbox),
             self._watches_of,
         )
+        self._figures.guarded.tell = partial(self._loop.call_soon_threadsafe, self._tell_found)
         self._folder = ThreadPoolExecutor(1, "fold")
         self._readers = ThreadPoolExecutor(READERS, "figures")
         self._remembered = RememberedAnswers(lambda: self._figures.version)
@@ -147,6 +148,11 @@ class FoldingProcess:
         finally:
             await self._tell()
 
+    def _tell_found(self) -> None:
+        """What the fold has found of releases under guard, before its other work ends."""
+        for evidence in self._figures.guarded.take_found():
+            self._link.send(GuardFound(evidence))
+
     async def _want_notes(self) -> None:
         """Returns once what workers noted until now is in the spool."""
         self._notes_wanted = self._loop.time()
@@ -157,8 +163,6 @@ class FoldingProcess:
 
     async def _tell(self) -> None:
         figures = self._figures
-        for evidence in figures.guarded.take_found():
-            self._link.send(GuardFound(evidence))
         try:
             totals = await self._loop.run_in_executor(
                 self._folder, lambda: figures.read(lambda: read_totals(self._paths.counts_database))

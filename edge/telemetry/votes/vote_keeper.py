@@ -22,7 +22,7 @@ from edge.telemetry.votes.watch_rows import (
     watched_apps,
 )
 
-VOTES_OF_NODE_LIMIT = 10_000_000  # of all watches together: 0.8 GB; devices beyond it are not counted
+VOTES_OF_NODE_LIMIT = 10_000_000  # of all watches together: 0.5 GB; devices beyond it are not counted
 WATCHES_LIMIT = 1_000  # that go on at once on a node: each is judged after each fold, in a tenth of a millisecond
 
 WatchesOf = Callable[[str], Sequence[Watch] | None]

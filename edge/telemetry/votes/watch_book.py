@@ -33,7 +33,7 @@ from edge.telemetry.votes.vote import (
 )
 
 VOTES_LIMIT = (
-    2_000_000  # of a watch: some 80 bytes of disk each, 160 MB; devices beyond it are not counted, and it says so
+    2_000_000  # of a watch: some 50 bytes of disk each, 100 MB; devices beyond it are not counted, and it says so
 )
 PENDING_LIMIT = 10_000  # reports of a watch that wait for the note of an offer: anyone can send such
 PENDING_MS = 600_000  # a worker hands its notes over every 10 s; one that hangs may take longer

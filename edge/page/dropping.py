@@ -58,7 +58,7 @@ async def take_drop(house: House, visitor: Visitor, visit: Visit, request: web.R
 
     async def receive(target: Path) -> dict[str, str]:
         fields = await receive_form(request, FILE, target, check_fields)
-        return {"version": fields["version"].strip(), "file": target.name}
+        return {"version": fields["version"].strip(), "file": fields[FILE]}
 
     async def keep(packed: IntakeDone) -> None:
         for blob in packed.blobs:

@@ -42,7 +42,8 @@ def take_in(source: Path, workdir: Path) -> IntakeAnswer:
         packed = pack_files(found.files, workdir, processes=1)
         return _done(packed, found.left_out, workdir)
     except EdgeError as error:
-        return IntakeRefused(code=error.code, status=error.status, message=error.message)
+        told = error.message.replace(str(source), source.name)  # where it lies here is nobody's business
+        return IntakeRefused(code=error.code, status=error.status, message=told)
     except MemoryError:
         return IntakeRefused(code="packing_memory", status=422, message=MEMORY)
     except OSError as error:

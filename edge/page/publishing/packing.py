@@ -37,8 +37,8 @@ PACK_LIMITS = PackLimits()
 async def pack_dropped(source: Path, workdir: Path, limits: PackLimits = PACK_LIMITS) -> IntakeAnswer:
     """What came of the zip `source`, packed in the empty folder `workdir`. Cancelled: the process is ended."""
     order = IntakeOrder(
-        source=str(source),
-        workdir=str(workdir),
+        source=str(source.absolute()),  # the process begins elsewhere
+        workdir=str(workdir.absolute()),
         memory_bytes=limits.memory_bytes,
         cpu_seconds=max(1, int(limits.seconds)),
         file_bytes=limits.file_bytes,
@@ -60,7 +60,7 @@ async def _start(workdir: Path) -> asyncio.subprocess.Process:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-        env={name: os.environ[name] for name in _KEPT if name in os.environ} | {"TMPDIR": str(workdir)},
+        env={name: os.environ[name] for name in _KEPT if name in os.environ} | {"TMPDIR": str(workdir.absolute())},
         cwd="/",
         start_new_session=True,
     )

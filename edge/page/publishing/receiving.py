@@ -19,6 +19,7 @@ from edge.store.disk.room import refusal_of_room
 DROP_LIMIT_BYTES = 512 * MIB  # of a zip: the largest web builds are some hundred MB
 FIELD_LIMIT_BYTES = 8 * 1024
 FIELDS_LIMIT = 16
+NAME_LIMIT = 128  # characters of the file's name, for people
 IDLE_SECONDS = 30.0  # of silence: longer than a link needs to recover from a brief loss
 RECEIVE_SECONDS = 3_600.0  # for the whole form: 512 MB at 1.2 Mbit/s
 _FORM_BYTES = 64 * 1024  # what a form has around its file
@@ -46,8 +47,8 @@ class FormStalled(EdgeError):
 async def receive_form(
     request: web.Request, file: str, target: Path, check: CheckFields, terms: ReceiveTerms = TERMS
 ) -> dict[str, str]:
-    """The fields; the file of the field `file` is in `target`, which the caller deletes. `check` is awaited with the
-    fields before the file is read.
+    """The fields, and under the name `file` what the sender calls the file; it is in `target`, which the caller
+    deletes. `check` is awaited with the fields before the file is read.
 
     Raises what `check` raises, Malformed `invalid_form`, TooLarge `body_too_large`, FormStalled `body_stalled`, Invalid
     `missing_file`, `body_cut`, OutOfRoom `storage_full`.
@@ -82,7 +83,7 @@ async def _receive(
         if not part.filename:
             raise Invalid("missing_file", "choose a zip first")
         await _write_file(part, target, terms)
-        return fields
+        return fields | {file: part.filename[:NAME_LIMIT]}
     await check(fields)
     raise Invalid("missing_file", "choose a zip first")
 

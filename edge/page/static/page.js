@@ -40,6 +40,15 @@
     if (asking) { const old = asking; asking = null; old.remove(); }
     show(document.adoptNode(form));
   };
+  // A zip that is dropped anywhere on a form for one.
+  for (const form of document.querySelectorAll("form[data-drop]")) {
+    form.addEventListener("dragover", (event) => event.preventDefault());
+    form.addEventListener("drop", (event) => {
+      event.preventDefault();
+      if (event.dataTransfer.files.length === 1) one("input[type=file]", form).files = event.dataTransfer.files;
+    });
+  }
+
   const plain = (event) => event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a");

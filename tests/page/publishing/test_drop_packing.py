@@ -3,6 +3,7 @@
 import asyncio
 import os
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,11 @@ async def test_it_is_ended_at_its_limits(zipped, limits, codes):
     refused = await pack_dropped(*zipped, limits)
     assert isinstance(refused, IntakeRefused) and refused.code in codes
     assert "from the command line" in refused.message
+
+
+async def test_relative_paths_are_those_of_its_starter(zipped):
+    done = await pack_dropped(*(Path(os.path.relpath(each)) for each in zipped))
+    assert isinstance(done, IntakeDone)
 
 
 async def test_a_refusal_comes_with_its_code(tmp_path):

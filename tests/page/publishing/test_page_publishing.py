@@ -62,7 +62,7 @@ async def test_a_zip_is_published_as_a_guarded_rollout(app, world, drops):
     choice = "channel=production&how=rollout&steps=1,100&every=6h"
     confirmation = await app.get(f"{address}?{choice}")
     assert "Publish 2.0.0 on production, step by step" in confirmation.text
-    assert f"edge bundle publish {APP} dropped.zip --version 2.0.0 --channel production" in confirmation.text
+    assert f"edge bundle publish {APP} web.zip --version 2.0.0 --channel production" in confirmation.text
     done = await app.post(address, asked(confirmation) | {"reason": "the new checkout"})
     assert done.location == f"/apps/{APP}/channels/production"
     state = world.releases.load(APP)

@@ -127,7 +127,7 @@ def _act(app: str, bundle: BundleView) -> Markup | str:
 
 def _button(href: str, verb: str, version: str) -> Markup:
     label = f"{verb} {named(version)}"
-    return Markup('<a class="btn danger" href="{}" data-act="{}" aria-label="{}">{}…</a>').format(
+    return Markup('<a class="btn" href="{}" data-act="{}" aria-label="{}">{}…</a>').format(
         href, f"{verb.lower()}-{named(version)}", label, verb
     )
 

@@ -122,7 +122,7 @@ async def _segments_of(visit: Visit, explained: Explanation) -> list[str] | None
 def _acts(visit: Visit, device: str, shown: DeviceView) -> dict[str, str]:
     base, of_device = f"/apps/{quote(visit.parts['app'], safe='')}/acts", urlencode({"device": device})
     clear = f"{base}/clear-override?{of_device}" if shown.override else ""
-    return {"override": f"{base}/override?{of_device}", "clear": clear, "erase": f"{base}/erase?{of_device}"}
+    return {"override": f"{base}/override?{of_device}", "release": clear, "erase": f"{base}/erase?{of_device}"}
 
 
 ROUTES = (PageRoute("/apps/{app}/devices", "device", show_devices),)

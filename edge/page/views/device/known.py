@@ -107,15 +107,15 @@ def _behaviour(shown: DeviceView) -> list[Fact]:
     features = None if used.features is None else ", ".join(map(named, used.features)) or "none"
     return [
         Fact("Known for", f"{count(used.first_seen_days)} {'day' if used.first_seen_days == 1 else 'days'}", judged),
-        _used("Sessions, 7 days", used.sessions_7d),
+        _used("Sessions, 7 days", used.sessions_7d, "its plugin sends no launches"),
         _used("Errors, 7 days", used.errors_7d),
         *([Fact("Features", features)] if features is not None else []),
     ]
 
 
-def _used(label: str, value: int | None) -> Fact:
+def _used(label: str, value: int | None, why: str = "") -> Fact:
     if value is None:
-        return Fact(label, "not known", "its plugin sends no launches")
+        return Fact(label, "not known", why)
     return Fact(label, count(value))
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from edge.control.shapes.devices import ExplainStep, Explanation
 from edge.domain.buckets import BUCKETS
-from edge.page.words.numbers import cleaned, count, named
+from edge.page.words.numbers import cleaned, count, listed, named, things
 from edge.page.words.rates import share_text
 from edge.page.words.times import moment
 
@@ -43,6 +43,10 @@ _QUESTIONS = {
     "revert_to_builtin": "The answer",
     "builtin": "Does it run the built-in code?",
 }
+# What need not be said where it passes, and what is one of the rules then.
+_SILENT = frozenset({"unsupported_plugin_version", "no_channel", "channel_offers_nothing"})
+_RULES_TOO = frozenset({"bundle_withdrawn", "what_comes_before", "no_new_version_available"})
+_SEGMENT = "channel_segment"
 _RULES = "Do the channel's other rules let it pass?"
 
 
@@ -79,7 +83,7 @@ def tell_path(explained: Explanation, now: float) -> ToldPath:
         answer=_answer(decision),
         code=code,
         offers=offers,
-        next=cleaned(explained.next),
+        next=cleaned(explained.next).replace("`", ""),
     )
 
 
@@ -115,20 +119,32 @@ def _answer(decision: Mapping[str, Any]) -> str:
 
 def _steps(steps: Sequence[ExplainStep], now: float) -> Iterator[PathStep]:
     """Passed rules without a question of their own, and rules that do not apply, are one line together."""
-    for folded, group in groupby(
-        steps, key=lambda each: each.rule not in _QUESTIONS and each.outcome in (PASS, NOT_HERE)
-    ):
+    spoken = [each for each in steps if each.outcome not in (PASS, NOT_HERE) or each.rule not in _SILENT]
+    for (folded, segment), group in groupby(spoken, key=lambda each: (_is_folded(each), _is_no(each))):
         together = list(group)
-        if folded:
-            yield PathStep(_RULES, f"{count(len(together))} rules", "", "pass", TONES[PASS])
+        if segment:
+            yield _segments(together)
+        elif folded:
+            yield PathStep(_RULES, things(len(together), "rule"), "", PASS, TONES[PASS])
         else:
             for step in together:
                 if step.outcome != NOT_HERE:
                     yield _step(step, now)
 
 
+def _is_no(step: ExplainStep) -> bool:
+    """A segment that the device is not in."""
+    return step.rule == _SEGMENT and step.outcome == PASS and bool(step.saw) and not step.saw.get("matches")
+
+
+def _segments(steps: Sequence[ExplainStep]) -> PathStep:
+    """Those that it is not in, as one line."""
+    names = listed([_name(each.saw.get("segment")) for each in steps])
+    return PathStep(_QUESTIONS[_SEGMENT], f"none: not in {names}", "", PASS, TONES[PASS])
+
+
 def _is_folded(step: ExplainStep) -> bool:
-    return step.rule not in _QUESTIONS and step.outcome in (PASS, NOT_HERE)
+    return step.outcome in (PASS, NOT_HERE) and (step.rule not in _QUESTIONS or step.rule in _RULES_TOO)
 
 
 def _step(step: ExplainStep, now: float) -> PathStep:

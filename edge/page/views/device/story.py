@@ -15,6 +15,8 @@ from edge.page.words.times import day, moment, stamp
 SAID_LIMIT = 200  # characters of an error's text in the story
 KINDS = ("all", "offers", "reports", "decisions")  # of a line; decisions are the node's own
 _OF_USE = frozenset({"app_moved_to_foreground", "app_moved_to_background", "ping"})
+_LAUNCHES = frozenset({"app_launch_start", "app_launch_ready"})
+_OF_STARTS = frozenset({"set", "update_fail", "set_fail", "delete"})  # after them a bundle has to prove itself again
 _PROGRESS = "download_"
 _OF_ERRORS = ("message", "error", "reason", "error_message")  # members in which devices say what went wrong
 _CRASHES = frozenset(
@@ -51,12 +53,31 @@ class _Said(NamedTuple):
 
 def tell_story(events: Sequence[StoryEventView], now: float, kind: str = "all") -> list[StoryLine]:
     """`events` newest first, as the API lists them. Only lines of `kind`."""
-    found = [(each, said) for each, said in zip(events, map(_say, events), strict=True) if kind in ("all", said.kind)]
+    found = [(each, said) for each, said in zip(events, _said(events), strict=True) if kind in ("all", said.kind)]
     lines: list[StoryLine] = []
     for label, of_day in groupby(found, key=lambda pair: day(pair[0].at, now)):
         lines.append(StoryLine(day=f"Today, {label}" if label == day(now, now) else label))
         lines += _of_day(list(of_day))
     return lines
+
+
+def _said(events: Sequence[StoryEventView]) -> list[_Said]:
+    """Of each event. Launches of a bundle that is known to be healthy are use like any other."""
+    healthy: set[str] = set()
+    said = []
+    for event in reversed(events):
+        used = event.action in _LAUNCHES and event.bundle in healthy
+        said.append(_used(event) if used else _say(event))
+        if event.action == "app_launch_ready":
+            healthy.add(event.bundle)
+        elif event.action in _OF_STARTS:
+            healthy.discard(event.bundle)
+    return said[::-1]
+
+
+def _used(event: StoryEventView) -> _Said:
+    bundle = named(event.bundle) or "a bundle"
+    return _Said("reports", "ask", "", f"Was used, ran {bundle}", "", f"used {event.bundle}")
 
 
 def _of_day(said: list[tuple[StoryEventView, _Said]]) -> Iterator[StoryLine]:
@@ -74,7 +95,7 @@ def _of_day(said: list[tuple[StoryEventView, _Said]]) -> Iterator[StoryLine]:
 def _say(event: StoryEventView) -> _Said:
     action, bundle, same = event.action, named(event.bundle) or "a bundle", f"{event.action} {event.bundle}"
     if action in _OF_USE:
-        return _Said("reports", "ask", "", f"Was used, ran {bundle}", "", f"used {event.bundle}")
+        return _used(event)
     if action.startswith("withheld_"):
         why = f"from now on withheld from this device · {action.removeprefix('withheld_')}"
         return _Said("decisions", "warn", "warn", f"{bundle} withheld", why, "")
@@ -103,8 +124,6 @@ _PLAIN = {
     "get": ("ask", "run", "Was offered {bundle}", "offers"),
     "noNew": ("ask", "", "Asked, runs {bundle}: nothing new", "offers"),
     "download_complete": ("down", "", "Downloaded {bundle}", "reports"),
-    "download_manifest_complete": ("down", "", "Downloaded the files of {bundle}", "reports"),
-    "download_zip_complete": ("down", "", "Downloaded the zip of {bundle}", "reports"),
     "set": ("run", "run", "Switched to {bundle}", "reports"),
     "set_next": ("run", "", "Will start {bundle} next", "reports"),
     "reset": ("undo", "", "Went back to the built-in code", "reports"),

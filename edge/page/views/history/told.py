@@ -11,6 +11,7 @@ from edge.control.shapes.apps import AlteredView, HistoryEntry
 from edge.page.words.numbers import NB, cleaned, count, named, size
 
 DELTAS_SHOWN = 4  # of one change; the rest is a number
+NONE = "none"  # how a difference says that nothing was offered, or ran
 VALUE_LIMIT = 160  # characters of a value; an expression can have kilobytes
 REASON_LIMIT = 500
 
@@ -184,6 +185,8 @@ def _delta(each: AlteredView) -> Delta | None:
     what = "" if each.what in (each.subject, "bundle", "rollout", "experiment", "where") else each.what
     label = what.replace("_", " ")
     before, after = _value(each.before), _value(each.after)
+    if before == NONE and each.what in ("bundle", "rollout", "experiment"):
+        before = ""
     if each.what == each.subject == "bundle":
         before, after = (f"{named(each.name)}, {text}" if text else "" for text in (before, after))
     elif label:

@@ -126,7 +126,7 @@ def figures_of(node: NodeStatus, now: float) -> list[dict[str, str]]:
     return [
         {"label": "Counted up to", "value": moment(counting.folded_at, now), "of": age(counting.folded_at, now)},
         {"label": "Events counted", "value": count(counting.events), "of": f"{restarts} since the start"},
-        {"label": "Wait on disk", "value": size(disk.spool_bytes), "of": f"of {size(disk.spool_limit_bytes)}"},
+        {"label": "Events on disk", "value": size(disk.spool_bytes), "of": f"of {size(disk.spool_limit_bytes)}"},
         {"label": "Free on disk", "value": size(disk.free_bytes), "of": f"of {size(disk.total_bytes)}"},
         {
             "label": "Certificate ends",

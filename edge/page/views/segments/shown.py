@@ -11,7 +11,7 @@ from edge.control.shapes.insight.segment_reach import SegmentCounted, SegmentsRe
 from edge.control.shapes.targeting import SegmentTested, SegmentView
 from edge.domain.targeting.language import language_rows
 from edge.page.charts.intervals import stacked_bar
-from edge.page.words.numbers import UNKNOWN, cleaned, count, named
+from edge.page.words.numbers import UNKNOWN, cleaned, count, named, things
 from edge.page.words.rates import FEW, percent
 from edge.page.words.times import with_age
 
@@ -74,7 +74,7 @@ def _cells(
         _leads(app, segment),
         {"text": count(use.devices), "bold": True, "of": _share(use.devices, reach.devices)},
         _runs(use, offered_to(segment, channels)),
-        {"text": count(use.withheld), "of": f"of {count(use.devices)}"},
+        {"text": count(use.withheld), "of": f"of {count(use.devices)}"} if use.devices else UNKNOWN,
         *_usage(use),
     ]
 
@@ -118,7 +118,7 @@ def _usage(use: SegmentUseView) -> list[Any]:
     """Sessions a device, errors per 1,000 sessions: of devices of which they are known."""
     if not use.judged:
         return [{"text": "not known", "tone": "muted"}, {"text": "not known", "tone": "muted"}]
-    sessions = {"text": f"{use.sessions / use.judged:.1f}", "of": f"of {count(use.judged)} devices"}
+    sessions = {"text": f"{use.sessions / use.judged:.1f}", "of": f"of {things(use.judged, 'device')}"}
     if use.sessions < FEW:
         return [sessions, {"text": "too few", "tone": "muted", "of": f"{count(use.errors)} in {count(use.sessions)}"}]
     return [sessions, count(round(use.errors * 1000 / use.sessions))]
@@ -131,7 +131,7 @@ def _share(n: int, whole: int) -> str:
 def _delete(app: str, segment: SegmentView) -> Markup:
     href = f"/apps/{quote(app, safe='')}/acts/delete-segment?{urlencode({'segment': segment.name})}"
     label = f"Delete {named(segment.name)}"
-    return Markup('<a class="btn danger" href="{}" data-act="{}" aria-label="{}">Delete…</a>').format(
+    return Markup('<a class="btn" href="{}" data-act="{}" aria-label="{}">Delete…</a>').format(
         href, f"delete-{named(segment.name)}", label
     )
 

@@ -76,7 +76,7 @@ STEPS = {
     ),
     "a segment": (
         ("channel_segment", {"segment": "nordics", "matches": False}, "pass"),
-        ("A segment that leads to a channel?", "nordics: no", "", "idle"),
+        ("A segment that leads to a channel?", "none: not in nordics", "", "idle"),
     ),
     "a paused rollout": (
         ("rollout_paused", {"bundle": "4.12.0", "phase": "paused", "share": "1%", "bucket": 412}, "pass"),
@@ -119,8 +119,17 @@ def test_passed_rules_are_one_line_and_those_that_do_not_apply_are_none():
     ]
     shown = tell_path(explained(steps), NOW).steps
     assert [(each.question, each.saw) for each in shown] == [
-        ("Does it have a channel?", "beta"),
         ("Do the channel's other rules let it pass?", "3 rules"),
+    ]
+
+
+def test_segments_that_it_is_not_in_are_one_line():
+    seen = [("channel_segment", {"segment": name, "matches": False}, "pass") for name in ("nordics", "beta")]
+    seen.append(("channel_segment", {"segment": "old", "matches": True}, "decides"))
+    shown = tell_path(explained(seen), NOW).steps
+    assert [(each.saw, each.outcome) for each in shown] == [
+        ("none: not in nordics and beta", "pass"),
+        ("old: yes", "decides"),
     ]
 
 

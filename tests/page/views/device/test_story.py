@@ -52,6 +52,17 @@ def test_equal_neighbours_are_one_line_of_one_day():
     ]
 
 
+def test_launches_of_what_is_known_to_be_healthy_are_use():
+    actions = ("set", "app_launch_start", "app_launch_ready", "ping", "app_launch_start", "app_launch_ready")
+    events = [event(action, at=NOW - 100 + number) for number, action in enumerate(actions)][::-1]
+    assert [each.lead for each in tell_story(events, NOW)[1:]] == [
+        "Was used, ran 4.12.0, 3 times at 22:11",
+        "4.12.0 is healthy",
+        "Started 4.12.0",
+        "Switched to 4.12.0",
+    ]
+
+
 def test_failures_are_never_joined_with_what_was_said_besides():
     failed = [event("update_fail"), event("update_fail", at=NOW - 5)]
     assert len(tell_story(failed, NOW)) == 3

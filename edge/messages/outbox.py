@@ -34,12 +34,14 @@ class NoticeOutbox:
         """Return once the notice is on disk, or known already by its id. Raises Unavailable `outbox_unavailable`: it is
         not kept, and may be posted again."""
         kept = within_limits(notice)
-        log.info("%s: %s", kept.kind.value, kept.title)
 
-        def add(file: OutboxFile) -> int:
+        def add(file: OutboxFile) -> int | None:
             return file.add(kept, self._receivers_of(kept), self._clock())
 
         lost = await self.with_file(add)
+        if lost is None:
+            return
+        log.info("%s: %s", kept.kind.value, kept.title)
         if lost:
             log.error("the outbox is full or its notices are too old: %d deliveries are given up", lost)
             self.given_up += lost

@@ -89,15 +89,15 @@ class OutboxFile:
             self._connection.close()
             self._connection = None
 
-    def add(self, notice: Notice, receivers: Sequence[str], now: float) -> int:
-        """Keep the notice for these receivers; does nothing if one with its id is known. Returns how many older
-        deliveries are given up for want of room. Raises Unavailable `outbox_unavailable`."""
+    def add(self, notice: Notice, receivers: Sequence[str], now: float) -> int | None:
+        """Keep the notice for these receivers. Returns how many older deliveries are given up for want of room; None,
+        having done nothing, if a notice with its id is known. Raises Unavailable `outbox_unavailable`."""
 
-        def work(connection: sqlite3.Connection) -> int:
+        def work(connection: sqlite3.Connection) -> int | None:
             row = (notice.id, now, msgspec.json.encode(notice))
             added = connection.execute("INSERT OR IGNORE INTO notices (id, posted, body) VALUES (?, ?, ?)", row)
             if not added.rowcount:
-                return 0
+                return None
             rows = [(each, added.lastrowid, WAITING, now) for each in receivers]
             connection.executemany("INSERT INTO deliveries VALUES (?, ?, ?, 0, ?, 0.0, 0, '')", rows)
             given_up = _make_room(connection, now)

@@ -1,5 +1,6 @@
 """The outbox: a notice that was posted is there after any kill, is bounded, and is known by its id."""
 
+import logging
 import signal
 import sqlite3
 import subprocess
@@ -55,11 +56,13 @@ async def test_a_posted_notice_is_on_disk_for_each_receiver(tmp_path):
     await outbox.close()
 
 
-async def test_a_notice_posted_again_is_delivered_once(tmp_path):
+async def test_a_notice_posted_again_is_delivered_and_logged_once(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     outbox = NoticeOutbox(tmp_path / "messages.sqlite", lambda notice: ["a"], lambda: NOW)
     await outbox.post(a_notice())
     await outbox.post(a_notice())
     assert len(await outbox.with_file(lambda file: due(file, NOW))) == 1
+    assert caplog.messages == ["guard_paused: Paused"]
     await outbox.close()
 
 

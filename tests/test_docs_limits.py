@@ -139,9 +139,24 @@ from edge.node.succession.door import CALLERS_LIMIT
 from edge.node.succession.handing_over import START_LIMIT_SECONDS, TAKE_LIMIT_SECONDS
 from edge.node.tls.port import HANDSHAKE_SECONDS
 from edge.node.tls.transport import BARREN_BYTES, HANDSHAKE_BYTES
+from edge.page.app import FORM_LIMIT_BYTES, PAGE_SECONDS, QUERY_LIMIT
+from edge.page.door.login_links import LINK_SECONDS
+from edge.page.door.login_links import LINKS_LIMIT as LINKS_LIMIT_OF_PAGE
+from edge.page.door.sessions import SESSION_SECONDS, SESSIONS_LIMIT, TOKEN_SESSIONS_LIMIT
+from edge.page.door.tries import TRIES_LIMIT as SIGN_IN_TRIES
+from edge.page.door.tries import TRIES_SECONDS
+from edge.page.live import (
+    EVENT_LIMIT_BYTES,
+    NODE_STREAMS_LIMIT,
+    SESSION_STREAMS_LIMIT,
+    STREAM_SECONDS,
+)
+from edge.page.live import LOOK_SECONDS as LIVE_LOOK_SECONDS
 from edge.page.publishing.drops import ARRIVING_LIMIT, DROP_SECONDS, PACKING_AT_ONCE
 from edge.page.publishing.packing import PACK_MEMORY_BYTES, PACK_SECONDS
 from edge.page.publishing.receiving import DROP_LIMIT_BYTES, IDLE_SECONDS, RECEIVE_SECONDS
+from edge.page.rendering import PAGE_LIMIT_BYTES
+from edge.page.views.visit import PART_SECONDS
 from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.store.upkeep.collect import HOLD_SECONDS
@@ -202,6 +217,22 @@ def test_the_worked_example_is_what_the_demo_makes():
     assert f'edge window set com.example.app {ENTERPRISE} "{WINDOWS[0]}" --rollback-passes' in TARGETING
     for each in SEGMENTS:
         assert f"edge segment set com.example.app {each.name} " in TARGETING and f"--where '{each.where}'" in TARGETING
+
+
+def test_the_limits_of_the_page_are_those_of_the_code():
+    for row in (
+        f"| sessions of the page | {SESSIONS_LIMIT:,}, of one token {TOKEN_SESSIONS_LIMIT}, "
+        f"{SESSION_SECONDS / 3600:g} h each; in memory |",
+        f"| links that sign in, tries to sign in | {LINKS_LIMIT_OF_PAGE} links of {LINK_SECONDS / 60:g} min, "
+        f"used once; {SIGN_IN_TRIES} tries a minute of an IPv4 address or IPv6 /64 |",
+        f"| pages that are open live | {NODE_STREAMS_LIMIT}, of one session {SESSION_STREAMS_LIMIT}, "
+        f"{STREAM_SECONDS / 60:g} min each, then again; an event {EVENT_LIMIT_BYTES >> 10} KiB, "
+        f"a look every {LIVE_LOOK_SECONDS:g} s |",
+        f"| a page | {PAGE_SECONDS:g} s, each of its parts {PART_SECONDS:g} s; {PAGE_LIMIT_BYTES >> 20} MiB; "
+        f"a query {QUERY_LIMIT:,} characters, a form {FORM_LIMIT_BYTES >> 10} KiB |",
+    ):
+        assert row in LIMITS
+    assert TRIES_SECONDS == 60
 
 
 def test_the_limits_of_a_zip_on_the_page_are_those_of_the_code():

@@ -149,10 +149,11 @@ def arrive(
         if not check.plugin.reverts_to_builtin:
             return Blocked(Reason.BUILTIN_TOO_OLD, BUILTIN)
         back = True
-    schedule = schedule_of(compiled, target)
-    if schedule is not None and not is_open(compiled, target, check, moment, back=back):
+    # What nearly no target has is asked for without a call: a check costs a microsecond.
+    timing, channel = target.timing, compiled.channel
+    if (compiled.schedule or timing) and not is_open(compiled, target, check, moment, back=back):
         return Blocked(Reason.OUTSIDE_WINDOW, name_of(target))
-    if spread_of(compiled, target) and moment.proven < opens_for(compiled, target, check):
+    if (channel.spread_seconds or timing) and is_early(compiled, target, check, moment):
         return Blocked(Reason.SPREAD, name_of(target))
     return target.offer or RevertToBuiltin(compiled.channel.name)
 
@@ -182,6 +183,11 @@ def spread_of(compiled: CompiledChannel, target: Target) -> int:
     if target.timing is not None:
         return target.timing.spread_seconds
     return compiled.channel.spread_seconds if target is compiled.stable and target.offer is not None else 0
+
+
+def is_early(compiled: CompiledChannel, target: Target, check: UpdateCheck, moment: Moment) -> bool:
+    """Whether the target's spread has not reached the device."""
+    return bool(spread_of(compiled, target)) and moment.proven < opens_for(compiled, target, check)
 
 
 def opens_for(compiled: CompiledChannel, target: Target, check: UpdateCheck) -> float:

@@ -5,7 +5,7 @@ import pytest
 
 from edge.domain.guarding.networks import TRUSTED_NETWORK
 from tests.drills import guard_rows as rows
-from tests.drills.guard_bars import Bars, attempts, control, costs, false_alarms, forgers, silence
+from tests.drills.guard_bars import BAD, Bars, attempts, control, costs, false_alarms, forgers, silence
 from tests.drills.guard_world import Ballots, Boundary, watch_of_steps
 
 
@@ -73,7 +73,7 @@ def test_every_bar_of_the_drill_holds_with_a_tenth_of_its_rounds():
     bars = Bars()
     false_alarms(bars, 200)
     costs(bars, 30)
-    attempts(bars, 60)
+    attempts(bars, BAD)
     forgers(bars)
     control(bars, 200)
     silence(bars, 200)

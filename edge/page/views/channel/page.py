@@ -118,7 +118,7 @@ def guard_unread(guard: GuardSight | Unread) -> Unread | None:
 def trouble_values(sight: ChannelSight) -> dict[str, Any]:
     return {
         "alarm": alarm(sight),
-        "alarm_figures": alarm_figures(sight),
+        "alarm_figures": [each | {"live": f"alarm-{n}"} for n, each in enumerate(alarm_figures(sight))],
         "unsure": unsure(sight),
         "why": why_words(sight),
         "by_guard": by_guard(sight),

@@ -5,6 +5,7 @@ guard was told only to say so.
 """
 
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -78,6 +79,7 @@ def alarm_figures(sight: ChannelSight) -> list[dict[str, Any]]:
             {
                 "label": "Run it now",
                 "value": count(running),
+                "href": _who(sight) if running else "",
                 "of": f"{count(healthy)} healthy, {count(unsettled)} not yet known",
             }
         )
@@ -182,6 +184,11 @@ def _say(sight: ChannelSight) -> tuple[str, Markup]:
     if not lead:
         return grows, Markup.escape(" ".join(said))
     return lead, Markup("{} <b>{}</b>").format(" ".join(said), grows)
+
+
+def _who(sight: ChannelSight) -> str:
+    """The devices that run it."""
+    return f"/apps/{quote(sight.app, safe='')}/devices?q={quote(sight.subject or '', safe='')}"
 
 
 def _group_words(group: HitGroup | None) -> list[str]:

@@ -12,6 +12,7 @@ import random
 import tempfile
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,16 +23,24 @@ from benchmarks.measuring.sampling import in_turns
 from benchmarks.output.report import BenchReport, Options
 from benchmarks.output.tables import Table
 from benchmarks.reports import REPORTS, SAME_LOAD, answering_tables
+from edge.domain.guard_policy import GUARD_DEFAULT
+from edge.domain.guarding.watch import Watch
+from edge.domain.statistics.device_key import device_key
+from edge.domain.statistics.observation import Cohort, Group
 from edge.telemetry.folding.fold import fold
 from edge.telemetry.spool.segment import SegmentWriter
+from edge.telemetry.spool.worker_records import HeardChecks, encode_heard, heard_count
+from edge.telemetry.votes.vote_keeper import VoteKeeper, WatchesOf, no_watches
 
 FOLD, BARE = "segments to figures", "append + fdatasync"
+WATCHED, UNWATCHED = "the same, every app's main release guarded", "the same, with no release guarded"
 BATCHES = (5, 1)  # events in a report
 EVENTS, QUICK_EVENTS = 100_000, 10_000
 APPS, BUNDLES, WORKERS = 20, 20, 2
 FRAME_RECORDS = 50  # that one commit of a busy worker has
 LOOP_ADDITIONS = 1_000_000
 NOW = 1_760_000_000.0
+CHANNEL = "production"
 ACTIONS = (  # of one update
     *("app_moved_to_foreground", "download_manifest_start", "download_10", "download_30", "download_50"),
     *("download_70", "download_90", "download_manifest_complete", "set_next", "app_moved_to_background"),
@@ -54,7 +63,8 @@ def run(options: Options) -> BenchReport:
     for batch in BATCHES:
         records = list(report_records(events, batch))
         once = partial(_measure, records=records, events=events // len(ACTIONS) * len(ACTIONS))
-        found = in_turns({FOLD: _fold, BARE: _append}, options.rounds, once)
+        works = {FOLD: _fold, WATCHED: partial(_fold_offered, watches_of=_watches_of), UNWATCHED: _fold_offered}
+        found = in_turns(works | {BARE: _append}, options.rounds, once)
         tables.append(_table(f"{events:,} events of {APPS} apps, {batch} in a report", found))
     tables += answering_tables(options, {each: rate for each, rate in SAME_LOAD.items() if each[0] is REPORTS})
     compares = (
@@ -88,7 +98,39 @@ def _measure(work, records: Sequence[bytes], events: int) -> FoldSample:
         return FoldSample(spent / events * 1e6, events / seconds, (before + _loop_seconds()) / 2)
 
 
-def _fold(folder: Path, records: Sequence[bytes]) -> tuple[float, float]:
+def _fold_offered(folder: Path, records: Sequence[bytes], watches_of: WatchesOf = no_watches) -> tuple[float, float]:
+    """Of devices whose offers are counted already: those of a guarded release vote, and the others' are the same."""
+    keeper = VoteKeeper(watches_of)
+    writer = SegmentWriter(folder, "node", WORKERS, now=NOW, sync=lambda descriptor: None)
+    writer.append(list(_offers(records)))
+    writer.seal()
+    fold(folder, folder / "counts.sqlite", now=NOW, names_of=NAMES.get, keeper=keeper)
+    return _fold(folder, records, keeper)
+
+
+def _offers(records: Sequence[bytes]) -> Iterator[bytes]:
+    """What workers noted of the checks before the reports."""
+    keys: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
+    for record in records:
+        sent = json.loads(record)["sent"]
+        first = sent[0] if isinstance(sent, list) else sent
+        keys[first["app_id"], first["version_name"]].add(device_key(first["app_id"], first["device_id"]))
+    cohort = Cohort(Group("ios", CHANNEL), "17", "DE", "8.51.14")
+    for number, ((app, version), found) in enumerate(keys.items()):
+        devices = b"".join(key.to_bytes(8, "little", signed=True) for key in found)
+        of = [heard_count(cohort, "0.9.0", "offer", version, len(found), devices)]
+        yield encode_heard(HeardChecks(f"node-{number}-1", 1, app, of), NOW - 1)
+
+
+def _watches_of(app: str) -> list[Watch]:
+    """More than half of all devices install it."""
+    since_ms = int((NOW - 60) * 1000)
+    return [
+        Watch(id=app, channel=CHANNEL, bundle="1.0.0", rollout=None, since_ms=since_ms, acts=True, policy=GUARD_DEFAULT)
+    ]
+
+
+def _fold(folder: Path, records: Sequence[bytes], keeper: VoteKeeper | None = None) -> tuple[float, float]:
     frames = [records[start : start + FRAME_RECORDS] for start in range(0, len(records), FRAME_RECORDS)]
     for worker in range(WORKERS):
         writer = SegmentWriter(folder, "node", worker, now=NOW, sync=lambda descriptor: None)
@@ -96,7 +138,7 @@ def _fold(folder: Path, records: Sequence[bytes]) -> tuple[float, float]:
             writer.append(frame)
         writer.seal()
     began, wall = time.process_time(), time.monotonic()
-    report = fold(folder, folder / "counts.sqlite", now=NOW, names_of=NAMES.get)
+    report = fold(folder, folder / "counts.sqlite", now=NOW, names_of=NAMES.get, keeper=keeper or VoteKeeper())
     spent = time.process_time() - began, time.monotonic() - wall
     if report.duplicates or report.malformed or not report.folded:
         raise RuntimeError(f"not every event was counted: {report}")

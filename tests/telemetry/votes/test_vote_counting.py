@@ -1,5 +1,6 @@
 """Which reports become votes: of devices that were offered the release in this watch, each once, in any order."""
 
+import sqlite3
 from contextlib import closing
 
 import pytest
@@ -214,3 +215,21 @@ def test_beyond_its_limit_a_watch_says_that_it_is_full(world, monkeypatch):
     world.fold(*(world.check(n) for n in range(4)), *(world.report(n, "set") for n in range(4)))
     (book,) = [book for _, book in world.keeper.books]
     assert world.count() == (2, 0) and book.is_full and book.rows == 2
+
+
+def test_a_batch_that_finds_no_room_on_the_disk_counts_once_when_there_is_some(world, monkeypatch):
+    world.fold(world.check(0), world.report(0, "set"))
+    lines = [line for n in range(1, 5) for line in (world.check(n), world.report(n, "update_fail"))]
+
+    def full(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vote_counting, "store_votes", full)  # after all is counted in memory
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            world.fold(*lines)
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            world.fold()
+    world.fold(world.check(9, 20, offered=""))
+    assert world.count() == (5, 4)
+    assert world.tally().offered == 5

@@ -34,6 +34,11 @@ CHANGES = {
     "make_event_key": ((), KEY),
     "remove_event_keys": ((KEY,), ("DELETE", f"/v1/apps/{APP}/event-keys", None)),
     "undo": ((), ("POST", f"/v1/apps/{APP}/undo", {})),
+    "set_guard": ((), ("PATCH", f"{STABLE}/guard", {"max_failure": "1%"})),
+    "put_back": (
+        (("PATCH", STABLE, {"self_set": True}), ("PATCH", STABLE, {"prod": False})),
+        ("POST", f"/v1/apps/{APP}/put-back", {"revision": 6}),
+    ),
     "start_rollout": ((), START),
     "pause_rollout": ((START,), PAUSE),
     "resume_rollout": ((START, PAUSE), ("POST", f"{ROLLOUT}/resume", None)),

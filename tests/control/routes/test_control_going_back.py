@@ -183,7 +183,7 @@ def essence(state):
             changed=0,
             rolled_back=False,
             taken_back=(),
-            rollout=channel.rollout and replace(channel.rollout, began=0),
+            rollout=channel.rollout and replace(channel.rollout, began=0, resumed=0, resumed_at=0),
         )
         for name, channel in state.channels.items()
     }

@@ -94,13 +94,12 @@ async def see_channel(visit: Visit) -> ChannelSight:
     rollout: RolloutView | None = await visit.ask("show_rollout", parts) if active else None
     subject = rollout.bundle if rollout is not None else channel.served
     began = rollout.started if rollout is not None else channel.bundle_changed
-    figures, sent, earlier, guard, history = await asyncio.gather(
-        _figures(visit, name, subject, began),
-        _figures(visit, "", subject, began),
-        _earlier(visit, channel, subject),
-        _guard(visit, parts),
-        visit.attempt("show_history", {"app": app}, {"limit": str(HISTORY)}),
+    # What decides first, and few at a time: a token may have only so many questions about figures waiting.
+    guard, history = await asyncio.gather(
+        _guard(visit, parts), visit.attempt("show_history", {"app": app}, {"limit": str(HISTORY)})
     )
+    figures, sent = await asyncio.gather(_figures(visit, name, subject, began), _figures(visit, "", subject, began))
+    earlier = await _earlier(visit, channel, subject)
     return ChannelSight(
         app=app,
         channel=channel,

@@ -4,6 +4,7 @@ Trouble is a rollout that is paused, by the guard or by a person, and a release 
 guard was told only to say so.
 """
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -16,11 +17,12 @@ from edge.page.views.channel.failures import HitGroup, group_of
 from edge.page.views.channel.happened import stopper
 from edge.page.views.channel.sight import ChannelSight, GuardSight
 from edge.page.views.channel.watching import acts_at, deciding
-from edge.page.words.numbers import count, duration, named, things
+from edge.page.words.numbers import cleaned, count, duration, named, things
 from edge.page.words.rates import interval, odds, percent, rate, share_text, step
 from edge.page.words.times import age
 from edge.telemetry.votes.standing import GuardStanding
 
+_COUNTS = re.compile(r"([\d,]+) of ([\d,]+) ")
 _BAD = (Verdict.FAILS, Verdict.SILENT)
 
 
@@ -54,7 +56,18 @@ def heading(sight: ChannelSight) -> str:
     )
     if failing and evidence is not None:
         return f"{name} {state}: {count(evidence.failed)} of {count(evidence.attempts)} attempts failed"
+    if evidence is None and (reason := guards_reason(sight)):
+        return f"{name} paused: {reason.partition(',')[0].partition(';')[0]}"
     return f"{name} is paused" if state == "paused" else f"{name} {state}"
+
+
+def guards_reason(sight: ChannelSight) -> str:
+    """What the revision of the guard's pause says, with its figures; "" if the guard did not pause it. It is known
+    also while what was counted cannot be asked."""
+    stop = stopper(sight)
+    if stop is None or stop.by != GUARD_NAME:
+        return ""
+    return cleaned(stop.reason).removeprefix("paused: ")
 
 
 def title(sight: ChannelSight) -> str:
@@ -177,6 +190,9 @@ def _say(sight: ChannelSight) -> tuple[str, Markup]:
         )
         said.append(f"{between}{limit}".lstrip("; ") if between else limit.lstrip("; ").capitalize())
         said += _group_words(group_of(sight.standing))
+    elif reason := guards_reason(sight):
+        lead, dot, more = reason.partition(",")
+        said += [f"{more.strip()}."] if dot else []
     stop = stopper(sight)
     if stop is not None and stop.by != GUARD_NAME and stop.reason:
         said.append(f"Reason: {named(stop.reason)}.")
@@ -208,7 +224,10 @@ def _grows(sight: ChannelSight) -> str:
 
 def _failed(sight: ChannelSight, evidence: Evidence | None) -> dict[str, Any]:
     if evidence is None:
-        return {"label": "Failed", "value": "not known", "of": "nothing is counted under guard"}
+        found = _COUNTS.match(guards_reason(sight))
+        if found is None:
+            return {"label": "Failed", "value": "not known", "of": "what was counted could not be read"}
+        return {"label": "Failed", "value": found[1], "of": f"of {found[2]}, when it was paused", "tone": "bad"}
     back = f"of {count(evidence.attempts)} attempts"
     return {"label": "Failed", "value": count(evidence.failed), "of": back, "tone": "bad" if evidence.failed else ""}
 

@@ -177,7 +177,7 @@ def test_the_alarms_figures_have_denominators_and_unknown_is_a_word():
     assert found["Offered"] == ("187", "of 31,902 active (0.59 %)")
     assert found["Failed"] == ("14", "of 96 attempts")
     assert found["From report to pause"] == ("4 s", "in every worker of this node")
-    blind = a_sight_in_trouble(figures=UNREAD, guard=UNREAD)
+    blind = a_sight_in_trouble(by="anna", figures=UNREAD, guard=UNREAD)
     found = {each["label"]: each["value"] for each in alarm_figures(blind)}
     assert (found["Offered"], found["Run it now"], found["Failed"]) == ("–", "–", "not known")
 
@@ -347,3 +347,15 @@ def test_a_release_that_nobody_guards_has_counts_by_cause_and_system():
     assert [row["cells"][1] for row in cause["table"]["rows"]] == ["17 of 21", "4 of 21"]
     assert [row["cells"] for row in system["table"]["rows"]] == [["Android 14", "17 of 21"], ["Android 13", "4 of 21"]]
     assert breakdown_tables(a_sight(figures=UNREAD, guard=UNREAD)) == []
+
+
+def test_the_revision_tells_of_a_pause_whose_counts_cannot_be_read():
+    sight = a_sight_in_trouble(guard=UNREAD, figures=UNREAD)
+    reason = "paused: 14 of 130 installs failed, 3.9 to 22 %; the limit is 2 %"
+    sight = replace(sight, history=[a_change(7, sight.rollout.paused, "guard", "deed=pause", reason=reason)])
+    shown = alarm(sight)
+    assert shown["heading"] == "4.12.0 paused: 14 of 130 installs failed"
+    assert shown["lead"] == "14 of 130 installs failed"
+    assert plain(shown["rest"]).startswith("3.9 to 22 %; the limit is 2 %. <b>Nobody new gets it")
+    figures = {each["label"]: (each["value"], each["of"]) for each in alarm_figures(sight)}
+    assert figures["Failed"] == ("14", "of 130, when it was paused")

@@ -10,7 +10,7 @@ from edge.assembly.counting.process import READERS as FIGURE_READERS
 from edge.assembly.counting.remembered_answers import REMEMBERED_ANSWERS, REMEMBERED_BYTES, REMEMBERED_SECONDS
 from edge.assembly.counting.shown_behaviour import KEPT_DAYS
 from edge.assembly.exporting import EXPORTS_AT_ONCE
-from edge.assembly.folding import ANSWER_SECONDS, ASKER_WAITING_LIMIT, QUESTIONS_WAITING_LIMIT
+from edge.assembly.folding import ANSWER_SECONDS, ASKER_WAITING_LIMIT, PAGE_WAITING_LIMIT, QUESTIONS_WAITING_LIMIT
 from edge.assembly.guarding.guard_duty import (
     LOOK_SECONDS,
     NOTICES_WAITING_LIMIT,
@@ -387,7 +387,8 @@ def test_the_other_limits_are_those_of_the_code():
         f"| what was known of a release under guard | {STANDING_DAYS} days after its watch ended, the latest "
         f"{ENDED_LIMIT:,} of a node; {POINTS_LIMIT} points of its chart |",
         f"| folds while a guard may act | one begins every {GUARD_SECONDS:.0f} s, else every {FOLD_SECONDS:.0f} s |",
-        f"| questions about figures | {QUESTIONS_WAITING_LIMIT} wait at once, {ASKER_WAITING_LIMIT} of one token, "
+        f"| questions about figures | {QUESTIONS_WAITING_LIMIT} wait at once, {ASKER_WAITING_LIMIT} of one token "
+        f"and {PAGE_WAITING_LIMIT} of its pages, "
         f"for {ANSWER_SECONDS:.0f} s each; "
         f"{FIGURE_READERS} are answered at a time |",
         f"| {REMEMBERED_ANSWERS} of at most {REMEMBERED_BYTES // 2**20} MiB each, for {REMEMBERED_SECONDS:.0f} s |",

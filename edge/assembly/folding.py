@@ -34,7 +34,7 @@ from edge.assembly.counting.messages import (
 )
 from edge.assembly.counting.own_names import OwnNames
 from edge.config import Log, Telemetry
-from edge.control.ports import ASKED_BY
+from edge.control.ports import ASKED_BY, Asker
 from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.devices import RawErasedView
 from edge.control.shapes.figures.audit import AuditView
@@ -53,6 +53,7 @@ ANSWER_SECONDS = 120.0  # what waits in a full spool takes that long to count
 KNOWN_SECONDS = 20.0  # for what is told beside the answer: who states outcomes waits for it
 QUESTIONS_WAITING_LIMIT = 64  # questions: nobody waits for more
 ASKER_WAITING_LIMIT = 8  # of one token: who asks in a loop keeps nobody else from asking
+PAGE_WAITING_LIMIT = 24  # of the pages of one: each asks for several figures at once
 SHORT_LIFE_SECONDS = 10.0  # a process that ends sooner will end again: wait before the next try
 SILENT_SECONDS = 60.0  # twelve signs of life; a process that is stopped or stuck says none, and is killed
 WATCH_SECONDS = 5.0
@@ -96,7 +97,7 @@ class Folding:
         self._linked = asyncio.Event()
         self._set_aside_before = 0  # by processes that have ended
         self._replies = NumberedReplies[FigureAnswered | Declined | None]()
-        self._waiting = Counter[str]()
+        self._waiting = Counter[Asker]()
         self._heard = 0.0  # when the process last said anything, by the loop's time
         self._naming: set[asyncio.Task[None]] = set()
 
@@ -148,7 +149,7 @@ class Folding:
         seconds: float = ANSWER_SECONDS,
     ) -> T:
         """The folding process' answer; with `fresh`, of everything acknowledged so far. Raises Unavailable
-        `figures_unavailable`, `busy` beyond `QUESTIONS_WAITING_LIMIT` questions or `ASKER_WAITING_LIMIT` of the asker
+        `figures_unavailable`, `busy` beyond `QUESTIONS_WAITING_LIMIT` questions or the share of the asker
         (`ASKED_BY`), and what the question raises."""
         try:
             reply = await self._reply(question, msgspec.json.encode(parameters), fresh, seconds)
@@ -165,8 +166,9 @@ class Folding:
         asker = ASKED_BY.get()
         if self._waiting.total() >= QUESTIONS_WAITING_LIMIT:
             raise Unavailable("busy", "too many questions about figures at once; try again later")
-        if asker and self._waiting[asker] >= ASKER_WAITING_LIMIT:
-            reason = f"{ASKER_WAITING_LIMIT} questions of {asker!r} about figures wait already; try again later"
+        share = PAGE_WAITING_LIMIT if asker.on_page else ASKER_WAITING_LIMIT
+        if asker.name and self._waiting[asker] >= share:
+            reason = f"{share} questions of {asker.name!r} about figures wait already; try again later"
             raise Unavailable("busy", reason)
         self._waiting[asker] += 1
         try:

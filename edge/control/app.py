@@ -19,7 +19,7 @@ from multidict import MultiDict
 from edge.control.calls import IDEMPOTENCY_KEY, IF_REVISION, REASON, Call, InnerRequest, check_permission
 from edge.control.openapi import build_openapi
 from edge.control.operations import DRY_RUN, JSON, NOT_TAKEN, Operation, check_parameters, parse_flag
-from edge.control.ports import ASKED_BY, ControlPorts
+from edge.control.ports import ASKED_BY, Asker, ControlPorts
 from edge.control.roles import Role, allows
 from edge.control.routes import apps as routes_apps
 from edge.control.routes import blobs as routes_blobs
@@ -188,8 +188,7 @@ def _build_door(operation: Operation, ports: ControlPorts) -> OperationHandler:
 
 
 async def _perform(operation: Operation, call: Call[Any]) -> Any:
-    asker = f"page of {call.grant.name}" if isinstance(call.request, InnerRequest) else call.grant.name
-    before = ASKED_BY.set(asker)
+    before = ASKED_BY.set(Asker(call.grant.name, isinstance(call.request, InnerRequest)))
     try:
         answer = await operation.handle(call)
     finally:

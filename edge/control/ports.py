@@ -140,9 +140,16 @@ class BlobProofsPort(Protocol):
         """Right bytes were stored for the blob; returns once all workers serve them."""
 
 
-# For whom an operation is performed: a token by its name, or its page; "" is the node itself. Questions about figures
-# wait in a bounded room, in which everybody has a share.
-ASKED_BY: ContextVar[str] = ContextVar("asked_by", default="")
+class Asker(NamedTuple):
+    """For whom an operation is performed: a token by its name, or the page that one with it looks at; "" is the node
+    itself."""
+
+    name: str = ""
+    on_page: bool = False
+
+
+# Questions about figures wait in a bounded room, in which everybody has a share.
+ASKED_BY: ContextVar[Asker] = ContextVar("asked_by", default=Asker())  # noqa: B039  it is a tuple
 
 
 class TelemetryPort(Protocol):

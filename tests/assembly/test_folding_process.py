@@ -15,7 +15,7 @@ from telemetry_lines import line, stored, write_segment
 from edge.assembly.counting.own_names import OwnNames
 from edge.assembly.folding import ASKER_WAITING_LIMIT, QUESTIONS_WAITING_LIMIT, SILENT_SECONDS, Folding
 from edge.config import Log, Telemetry
-from edge.control.ports import ASKED_BY
+from edge.control.ports import ASKED_BY, Asker
 from edge.control.shapes.apps import AppStats
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, DeviceId
@@ -104,7 +104,7 @@ async def test_a_question_to_one_that_dies_is_refused_by_name_and_counted(truth)
 
 async def test_one_token_takes_its_share_of_the_questions_that_wait_and_no_more(truth):
     folding = a_folding(truth)  # whose process never starts: questions wait for it
-    asker = ASKED_BY.set("reader")
+    asker = ASKED_BY.set(Asker("reader"))
     asking = [asyncio.create_task(folding.stats(APP)) for _ in range(ASKER_WAITING_LIMIT)]
     await asyncio.sleep(0)
     with pytest.raises(Unavailable, match="of 'reader'") as refused:

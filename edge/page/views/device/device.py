@@ -53,26 +53,25 @@ async def _show_device(visit: Visit, device: str, text: str = "", words: str = "
     before = visit.query.get("before", "")
     page = {"limit": str(STORY_EVENTS)} | ({"before_ms": before[:16]} if before.isdigit() else {})
     shown: DeviceView = await visit.ask("show_device", of_device)
-    answers: tuple[Any, Any, Any] = await asyncio.gather(
+    answers: tuple[Any, Any] = await asyncio.gather(
         visit.attempt("explain_device", {"app": app}, {"device_id": device}),
-        visit.attempt("list_devices", {"app": app}, {"id_prefix": device, "limit": "1"}),
         visit.attempt("show_device_story", of_device, page),
     )
-    explained, listed, story = answers
-    known = listed.devices[0] if isinstance(listed, DeviceList) and listed.devices else None
+    explained, story = answers
     kept = kept_from(app, shown, visit.now)
     values: dict[str, Any] = {"device": device, "text": text or device, "words": words, "kept": kept}
     values |= _story_values(visit, story)
     asked: dict[str, Any] = {}
     segments: list[str] | None = None
+    reported: float | None = None
     if isinstance(explained, Unread):
         values |= {"unread": explained, "head": None, "told": None}
     else:
-        asked, told = explained.asked, tell_path(explained, visit.now)
+        asked, told, reported = explained.asked, tell_path(explained, visit.now), explained.reported
         segments = await _segments_of(visit, explained)
-        values |= {"told": told, "head": head_of(device, asked, told, kept, heard=explained.reported is not None)}
+        values |= {"told": told, "head": head_of(device, asked, told, kept, heard=reported is not None)}
     values |= {
-        "facts": facts_of(app, shown, known, asked, segments, visit.now),
+        "facts": facts_of(app, shown, reported, asked, segments, visit.now),
         "command": command_of(app, device),
         "acts": _acts(visit, device, shown),
         "may": visit.allows("lift_withheld"),

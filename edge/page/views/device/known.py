@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from edge.control.shapes.devices import DeviceView, Explanation, ListedDevice
+from edge.control.shapes.devices import DeviceView, Explanation
 from edge.page.views.device.path import ToldPath
 from edge.page.words.numbers import UNKNOWN, cleaned, count, named
 from edge.page.words.times import moment, with_age
@@ -61,17 +61,18 @@ def head_of(
 def facts_of(
     app: str,
     shown: DeviceView,
-    listed: ListedDevice | None,
+    reported: float | None,
     asked: Mapping[str, Any],
     segments: Sequence[str] | None,
     now: float,
 ) -> list[Fact]:
-    """`segments` are those that it is in; None: not looked up."""
+    """`reported` is when its report came that `asked` is from, None: there is none. `segments` are those that it is in;
+    None: not looked up."""
     offered = [named(each) if each else "a deleted bundle" for each in reversed(shown.offered)]
-    heard = with_age(listed.reported, now) if listed is not None else "not in the reports that are kept"
+    heard = with_age(reported, now) if reported is not None else "not in the reports that are kept"
     override = Fact("Override", named(shown.override), "by an operator") if shown.override else Fact("Override", "none")
     return [
-        *(_reported(listed, asked) if listed is not None else []),
+        *(_reported(asked) if reported is not None else []),
         *(_segments(app, segments) if segments is not None else []),
         override,
         *([Fact("Its own choice", named(shown.channel))] if shown.channel else []),
@@ -81,14 +82,14 @@ def facts_of(
     ]
 
 
-def _reported(listed: ListedDevice, asked: Mapping[str, Any]) -> list[Fact]:
+def _reported(asked: Mapping[str, Any]) -> list[Fact]:
     source, kind, country = _text(asked, "install_source"), _kind(asked), _text(asked, "country")
-    platform = PLATFORMS.get(listed.platform, named(listed.platform))
+    platform = PLATFORMS.get(_text(asked, "platform"), _text(asked, "platform"))
     return [
-        Fact("Runs", named(listed.runs)),
-        Fact("Native app", named(listed.native) or UNKNOWN, f"from {source}" if source else ""),
+        Fact("Runs", _text(asked, "version_name")),
+        Fact("Native app", _text(asked, "version_build") or UNKNOWN, f"from {source}" if source else ""),
         Fact("System", f"{platform} {_text(asked, 'version_os')}".strip()),
-        Fact("Plugin", named(listed.plugin)),
+        Fact("Plugin", _text(asked, "plugin_version")),
         *([Fact("Build", kind)] if kind else []),
         *([Fact("Country", country, "as the proxy said")] if country else []),
     ]

@@ -64,6 +64,7 @@ class Node:
 
     def __init__(self, folder, ports, process=None):
         self._process = process
+        self.pid = process.pid if process is not None else None  # of the process that serves
         self.data_dir = folder / "edge-data"
         self.cache = folder / "cache"
         self.devices = f"http://127.0.0.1:{ports['devices']}"
@@ -89,11 +90,6 @@ class Node:
         assert (done.exit_code, done.stdout) == (1, "")
         assert done.stderr.startswith("edge: ") and done.stderr.count("\n") == 1
         return done.stderr.removeprefix("edge: ").strip()
-
-    @property
-    def pid(self):
-        """Of the process that serves."""
-        return self._process.pid
 
     def hang_up(self):
         self._process.send_signal(signal.SIGHUP)

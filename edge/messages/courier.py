@@ -107,6 +107,9 @@ class Courier:
         except Unavailable as error:
             log.error("%s; notices wait", error.message)
             await asyncio.sleep(PAUSE_SECONDS)
+        except Exception:  # one receiver's trouble is not the others'
+            log.exception("cannot deliver to webhook %s; this is a bug, please report it", webhook_id)
+            await asyncio.sleep(PAUSE_SECONDS)
         finally:
             self._busy.discard(webhook_id)
             self._outbox.posted.set()

@@ -45,6 +45,7 @@ DELIVERED: Final = "delivered"
 GIVEN_UP: Final = "given_up"
 NO_ROOM = "given up to make room: the outbox is full"
 TOO_OLD = "given up: not delivered within three days"
+UNREADABLE = "given up: the notice on disk cannot be read"
 
 T = TypeVar("T")
 _decoder = msgspec.json.Decoder(Notice)
@@ -115,13 +116,17 @@ class OutboxFile:
         return [webhook for (webhook,) in rows]
 
     def due_to(self, webhook: str, now: float, longest_wait_seconds: float, limit: int) -> list[Delivery]:
-        """The earliest first."""
+        """The earliest first. What a damaged disk or a newer release left, and this one cannot read, is given up."""
         rows = self._read(
             "SELECT number, body, attempts, posted FROM deliveries JOIN notices USING (number) "
             "WHERE webhook = ? AND state = ? AND (due <= ? OR due > ?) ORDER BY due, number LIMIT ?",
             (webhook, WAITING, now, now + longest_wait_seconds, limit),
         )
-        return [Delivery(webhook, number, _decoder.decode(body), *rest) for number, body, *rest in rows]
+        read = [(number, _decode(body), *rest) for number, body, *rest in rows]
+        if unreadable := [number for number, notice, *_ in read if notice is None]:
+            log.error("%d notices of the outbox, %s, cannot be read: they are given up", len(unreadable), self._path)
+            self._change(lambda connection: _give_up_numbers(connection, unreadable))
+        return [Delivery(webhook, number, notice, *rest) for number, notice, *rest in read if notice is not None]
 
     def next_due(self, but: Container[str] = ()) -> float | None:
         """When the next delivery is due, apart from those to `but`; None if nothing waits."""
@@ -145,14 +150,15 @@ class OutboxFile:
         self._change(lambda connection: connection.execute("DELETE FROM deliveries WHERE webhook = ?", (webhook,)))
 
     def results(self, webhook: str, limit: int = RESULTS_KEPT) -> list[DeliveryResult]:
-        """The latest notice first."""
+        """The latest notice first, of those that can be read."""
         columns = "body, state, attempts, posted, due, last, status, reason"
         rows = self._read(
             f"SELECT {columns} FROM deliveries JOIN notices USING (number) WHERE webhook = ? "  # noqa: S608
             "ORDER BY number DESC LIMIT ?",
             (webhook, limit),
         )
-        return [DeliveryResult(_decoder.decode(body), *rest) for body, *rest in rows]
+        read = [(_decode(body), *rest) for body, *rest in rows]
+        return [DeliveryResult(notice, *rest) for notice, *rest in read if notice is not None]
 
     def receivers(self) -> list[str]:
         """Whoever has deliveries here."""
@@ -223,6 +229,20 @@ class OutboxFile:
         self.close()
         set_aside(self._path, str(error), "notices that were not delivered are lost")
         _journal_of(self._path).unlink(missing_ok=True)
+
+
+def _decode(body: bytes) -> Notice | None:
+    try:
+        return _decoder.decode(body)
+    except msgspec.DecodeError:
+        return None
+
+
+def _give_up_numbers(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    connection.executemany(
+        "UPDATE deliveries SET state = ?, reason = ? WHERE state = ? AND number = ?",
+        [(GIVEN_UP, UNREADABLE, WAITING, number) for number in numbers],
+    )
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -228,3 +228,17 @@ def test_a_damaged_file_is_set_aside(tmp_path, file, content):
 def test_only_this_user_reads_the_file(tmp_path, file):
     file.add(a_notice(), ["a"], NOW)
     assert (tmp_path / "messages.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff", b'{"id": "n1", "kind": "of a newer release", "at": 0, "title": "", "text": ""}']
+)
+def test_a_notice_that_cannot_be_read_is_given_up_and_holds_up_no_other(tmp_path, file, body):
+    file.add(a_notice(1), ["a"], NOW)
+    with sqlite3.connect(tmp_path / "messages.sqlite") as connection:
+        connection.execute("UPDATE notices SET body = ?", (body,))
+    connection.close()
+    file.add(a_notice(2), ["a", "b"], NOW)
+    assert [(each.webhook, each.notice.id) for each in due(file, NOW)] == [("a", "n2"), ("b", "n2")]
+    assert [each.notice.id for each in file.results("a")] == ["n2"]
+    assert file.due_receivers(NOW, WAIT) == ["a", "b"] and file.waiting() == 2

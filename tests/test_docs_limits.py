@@ -5,6 +5,8 @@ import re
 from documents import read
 
 from edge.assembly.control_port import CONTROL_ADDRESS_LIMIT, CONTROL_CONNECTIONS_LIMIT
+from edge.assembly.counting.figures_file import COMPRESS_SECONDS
+from edge.assembly.counting.guarded_releases import MEANWHILE_SECONDS
 from edge.assembly.counting.process import FOLD_SECONDS, GUARD_SECONDS
 from edge.assembly.counting.process import READERS as FIGURE_READERS
 from edge.assembly.counting.remembered_answers import REMEMBERED_ANSWERS, REMEMBERED_BYTES, REMEMBERED_SECONDS
@@ -16,6 +18,7 @@ from edge.assembly.guarding.guard_duty import (
     NOTICES_WAITING_LIMIT,
     TOLD_AGAIN_SECONDS,
     TRIES_LIMIT,
+    WATCH_SECONDS,
 )
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
 from edge.bundles.packing.cache import CACHE_LIMIT_BYTES
@@ -386,7 +389,11 @@ def test_the_other_limits_are_those_of_the_code():
         f"for {PENDING_MS // 1000} s |",
         f"| what was known of a release under guard | {STANDING_DAYS} days after its watch ended, the latest "
         f"{ENDED_LIMIT:,} of a node; {POINTS_LIMIT} points of its chart |",
-        f"| folds while a guard may act | one begins every {GUARD_SECONDS:.0f} s, else every {FOLD_SECONDS:.0f} s |",
+        f"| folds while a guard may act | one begins every {GUARD_SECONDS:.0f} s, else every {FOLD_SECONDS:.0f} s; "
+        f"the first within {WATCH_SECONDS:.0f} s of the release |",
+        f"| looks at a backlog of events while it is counted | one every {MEANWHILE_SECONDS:.0f} s |",
+        f"| compressing counted events after a fold, erasing while a guard may act | {COMPRESS_SECONDS:.0f} s each, "
+        "and the segment begun |",
         f"| questions about figures | {QUESTIONS_WAITING_LIMIT} wait at once, {ASKER_WAITING_LIMIT} of one token "
         f"and {PAGE_WAITING_LIMIT} of its pages, "
         f"for {ANSWER_SECONDS:.0f} s each; "

@@ -27,6 +27,7 @@ from edge.assembly.counting.messages import (
     FoldingSetup,
     FromFolding,
     GuardFound,
+    Guarding,
     Name,
     Named,
     NotesTold,
@@ -92,6 +93,7 @@ class Folding:
         self._on_evidence = on_evidence
         self._found: dict[tuple[str, str], Evidence] = {}  # by app and watch, what nobody was told of yet
         self._telling: asyncio.Task[None] | None = None
+        self._guarding = Guarding(acts=False)
         self._erasures_dir = paths.erasures_dir
         self._link: Link | None = None
         self._linked = asyncio.Event()
@@ -138,6 +140,13 @@ class Folding:
             return await self.ask("known_outcomes", stated, KnownOutcomes, seconds=KNOWN_SECONDS)
         except Unavailable:
             return None
+
+    def tell_guarding(self, acts: bool) -> None:
+        """Whether a release is under guard now whose guard may act: its first count begins at once."""
+        if self._guarding.acts != acts:
+            self._guarding = Guarding(acts)
+            if self._link is not None:
+                self._link.send(self._guarding)
 
     async def ask(
         self,
@@ -221,6 +230,7 @@ class Folding:
         link = await Link.over(ours, FromFolding)
         try:
             link.send(self._setup)
+            link.send(self._guarding)
             self._link = link
             self._linked.set()
             self._heard = asyncio.get_running_loop().time()

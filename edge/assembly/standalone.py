@@ -90,6 +90,7 @@ class Standalone:
         self.guard = GuardDuty(
             *(self.directory.releases, lambda: self.supervisor.heads, self.supervisor.announce),
             *(self._evidence_of, self.messaging.outbox.post, time.time),
+            tell_guarding=self.telemetry.tell_guarding,
         )
         spool_limit = config.telemetry.spool_limit_bytes
         self._outcomes = OutcomeSpool(self.directory.spool_dir, self.directory.node, spool_limit)

@@ -13,6 +13,7 @@ from node_world import PROMPT_SECONDS, a_truth, publish
 from telemetry_lines import line, stored, write_segment
 
 from edge.assembly.counting.own_names import OwnNames
+from edge.assembly.counting.process import FOLD_SECONDS
 from edge.assembly.folding import ASKER_WAITING_LIMIT, QUESTIONS_WAITING_LIMIT, SILENT_SECONDS, Folding
 from edge.config import Log, Telemetry
 from edge.control.ports import ASKED_BY, Asker
@@ -75,6 +76,22 @@ async def test_what_is_acknowledged_is_counted_before_the_answer(truth):
         write_segment(truth.spool_dir, [line(app=APP)], worker=1)
         assert await answered(folding) == {"set": 2, "set_fail": 1}
         assert folding.condition.totals["folded"] == 3 and folding.is_up
+
+
+@pytest.mark.long
+async def test_a_release_under_guard_is_counted_at_once_and_often(truth):
+    loop, folds = asyncio.get_running_loop(), asyncio.Queue()
+
+    async def tell_notes():  # before each fold
+        folds.put_nowait(loop.time())
+
+    folding = Folding(truth, truth.node, Telemetry(), Log(), OwnNames(truth.releases), tell_notes)
+    async with on_duty(folding):
+        first = await folds.get()
+        folding.tell_guarding(True)
+        for _ in range(2):
+            last = await folds.get()
+    assert last - first < 2 * FOLD_SECONDS  # not sooner than that without: the process was told between two
 
 
 async def test_one_that_is_killed_is_followed_by_another_that_counts_nothing_twice(truth):

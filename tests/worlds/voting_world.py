@@ -78,9 +78,10 @@ class VotingWorld:
             write_segment(self.spool, lines, worker=self._worker)
             self._worker += 1
 
-    def fold(self, *lines, after=60):
+    def fold(self, *lines, after=60, look=None):
         self.write(*lines)
-        return fold(self.spool, self.database, now=NOW + after, names_of={APP: {NEW, OLD}}.get, keeper=self.keeper)
+        names_of = {APP: {NEW, OLD}}.get
+        return fold(self.spool, self.database, now=NOW + after, names_of=names_of, keeper=self.keeper, look=look)
 
     def rows(self, query):
         with closing(sqlite3.connect(self.database)) as connection:

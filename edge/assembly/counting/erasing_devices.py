@@ -13,7 +13,7 @@ from edge.node.processes.data_directory import DataPaths
 from edge.telemetry.clickhouse.erasing import note_erasure
 from edge.telemetry.folding.database import open_for_folding
 from edge.telemetry.upkeep.erased_rows import erase_rows
-from edge.telemetry.upkeep.erasing import GIVE_UP_SECONDS, ErasedRaw, Erasing
+from edge.telemetry.upkeep.erasing import GIVE_UP_SECONDS, PASS_SECONDS, ErasedRaw, Erasing
 from edge.telemetry.upkeep.erasures import Erasure, pending_erasures, settle_erasure
 from edge.telemetry.upkeep.keeping import finished_segments
 
@@ -44,15 +44,15 @@ class ErasingDevices:
         self._erasing = Erasing()
         self._told: dict[Erasure, DeviceFiguresErased] = {}
 
-    def carry_on(self) -> None:
-        """Go on with all of them, as far as what they concern is counted. Raises OSError, sqlite3.Error."""
+    def carry_on(self, seconds: float = PASS_SECONDS) -> None:
+        """Go on with all of them for so long, as far as what they concern is counted. Raises OSError, sqlite3.Error."""
         erasures = list(pending_erasures(self._paths.erasures_dir))
         self.pending = len(erasures)
         if not erasures:
             return
         rows = {each: self._erase_rows(each) for each in erasures}
         finished = finished_segments(self._paths.counts_database)
-        for each, found in self._erasing.erase(self._paths.spool_dir, erasures, finished).items():
+        for each, found in self._erasing.erase(self._paths.spool_dir, erasures, finished, seconds).items():
             self._note(each, rows[each], found)
             self._settle(each, found)
 

@@ -24,11 +24,14 @@ from edge.telemetry.folding.labels import NamesOf
 from edge.telemetry.folding.outbox import Outbox
 from edge.telemetry.trials.experiment_book import ExperimentsOf, no_experiments
 from edge.telemetry.upkeep.ageing import age
+from edge.telemetry.upkeep.erasing import PASS_SECONDS
 from edge.telemetry.upkeep.erasures import Erasure
 from edge.telemetry.upkeep.keeping import DAY_SECONDS, keep_segments
 from edge.telemetry.votes.vote_keeper import WatchesOf, no_watches
 
 AGE_SECONDS = 3_600.0  # between two deletions of old rows: each looks at all rows of steps
+COMPRESS_SECONDS = 1.0  # after a fold, at least one segment: what a long backlog leaves keeps no report waiting
+GUARDED_PASS_SECONDS = 1.0  # as PASS_SECONDS, while a guard may act
 KEPT_SHARE = 0.75  # of the spool's limit may be events that are already counted; the rest is for new ones
 
 T = TypeVar("T")
@@ -102,7 +105,7 @@ class FiguresFile:
 
     def erase(self, erasure: Erasure) -> DeviceFiguresErased:
         """Go on with all erasures, and tell what this one has erased. Raises OSError."""
-        self.change(self._erasing.carry_on)
+        self.change(self._erase_some)
         return self._erasing.erased(erasure)
 
     @property
@@ -171,8 +174,8 @@ class FiguresFile:
         with self._folding, _room_to_count(self._paths):
             report = self._count()
             self.folded_at = time.time()
+            self.guarded.judge_all(self.folded_at)  # before all that may take long
             self._shown.bring_up(self.folded_at)
-            self.guarded.judge_all(self.folded_at)
             self._tell(report)
             self._keep()
             self._age(self.folded_at)
@@ -190,6 +193,7 @@ class FiguresFile:
                 show=self._shown.show,
                 outbox=self._outbox,
                 keeper=self.guarded.keeper,
+                look=lambda connection: self.guarded.judge_meanwhile(connection, time.time()),
             )
         finally:
             if report is None or report.batches:
@@ -213,10 +217,14 @@ class FiguresFile:
                 now=time.time(),
                 keep_seconds=self._telemetry.keep_days * DAY_SECONDS,
                 keep_bytes=int(self._telemetry.spool_limit_bytes * KEPT_SHARE),
+                compress_seconds=COMPRESS_SECONDS,
             )
-            self._erasing.carry_on()
+            self._erase_some()
         except OSError as error:
             log.error("cannot compress, delete or erase counted events in %s: %s", paths.spool_dir, error)
+
+    def _erase_some(self) -> None:
+        self._erasing.carry_on(GUARDED_PASS_SECONDS if self.guarded.acts else PASS_SECONDS)
 
     def _tell(self, report: FoldReport) -> None:
         """Each damage once."""

@@ -12,6 +12,8 @@ from edge.telemetry.folding.words import Words, read_cohort
 from edge.telemetry.votes.vote_keeper import VoteKeeper, WatchesOf
 from edge.telemetry.votes.watch_judging import forget_watches, judge_watch
 
+MEANWHILE_SECONDS = 2.0  # between two looks at a backlog that is being counted
+
 log = logging.getLogger("edge.node")
 
 
@@ -26,6 +28,7 @@ class GuardedReleases:
         self._database, self._watches_of = database, watches_of
         self._found: list[Evidence] = []
         self._counts_anew = False
+        self._judged_at = 0.0  # in seconds since the epoch
 
     def begin_again(self) -> None:
         """The database was damaged: votes count from what the spool still has."""
@@ -41,6 +44,21 @@ class GuardedReleases:
                 self.keeper.begin_all(connection, now_ms)
                 found = self._judged(connection, now_ms)
                 forget_watches(connection, now_ms)
+        self._take(found, now)
+
+    def judge_meanwhile(self, connection: sqlite3.Connection, now: float) -> None:
+        """Between two transactions of a fold, whose connection it is: a release that fails does not go on until an
+        hour's backlog is counted. Nothing else is said: what is not counted yet may be that devices are well, or not.
+        Raises sqlite3.Error."""
+        if 0 <= now - self._judged_at < MEANWHILE_SECONDS:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            found = self._judged(connection, int(now * 1000), in_backlog=True)
+        self._take([each for each in found if each.verdict is Verdict.FAILS], now)
+
+    def _take(self, found: list[Evidence], now: float) -> None:
+        self._judged_at = now
         self._found = [each for each in found if each.verdict is not Verdict.WATCHING]
         self.acts = any(book.watch.acts for _, book in self.keeper.books)
         if self._found and self.tell is not None:
@@ -51,7 +69,7 @@ class GuardedReleases:
         found, self._found = self._found, []
         return found
 
-    def _judged(self, connection: sqlite3.Connection, now_ms: int) -> list[Evidence]:
+    def _judged(self, connection: sqlite3.Connection, now_ms: int, *, in_backlog: bool = False) -> list[Evidence]:
         words = Words(connection)
 
         def cause_of(number: int) -> str:
@@ -61,6 +79,7 @@ class GuardedReleases:
             judge_watch(
                 *(connection, app, book, now_ms, lambda cohort: read_cohort(words.word(cohort)), cause_of),
                 counts_anew=self._counts_anew,
+                in_backlog=in_backlog,
             )
             for app, book in self.keeper.books
         ]

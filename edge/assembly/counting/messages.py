@@ -71,6 +71,12 @@ class NotesTold(msgspec.Struct, frozen=True, tag=True):
     number: int
 
 
+class Guarding(msgspec.Struct, frozen=True, tag=True):
+    """Whether this node has a release under guard whose guard may act: if so, count now, and often from then on."""
+
+    acts: bool
+
+
 class FigureAnswered(msgspec.Struct, frozen=True, tag=True):
     """`answer` is JSON."""
 
@@ -132,7 +138,7 @@ class Beat(msgspec.Struct, frozen=True, tag=True):
     """The process is alive, whatever it is counting."""
 
 
-ToFolding = FoldingSetup | Ask | Named | NotesTold
+ToFolding = FoldingSetup | Ask | Named | NotesTold | Guarding
 FromFolding = Name | WantNotes | FigureAnswered | Declined | FoldCondition | GuardFound | Beat
 
 _KINDS: dict[int, type[EdgeError]] = {

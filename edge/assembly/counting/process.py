@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from edge.assembly.counting.messages import (
     FoldCondition,
     FoldingSetup,
     GuardFound,
+    Guarding,
     Name,
     Named,
     NotesTold,
@@ -87,6 +89,7 @@ class FoldingProcess:
         self._current: asyncio.Task[None] | None = None  # the last fold that began
         self._next: asyncio.Task[None] | None = None  # the one that begins after it
         self._answering: set[asyncio.Task[None]] = set()
+        self._guarding = asyncio.Event()  # while the supervisor says that a guard may act
         self._failing = ""  # why the last fold failed
         self.broken = False  # by what is no known condition: whoever begins again may do better
 
@@ -104,6 +107,8 @@ class FoldingProcess:
                     self._names.settle(number, message)
                 case NotesTold(number):
                     self._notes.settle(number, None)
+                case Guarding(acts):
+                    self._guarding.set() if acts else self._guarding.clear()
 
     async def _beat(self) -> None:
         while True:
@@ -117,10 +122,12 @@ class FoldingProcess:
                 await self._fresh()
             except Exception as error:
                 log.error("cannot count events now; they stay in the spool: %s", error)
-            if self._figures.guarded.acts:
+            if self._guarding.is_set() or self._figures.guarded.acts:
                 await asyncio.sleep(max(LEAST_PAUSE_SECONDS, began + GUARD_SECONDS - self._loop.time()))
             else:
-                await asyncio.sleep(FOLD_SECONDS)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(FOLD_SECONDS):
+                        await self._guarding.wait()
 
     async def _fresh(self) -> None:
         """Returns when a fold has ended that began after this call. Raises what it raises."""

@@ -26,7 +26,8 @@ from edge.store.damage import NotTaken
 from edge.store.heads import Head
 from edge.store.releases import Committed, Releases
 
-LOOK_SECONDS = 2.0  # between two looks at steps whose time is up, and at what could not be done
+LOOK_SECONDS = 2.0  # between two tries of what could not be done
+WATCH_SECONDS = 1.0  # between two looks at releases that are new, and at steps whose time is up
 TRIES_LIMIT = 300  # ten minutes; a finding that still holds is found again by the next fold
 NOTICES_WAITING_LIMIT = 1_000  # beyond it the oldest is dropped: the revision and the log have it
 TOLD_AGAIN_SECONDS = 3_600.0  # what was done before a start no longer ago may not have been posted
@@ -54,8 +55,10 @@ class GuardDuty:
         standing: EvidenceOf,
         post: PostNotice,
         clock: Callable[[], float],
+        tell_guarding: Callable[[bool], None],
     ) -> None:
-        """`heads` are those that this node serves; `clock` is in seconds since the epoch."""
+        """`heads` are those that this node serves; `clock` is in seconds since the epoch. `tell_guarding` is told after
+        each look whether there is a release that the guard may act on."""
         self.deeds = Counter[str]()
         self.given_up = 0
         self.watched = WatchedApps(releases, heads)
@@ -64,6 +67,7 @@ class GuardDuty:
         self._standing = standing
         self._post = post
         self._clock = clock
+        self._tell_guarding = tell_guarding
         self._began = clock()
         self._heard = asyncio.Event()
         self._found: dict[tuple[str, str], Evidence] = {}  # by app and watch
@@ -85,10 +89,19 @@ class GuardDuty:
         self._heard.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. A look asks what is known, which may take long: what was found does not wait for it."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_looking())
+            tasks.create_task(self._keep_acting())
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def _keep_acting(self) -> None:
         while True:
             await self.act()
-            await self.look()
             await self.tell()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -110,7 +123,9 @@ class GuardDuty:
 
     async def look(self) -> None:
         """At steps whose time is up, and at what was done before this process began."""
-        for state in await asyncio.to_thread(self.watched.look):
+        read = await asyncio.to_thread(self.watched.look)
+        self._tell_guarding(self.watched.acting > 0)
+        for state in read:
             if state.app not in self._caught_up:
                 self._caught_up.add(state.app)
                 await self._catch_up(state)

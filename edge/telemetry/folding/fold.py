@@ -43,6 +43,7 @@ NAMED_LINES = 20  # lines of a batch that are left out and named in the log one 
 log = logging.getLogger("edge.node")
 
 Show = Callable[[NotedBatch], object]
+LookBetween = Callable[[sqlite3.Connection], object]
 
 
 @dataclass(slots=True)
@@ -75,13 +76,14 @@ def fold(
     outbox: Outbox | None = None,
     devices_limit: int = FIGURE_DEVICES_LIMIT,
     keeper: VoteKeeper | None = None,
+    look: LookBetween | None = None,
 ) -> FoldReport:
     """Count the records of the spools in `directory` that `database` does not have yet.
 
     `now` is in epoch seconds. `names_of` knows the apps' own bundles, `judging_of` how their devices' behaviour is
     judged, `experiments_of` which of their experiments run; `show` is called after each transaction with what workers
     are to see of it. `outbox` gets the observations. `devices_limit` is that of `device_room`. `keeper` knows the
-    releases under guard; None: there are no votes.
+    releases under guard; None: there are no votes. `look` is called between two transactions of a backlog.
     Blocks. May be killed anywhere, and run twice at once. Raises NewerSchema `newer_schema`, OSError,
     sqlite3.OperationalError (a full disk): what was counted until then stays counted.
     """
@@ -90,10 +92,12 @@ def fold(
         finished = {name for (name,) in connection.execute("SELECT name FROM segments WHERE finished_ms IS NOT NULL")}
         folding = _Folding(
             *(connection, int(now * 1000), report, names_of, judging_of, experiments_of, show, outbox, devices_limit),
-            keeper,
+            *(keeper, look),
         )
         pending = sorted((path for path in list_segments(directory) if path.stem not in finished), key=_started)
         for start in range(0, len(pending), OPEN_LIMIT):
+            if start and look is not None:
+                look(connection)
             folding.fold_segments(pending[start : start + OPEN_LIMIT])
         folding.forget()
     return report
@@ -113,6 +117,7 @@ class _Folding:
     outbox: Outbox | None
     devices_limit: int
     keeper: VoteKeeper | None
+    look: LookBetween | None
     remembered: OnceOnly | None = None
     version: int = -1
     left_out: dict[tuple[str, int], set[int]] = field(default_factory=dict)  # lines by segment and end of their frame
@@ -142,6 +147,8 @@ class _Folding:
         if self.show is not None:
             self.show(batch.noted)
         segments[:] = [each for each in segments if not each.is_finished]
+        if self.look is not None and more:
+            self.look(self.connection)
         return more
 
     def _count_batch(self, segments: list[PendingSegment]) -> tuple[CountedBatch, bool] | None:

@@ -46,12 +46,18 @@ class Erasing:
         self._clock = clock
         self._seen: dict[Erasure, set[str]] = {}
 
-    def erase(self, directory: Path, erasures: Sequence[Erasure], finished: Iterable[str]) -> dict[Erasure, ErasedRaw]:
-        """Go on with each of them, for `PASS_SECONDS`. `finished` are the segments that are counted to their
+    def erase(
+        self,
+        directory: Path,
+        erasures: Sequence[Erasure],
+        finished: Iterable[str],
+        seconds: float = PASS_SECONDS,
+    ) -> dict[Erasure, ErasedRaw]:
+        """Go on with each of them, for so long. `finished` are the segments that are counted to their
         end. Raises OSError."""
         self._seen = {each: self._seen.get(each, set()) for each in erasures}
         results = {each: ErasedRaw() for each in erasures}
-        counted, end = set(finished), self._clock() + PASS_SECONDS
+        counted, end = set(finished), self._clock() + seconds
         for path in list_segments(directory):
             due = [each for each in erasures if path.stem not in self._seen[each] and began_ms(path) <= each.until_ms]
             if not due:

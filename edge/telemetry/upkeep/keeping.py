@@ -6,7 +6,9 @@ What is not counted is never touched.
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
+from time import monotonic
 
 from edge.store.disk.append_file import UNFINISHED
 from edge.store.disk.room import is_full
@@ -27,16 +29,25 @@ class KeepReport:
     deleted: int = 0
 
 
-def keep_segments(directory: Path, database: Path, *, now: float, keep_seconds: float, keep_bytes: int) -> KeepReport:
+def keep_segments(
+    directory: Path,
+    database: Path,
+    *,
+    now: float,
+    keep_seconds: float,
+    keep_bytes: int,
+    compress_seconds: float = inf,
+) -> KeepReport:
     """Compress counted segments; delete those counted more than `keep_seconds` ago, and earlier ones, the first counted
-    first, while the directory has more than `keep_bytes`. `now` is in epoch seconds. May be killed anywhere. Raises
-    OSError; a disk without room is none."""
+    first, while the directory has more than `keep_bytes`. `now` is in epoch seconds. After
+    `compress_seconds` no further one is compressed: the next call does. May be killed anywhere. Raises OSError; a disk
+    without room is none."""
     report = KeepReport()
     finished = finished_segments(database)
     if finished:
         with closing(open_for_folding(database)) as connection:
             keeping = _Keeping(connection, directory, finished, report)
-            keeping.tend((now - keep_seconds) * 1000)
+            keeping.tend((now - keep_seconds) * 1000, monotonic() + compress_seconds)
             keeping.make_room(keep_bytes)
     _delete_unfinished(directory, now - keep_seconds)
     return report
@@ -60,12 +71,14 @@ class _Keeping:
     finished: dict[str, int]
     report: KeepReport
 
-    def tend(self, expired_ms: float) -> None:
+    def tend(self, expired_ms: float, compressing_ends: float) -> None:
+        tried = False
         for path in self._counted():
             if self.finished[path.stem] <= expired_ms:
                 self._delete(path)
-            elif path.suffix == SEALED and _compress(path):
-                self.report.compressed += 1
+            elif path.suffix == SEALED and (not tried or monotonic() < compressing_ends):
+                tried = True
+                self.report.compressed += _compress(path)
 
     def make_room(self, keep_bytes: int) -> None:
         excess = held_bytes(self.directory) - keep_bytes

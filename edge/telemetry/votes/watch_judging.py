@@ -42,8 +42,10 @@ def judge_watch(
     cause_of: CauseOf,
     *,
     counts_anew: bool = False,
+    in_backlog: bool = False,
 ) -> Evidence:
-    """The evidence as of now; keeps the standing. In the caller's transaction."""
+    """The evidence as of now; keeps the standing. In the caller's transaction. `in_backlog`: later reports wait to be
+    counted, so nobody is silent, and only that the release fails is known and kept."""
     before = _kept(connection, book.id) or GuardStanding(counts_anew=counts_anew)
     earlier = _earlier(connection, app, book)
     settled, control = book.settled(now_ms), book.control.settled(now_ms)
@@ -51,8 +53,9 @@ def judge_watch(
         SilenceCount(age_ms, release, tuple(each[index] for each in earlier), control[index])
         for index, (age_ms, release) in enumerate(zip(SILENCE_AGES_MS, settled, strict=True))
     )
-    evidence = judge(app, book.watch, book.tally(now_ms)._replace(silence=silence), now_ms)
-    if _says_the_same(before, evidence, now_ms):
+    tally = book.tally(now_ms)
+    evidence = judge(app, book.watch, tally if in_backlog else tally._replace(silence=silence), now_ms)
+    if _says_the_same(before, evidence, now_ms) or (in_backlog and evidence.verdict is not Verdict.FAILS):
         return evidence
     series = _with_point(before.series, evidence)
     failing = [of for net, of in _networks(book).items() if of[1]]
@@ -65,7 +68,7 @@ def judge_watch(
         networks=len(_networks(book)),
         worst_networks=[(attempts, failed) for attempts, failed in worst],
         capped=book.capped,
-        silence=[_silent_age(each) for each in silence],
+        silence=before.silence if in_backlog else [_silent_age(each) for each in silence],
         first_offer_ms=book.first_offer_ms,
         first_failure_ms=book.first_failure_ms,
         deciding_ms=before.deciding_ms or (book.last_failure_ms if evidence.verdict is Verdict.FAILS else 0),

@@ -1,10 +1,13 @@
 """The guard at work: a finding becomes one change, whatever fails in between, and none once a person has decided."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
 import pytest
 from factories import APP, NOW
+from node_world import PROMPT_SECONDS
 from truths import Truth, a_published, a_released_truth
 
 from edge.assembly.guarding.guard_duty import TRIES_LIMIT, GuardDuty
@@ -30,12 +33,16 @@ class Node:
     now: float = LATER
     announced: list = field(default_factory=list)
     posted: list = field(default_factory=list)
+    guarding: list = field(default_factory=list)
     known: Evidence | None = None
     refuses: bool = False
 
     def __post_init__(self):
         releases = self.truth.releases
-        self.guard = GuardDuty(releases, releases.heads, self._announce, self._standing, self._post, lambda: self.now)
+        self.guard = GuardDuty(
+            *(releases, releases.heads, self._announce, self._standing, self._post, lambda: self.now),
+            tell_guarding=self.guarding.append,
+        )
 
     async def _announce(self, app, head):
         self.announced.append((app, head.revision))
@@ -281,3 +288,29 @@ async def test_apps_that_change_are_read_again(node):
     node.truth.commit(a_move(Move.ROLL_BACK))
     await node.guard.look()
     assert (node.guard.watched.acting, node.guard.watched.watches) == (0, {})
+    assert node.guarding == [False, True, False]  # who counts is told at once
+
+
+async def test_what_was_found_does_not_wait_for_an_answer_about_another_release(node):
+    roll_out(node, rules(auto_advance=True))
+    node.now = NOW + 3_601
+    found, asked, paused = node.evidence(), asyncio.Event(), asyncio.Event()
+
+    async def never(app, channel):
+        asked.set()
+        await asyncio.Event().wait()
+
+    async def announced(app, head):
+        paused.set()
+        return NotTaken()
+
+    node.guard._standing, node.guard._announce = never, announced
+    async with asyncio.timeout(PROMPT_SECONDS):
+        running = asyncio.create_task(node.guard.run())
+        await asked.wait()
+        await node.guard.hear(found)
+        await paused.wait()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert node.channel.rollout.phase is Phase.PAUSED

@@ -42,6 +42,17 @@ def test_a_counted_segment_is_compressed_and_has_the_same_records(spool, databas
     assert (keep(spool, database, NOW).compressed, list_segments(spool)[1].suffix) == (0, SEALED)
 
 
+def test_a_long_backlog_is_compressed_some_at_a_time(spool, database):
+    for n in range(3):
+        write_segment(spool, [line()], worker=n)
+    fold(spool, database, now=NOW)
+    done = [
+        keep_segments(spool, database, now=NOW, keep_seconds=WEEK, keep_bytes=PLENTY, compress_seconds=0).compressed
+        for _ in range(4)
+    ]
+    assert done == [1, 1, 1, 0]
+
+
 def test_it_is_deleted_after_its_time_and_never_before(spool, database):
     write_segment(spool, [line()])
     live = write_segment(spool, [line()], worker=1, seal=False)

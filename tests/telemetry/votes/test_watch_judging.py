@@ -4,12 +4,13 @@ from contextlib import closing
 
 import msgspec
 import pytest
-from telemetry_lines import APP, NOW
+from telemetry_lines import APP, NOW, write_segment
 from voting_world import NOW_MS, VotingWorld, a_cohort, a_watch
 
 from edge.assembly.counting.guarded_releases import GuardedReleases
 from edge.domain.guarding.evidence import Verdict
 from edge.telemetry.folding.database import open_for_folding, open_for_reading
+from edge.telemetry.folding.fold import OPEN_LIMIT
 from edge.telemetry.votes.standing import POINTS_LIMIT, STANDING_DAYS, StandingQuestion
 from edge.telemetry.votes.watch_judging import forget_watches, read_standing
 
@@ -57,6 +58,43 @@ def test_a_release_that_fails_is_found_and_said_again_until_its_watch_is_over(wo
     assert world.judge(80)["r.0"].verdict is Verdict.FAILS
     world.watches = ()
     assert world.judge(90) == {} and not world.guarded.acts
+
+
+def a_backlog(world, *actions):
+    """What sixty devices report, in more segments than are read at once; the later ones are of others."""
+    world.begin_again()
+    write_segment(world.spool, votes_of(world, range(60), *actions), worker=0)
+    for n in range(OPEN_LIMIT):
+        write_segment(world.spool, votes_of(world, [100 + n], "set"), worker=1 + n, now=NOW + 1 + n)
+
+
+def test_a_release_that_fails_is_found_before_a_backlog_is_counted(world):
+    a_backlog(world, "set", "update_fail")
+    found, attempts = [], []
+
+    def look(connection):
+        world.guarded.judge_meanwhile(connection, NOW + 90_000)
+        found.extend(world.guarded.take_found())
+        attempts.append(found[-1].attempts)
+
+    world.keeper = world.guarded.keeper
+    VotingWorld.fold(world, look=look, after=90_000)
+    assert [each.verdict for each in found] == [Verdict.FAILS] and attempts[0] < 60 + OPEN_LIMIT
+    assert world.guarded.acts and world.standing().evidence == found[0]
+    assert world.judge(90_000)["r.0"].attempts == 60 + OPEN_LIMIT
+
+
+def test_nobody_is_silent_or_well_enough_while_a_backlog_is_counted(world):
+    a_backlog(world, "set")
+    found = []
+
+    def look(connection):
+        world.guarded.judge_meanwhile(connection, NOW + 90_000)
+        found.extend(world.guarded.take_found())
+
+    world.keeper = world.guarded.keeper
+    VotingWorld.fold(world, look=look, after=90_000)
+    assert found == [] and world.standing().evidence is None
 
 
 def test_a_watch_that_is_paused_is_judged_and_acts_no_more(world):

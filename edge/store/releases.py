@@ -23,7 +23,7 @@ from edge.domain.changes.commands import (
     Undo,
     WithdrawBundle,
 )
-from edge.domain.changes.guard.guard_commands import GuardActs
+from edge.domain.changes.guard.guard_commands import GuardActs, GuardDeed
 from edge.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from edge.domain.model import AppId, AppState, Digest
 from edge.domain.schedule.rollout import Move
@@ -340,7 +340,9 @@ def stops_a_release(command: Command) -> bool:
     """Whether it keeps devices from something bad: that must be possible on a full disk, too."""
     if isinstance(command, MoveRollout):
         return command.move in (Move.PAUSE, Move.ROLL_BACK)
-    return isinstance(command, RollBack | WithdrawBundle | GuardActs)
+    if isinstance(command, GuardActs):
+        return command.deed not in (GuardDeed.ADVANCE, GuardDeed.WAIT)
+    return isinstance(command, RollBack | WithdrawBundle)
 
 
 def _parts(head: Head) -> tuple[int, Digest]:

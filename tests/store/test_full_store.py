@@ -2,6 +2,7 @@
 
 import pytest
 from factories import APP, a_change
+from histories import guard_acting
 from node_world import publish
 from small_disk import a_small_disk
 from truths import a_channel
@@ -16,6 +17,8 @@ from edge.domain.changes.commands import (
     StartRollout,
     WithdrawBundle,
 )
+from edge.domain.changes.guard.guard_commands import Finding, GuardDeed
+from edge.domain.guarding.watch import watches_of
 from edge.domain.schedule.rollout import Move
 from edge.node.processes.data_directory import DataDirectory
 from edge.store.disk.room import DiskFull
@@ -53,7 +56,12 @@ def test_what_stops_a_release_is_written_when_nothing_else_is(disk, truth):
         truth.releases.commit(APP, a_change(a_channel("beta")))
     with pytest.raises(DiskFull):
         truth.releases.commit(APP, a_change(MoveRollout(channel="production", move=Move.ADVANCE)))
+    watch = next(watches_of(truth.releases.load(APP)))
+    for deed, finding in ((GuardDeed.ADVANCE, Finding.PASSES), (GuardDeed.WAIT, Finding.UNSURE)):
+        with pytest.raises(DiskFull):
+            truth.releases.commit(APP, a_change(guard_acting(watch, deed, finding, NOW)))
     for command in (
+        guard_acting(watch, GuardDeed.TELL, Finding.FAILS, NOW),
         MoveRollout(channel="production", move=Move.PAUSE),
         RollBack(channel="production"),
         WithdrawBundle(version="1.0.2", reason="broken"),

@@ -40,7 +40,7 @@ from edge.domain.changes.commands import (
 from edge.domain.changes.guard.guard_commands import Finding, GuardActs, GuardDeed, GuardSettings, SetGuard
 from edge.domain.errors import EdgeError
 from edge.domain.guard_policy import GuardAction, Guarded
-from edge.domain.guarding.watch import Watch, watches_of
+from edge.domain.guarding.watch import Watch, rules_of, watches_of
 from edge.domain.model import AppState, Channel, Policy
 from edge.domain.schedule.rollout import Move, step_at
 
@@ -119,7 +119,15 @@ class History:
 def guard_acting(watch: Watch, deed: GuardDeed, finding: Finding, at: float) -> GuardActs:
     """What the guard commits about the watch at `at`, in seconds since the epoch."""
     step = step_at(watch.rollout, at) if watch.rollout is not None else None
-    return GuardActs(channel=watch.channel, watch=watch.id, deed=deed, finding=finding, bundle=watch.bundle, step=step)
+    return GuardActs(
+        channel=watch.channel,
+        watch=watch.id,
+        deed=deed,
+        finding=finding,
+        bundle=watch.bundle,
+        step=step,
+        rules=rules_of(watch.policy),
+    )
 
 
 PUBLISHED = (

@@ -10,12 +10,13 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 
 from edge.assembly.guarding.notices import notice_of
 from edge.assembly.guarding.watched_apps import WatchedApps
 from edge.domain.changes.commands import Change
-from edge.domain.changes.guard.acting import act_on, change_id_of, is_due, may_follow, reason_of, wait_at
+from edge.domain.changes.guard.acting import act_on, change_id_of, is_due, is_soon_known, may_follow, reason_of, wait_at
 from edge.domain.changes.guard.guard_commands import GUARD_NAME, GuardActs
 from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.guarding.evidence import Evidence
@@ -155,9 +156,11 @@ class GuardDuty:
             known, why = None, f"what is known cannot be asked: {error.message}"
         else:
             known = known if known is not None and known.watch == watch.id else None
-            why = "no device has reported yet" if known is None else known.waits or "no report came in this step"
+            why = "no device has reported yet" if known is None else known.waits or _stands_still(known)
         if known is not None and act_on(state, known, self._clock()) is not None:
             await self.hear(known)
+        elif known is not None and is_soon_known(watch, known, self._clock()):
+            return
         else:
             await self._attempt(app, why, lambda state, now: wait_at(state, watch, known, now))
 
@@ -228,6 +231,11 @@ class GuardDuty:
             return self._releases.load(app)
         except (EdgeError, OSError):
             return None
+
+
+def _stands_still(known: Evidence) -> str:
+    counted = datetime.fromtimestamp(known.as_of_ms / 1000, UTC)
+    return f"nothing was counted since {counted:%H:%M} UTC, so too little is known of this step"
 
 
 def _about(evidence: Evidence, state: AppState, now: float) -> GuardActs | None:

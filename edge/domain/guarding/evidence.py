@@ -56,7 +56,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     an interval of their rate that is valid at every look; `capped` votes, `capped_failed` of them failures, were left
     out since their network had its share. `reason` is a sentence for people, of what decides the verdict. `rolls_back`:
     the devices known for a day show it too, so the guard may take the bundle back. `waits`: why the next step does not
-    begin by itself; empty only when it PASSES."""
+    begin by itself; empty only when it PASSES. `rules` is the digest of the policy that it was judged by."""
 
     app: str
     watch: str
@@ -75,3 +75,4 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     silence: SilenceEvidence | None = None
     step_attempts: int = 0
     waits: str = ""
+    rules: str = ""

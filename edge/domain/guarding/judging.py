@@ -18,7 +18,7 @@ from edge.domain.guarding.plan import GuardTest, tests_of
 from edge.domain.guarding.sentences import control_said, failures_said, percent, silence_said
 from edge.domain.guarding.silence import judge_silence
 from edge.domain.guarding.tally import ControlTally, ControlVotes, CountedVotes, ThresholdTally, VoteTally
-from edge.domain.guarding.watch import Watch
+from edge.domain.guarding.watch import Watch, rules_of
 from edge.domain.shares import WHOLE_SHARE
 
 
@@ -53,6 +53,7 @@ def judge(app: str, watch: Watch, tally: VoteTally, now_ms: int) -> Evidence:
         silence=found,
         step_attempts=tally.step_attempts,
         waits="" if verdict is Verdict.PASSES else reason if enough.is_known else enough.why,
+        rules=rules_of(watch.policy),
     )
 
 

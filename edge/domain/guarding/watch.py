@@ -1,5 +1,6 @@
 """A release under guard: what is counted for it, since when, and by which rules. Pure."""
 
+import hashlib
 from collections.abc import Iterator
 
 import msgspec
@@ -59,6 +60,11 @@ def watch_of(channel: Channel) -> Watch | None:
         acts=True,
         policy=policy,
     )
+
+
+def rules_of(policy: GuardPolicy) -> str:
+    """A digest of it: what was found by other rules is no reason to act by these."""
+    return hashlib.blake2b(msgspec.json.encode(policy), digest_size=8).hexdigest()
 
 
 def plain_salt(channel: Channel) -> str:

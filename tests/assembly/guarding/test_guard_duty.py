@@ -16,7 +16,7 @@ from edge.domain.changes.guard.guard_commands import GuardSettings, SetGuard
 from edge.domain.errors import Unavailable
 from edge.domain.guard_policy import GuardAction, Guarded
 from edge.domain.guarding.evidence import Evidence, Verdict
-from edge.domain.guarding.watch import watch_of
+from edge.domain.guarding.watch import rules_of, watch_of
 from edge.domain.model import Phase
 from edge.domain.schedule.rollout import Move
 from edge.messages.notice import NoticeKind
@@ -74,6 +74,7 @@ class Node:
             low=0.055,
             high=0.29,
             reason="14 of 96 installs failed, 5.5 to 29 %; the limit is 2 %",
+            rules=rules_of(watch.policy),
         )
         return msgspec.structs.replace(told, **changes)
 
@@ -262,11 +263,43 @@ async def test_a_gated_step_that_is_known_well_does_not_wait(node):
     assert (node.channel.rollout.step, node.guard.deeds) == (1, {"advance": 1})
 
 
-async def test_what_was_judged_by_the_step_before_advances_nothing(node):
+@pytest.mark.parametrize("counted, advances", [(5, False), (3_599, False), (3_601, True)])
+async def test_what_was_counted_before_the_step_was_over_advances_nothing(node, counted, advances):
     roll_out(node, rules(auto_advance=True))
+    node.now = NOW + 3_602
+    await node.find(Verdict.PASSES, as_of_ms=int((NOW + counted) * 1000))
+    assert node.channel.rollout.step == int(advances)
+
+
+async def test_a_step_waits_for_counting_that_stands_still_and_says_so(node):
+    roll_out(node, rules(auto_advance=True))
+    node.known = node.evidence(Verdict.PASSES, as_of_ms=int((NOW + 60) * 1000))
     node.now = NOW + 3_601
-    await node.find(Verdict.PASSES, as_of_ms=int((NOW + 5) * 1000))
+    await node.guard.look()  # the next fold may say it still
+    assert node.guard.deeds == {}
+    node.now = NOW + 3_601 + 120
+    await node.guard.look()
+    await node.guard.act()
+    assert (node.channel.rollout.step, node.guard.deeds) == (0, {"wait": 1})
+    assert node.last().reason.startswith("waits: nothing was counted since ")
+    late = node.evidence(Verdict.PASSES)
+    node.now += 90  # it could not be acted on for so long
+    await node.guard.hear(late)
+    await node.guard.act()
     assert node.channel.rollout.step == 0
+    await node.find(Verdict.PASSES)
+    assert node.channel.rollout.step == 1
+
+
+async def test_what_was_found_by_other_rules_leads_to_nothing(node):
+    roll_out(node)
+    late = node.evidence()
+    node.truth.commit(rules(max_failure=20_000))
+    await node.guard.hear(late)
+    await node.guard.act()
+    assert (node.channel.rollout.phase, node.guard.deeds, node.guard.blocked) == (Phase.RUNNING, {}, 0)
+    await node.find()
+    assert node.channel.rollout.phase is Phase.PAUSED
 
 
 async def test_what_nothing_follows_from_is_not_looked_into_after_each_fold(node):

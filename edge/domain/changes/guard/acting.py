@@ -9,12 +9,13 @@ from edge.domain.changes.guard.guard_changes import is_told, may_act
 from edge.domain.changes.guard.guard_commands import Finding, GuardActs, GuardDeed, GuardFigures
 from edge.domain.guard_policy import GuardAction
 from edge.domain.guarding.evidence import Evidence, Verdict
-from edge.domain.guarding.watch import Watch, watches_of
+from edge.domain.guarding.watch import Watch, rules_of, watches_of
 from edge.domain.model import AppState, Channel, ChannelName, Phase
 from edge.domain.schedule.rollout import step_at, step_ends
 
 REASON_ROOM = 480  # characters of a sentence in a reason, which has 500
 FOLD_LAG_SECONDS = 30.0  # what was counted sooner after a step began may have been judged by the step before
+FRESH_SECONDS = 60.0  # since the fold that a step ends by: there is one every few seconds, unless counting stands still
 
 _FINDINGS = {Verdict.FAILS: Finding.FAILS, Verdict.SILENT: Finding.SILENT, Verdict.PASSES: Finding.PASSES}
 _VERBS = {
@@ -27,11 +28,11 @@ _VERBS = {
 
 
 def act_on(state: AppState, evidence: Evidence, now: float) -> GuardActs | None:
-    """`now` is in seconds since the epoch. None: its watch is over, the guard has done this, or nothing is to be
-    done."""
+    """`now` is in seconds since the epoch. None: its watch is over, it was judged by other rules, the guard has done
+    this, or nothing is to be done."""
     watch = next((each for each in watches_of(state) if each.id == evidence.watch), None)
     finding = _FINDINGS.get(evidence.verdict)
-    if watch is None or finding is None:
+    if watch is None or finding is None or evidence.rules != rules_of(watch.policy):
         return None
     channel = state.channels[ChannelName(watch.channel)]
     deed = _deed(channel, watch, evidence, now)
@@ -67,6 +68,12 @@ def is_due(watch: Watch, now: float) -> bool:
     return ends is not None and ends <= now
 
 
+def is_soon_known(watch: Watch, evidence: Evidence, now: float) -> bool:
+    """Whether the step's time is up only now, and the next fold says whether what was enough before still is."""
+    ends = None if watch.rollout is None else step_ends(watch.rollout, now)
+    return evidence.verdict is Verdict.PASSES and ends is not None and now - ends <= FRESH_SECONDS
+
+
 def reason_of(command: GuardActs, sentence: str) -> str:
     """`paused: 14 of 96 installs failed, 5.5 to 29 %; the limit is 2 %`."""
     if command.deed is GuardDeed.WAIT and sentence.startswith(_VERBS[GuardDeed.WAIT]):
@@ -91,15 +98,17 @@ def _deed(channel: Channel, watch: Watch, evidence: Evidence, now: float) -> Gua
             return GuardDeed.PAUSE
         case Verdict.SILENT:
             return GuardDeed.PAUSE if policy.silence is GuardAction.PAUSE else GuardDeed.TELL
-        case Verdict.PASSES if is_due(watch, now) and _is_of_this_step(watch, evidence):
+        case Verdict.PASSES if is_due(watch, now) and _ends_the_step(watch, evidence, now):
             return GuardDeed.ADVANCE
         case _:
             return None
 
 
-def _is_of_this_step(watch: Watch, evidence: Evidence) -> bool:
+def _ends_the_step(watch: Watch, evidence: Evidence, now: float) -> bool:
+    """Whether it was counted after the step's time was up, and lately."""
     assert watch.rollout is not None, "only a rollout has steps"
-    return evidence.as_of_ms / 1000 >= watch.rollout.began + FOLD_LAG_SECONDS
+    as_of, ends = evidence.as_of_ms / 1000, step_ends(watch.rollout, now) or now
+    return as_of >= max(ends, watch.rollout.began + FOLD_LAG_SECONDS) and abs(now - as_of) <= FRESH_SECONDS
 
 
 def _step(watch: Watch, now: float) -> int | None:
@@ -115,6 +124,7 @@ def _command(watch: Watch, deed: GuardDeed, finding: Finding, evidence: Evidence
         bundle=watch.bundle,
         step=_step(watch, now),
         figures=None if evidence is None else _figures(watch, evidence),
+        rules=rules_of(watch.policy),
     )
 
 

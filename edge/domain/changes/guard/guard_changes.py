@@ -17,7 +17,7 @@ from edge.domain.errors import Conflict, Invalid
 from edge.domain.guard_policy import GuardAction, GuardMetric, GuardPolicy, GuardTold
 from edge.domain.guarding.odds.alpha import TESTS_LIMIT
 from edge.domain.guarding.plan import tests_asked
-from edge.domain.guarding.watch import Watch, plain_salt, watch_of
+from edge.domain.guarding.watch import Watch, plain_salt, rules_of, watch_of
 from edge.domain.model import BUILTIN, AppState, Channel, Phase, Rollout
 from edge.domain.schedule.rollout import Move, move, step_at, step_began
 from edge.domain.shares import WHOLE_SHARE, format_share
@@ -136,6 +136,8 @@ def _watch(channel: Channel, command: GuardActs, at: float) -> Watch:
     watch = watch_of(channel)
     if watch is None or watch.id != command.watch or not may_act(channel, watch, command.deed):
         raise Conflict("watch_over", f"what the guard found on channel {channel.name!r} is about a release that ended")
+    if command.rules != rules_of(channel.guard):
+        raise Conflict("watch_over", f"what the guard found on channel {channel.name!r} was judged by other rules")
     about_a_step = command.deed in (GuardDeed.ADVANCE, GuardDeed.WAIT)
     if about_a_step and (watch.rollout is None or step_at(watch.rollout, at) != command.step):
         raise Conflict("watch_over", f"the rollout on channel {channel.name!r} is at another step by now")

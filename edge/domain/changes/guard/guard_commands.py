@@ -67,7 +67,8 @@ class GuardFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 class GuardActs(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="guard_acts"):
     """Refused unless `watch` is what the guard watches on the channel now and, to advance or wait, `step` is its step:
-    what a person has decided since holds. Each is done once for a watch; `WAIT` once for a step."""
+    what a person has decided since holds. So does what the channel's rules are now: `rules` is the digest of those that
+    the finding was judged by. Each is done once for a watch; `WAIT` once for a step."""
 
     channel: str
     watch: str
@@ -76,3 +77,4 @@ class GuardActs(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
     bundle: str
     step: int | None = None  # the index of the rollout's step; None: a plain publish
     figures: GuardFigures | None = None
+    rules: str = ""

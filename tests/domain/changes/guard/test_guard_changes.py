@@ -146,6 +146,16 @@ def test_another_step_is_no_reason_to_let_a_bad_release_go_on():
     assert channel_in(history).rollout.phase is Phase.PAUSED
 
 
+def test_what_was_found_by_other_rules_is_refused():
+    history = History(*PUBLISHED, ROLLOUT)
+    late = acts(history, GuardDeed.PAUSE)
+    history.do(rules(max_failure=20_000))
+    with pytest.raises(Conflict) as refused:
+        history.do(late)
+    assert refused.value.code == "watch_over"
+    assert history.do(acts(history, GuardDeed.PAUSE))
+
+
 def test_the_guard_ends_only_the_step_that_it_knows_enough_of():
     history = History(*PUBLISHED, rules(auto_advance=True), ROLLOUT)
     late = acts(history, GuardDeed.ADVANCE, Finding.PASSES)

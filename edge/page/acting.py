@@ -12,9 +12,11 @@ from urllib.parse import quote, urlencode
 
 from edge.control.shapes.apps import AppView, HistoryEntry
 from edge.control.shapes.channels import ChannelView
+from edge.control.shapes.guard.guard_shapes import GuardRules
 from edge.control.shapes.node import NodeStatus
 from edge.control.shapes.rollouts import RolloutView
-from edge.domain.errors import Conflict, Invalid, NotFound
+from edge.control.shapes.targeting import SegmentView
+from edge.domain.errors import Conflict, EdgeError, Invalid, NotFound
 from edge.page.acts.app_plans import (
     DELETE_BUNDLE,
     DELETE_SEGMENT,
@@ -26,7 +28,8 @@ from edge.page.acts.app_plans import (
     revision_of,
 )
 from edge.page.acts.confirmation import Confirmation
-from edge.page.acts.moves import channel_base
+from edge.page.acts.guard_plan import plan_guard, with_refusal
+from edge.page.acts.moves import GUARD, channel_base
 from edge.page.acts.plans import ActPlan, plan_channel_act, plan_undo, plan_withdraw
 from edge.page.acts.touching import touches_of
 from edge.page.views.history.told import title_of
@@ -81,18 +84,13 @@ async def show_act(visit: Visit) -> Shown:
     planned = await plan_act(visit, fields)
     plan = planned.plan
     if plan.asked:
-        ask = Confirmation(
-            href=visit.path,
-            back=planned.back,
-            question=plan.question,
-            verb=plan.verb,
-            command="",
-            revision=None,
-            change="",
-            inputs=plan.asked,
-        )
-        return Shown("act.html", plan.question, {"ask": ask, "asked": True})
-    touches = plan.touches or touches_of(await _rehearsed(visit, plan))
+        return _form(visit, planned)
+    try:
+        touches = [*plan.changes, *(plan.touches or touches_of(await _rehearsed(visit, plan)))]
+    except EdgeError as error:
+        if not plan.inputs:
+            raise
+        return _form(visit, planned._replace(plan=with_refusal(plan, error)))
     ask = Confirmation(
         href=f"{visit.path}?{urlencode(fields)}" if fields else visit.path,
         back=planned.back,
@@ -109,6 +107,21 @@ async def show_act(visit: Visit) -> Shown:
         reason_needed=plan.reason_needed,
     )
     return Shown("act.html", plan.question, {"ask": ask, "asked": False})
+
+
+def _form(visit: Visit, planned: Planned) -> Shown:
+    plan = planned.plan
+    ask = Confirmation(
+        href=visit.path,
+        back=planned.back,
+        question=plan.question,
+        verb=plan.verb,
+        command="",
+        revision=None,
+        change="",
+        inputs=plan.asked,
+    )
+    return Shown("act.html", plan.question, {"ask": ask, "asked": True})
 
 
 async def perform(visit: Visit, form: Mapping[str, str]) -> tuple[str, PageNotice]:
@@ -137,6 +150,8 @@ async def perform(visit: Visit, form: Mapping[str, str]) -> tuple[str, PageNotic
 
 async def _plan_on_channel(visit: Visit, app: AppView, fields: Mapping[str, str]) -> Planned:
     name = visit.parts["channel"]
+    if visit.parts["act"] == GUARD.name:
+        return await _plan_guard(visit, app, name, fields)
     found: ChannelView = await visit.ask("show_channel", {"app": app.app, "name": name})
     rollout = await visit.attempt("show_rollout", {"app": app.app, "name": name}) if found.rollout else None
     bundles = (
@@ -154,6 +169,13 @@ async def _plan_on_channel(visit: Visit, app: AppView, fields: Mapping[str, str]
         versions,
     )
     return Planned(plan, channel_base(app.app, name), app.revision)
+
+
+async def _plan_guard(visit: Visit, app: AppView, channel: str, fields: Mapping[str, str]) -> Planned:
+    rules: GuardRules = await visit.ask("show_guard", {"app": app.app, "name": channel})
+    segments: list[SegmentView] = await visit.ask("list_segments", {"app": app.app})
+    plan = plan_guard(app.app, channel, rules, [each.name for each in segments], fields)
+    return Planned(plan, f"{channel_base(app.app, channel)}/settings", app.revision)
 
 
 async def _plan_on_app(visit: Visit, app: AppView, fields: Mapping[str, str]) -> Planned:

@@ -29,6 +29,7 @@ PAGES = {
     "nodes": "/nodes",
     "confirmation": f"/apps/{RIDER}/channels/production/acts/rollback",
     "start": f"/apps/{KIOSK}/channels/production/acts/start",
+    "guard": f"/apps/{KIOSK}/channels/production/acts/guard",
     "missing": "/nothing",
 }
 ALONE = {"login": "/login"}

@@ -17,9 +17,9 @@ class Caution(NamedTuple):
     rest: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskInput:
-    """A field of the form. With `choices`, (value, words) each, it is a list to pick from."""
+class AskInput(NamedTuple):
+    """A field of the form. With `choices`, (value, words) each, it is a list to pick from; with `ticked` each of them
+    is a box, `NAME.VALUE`. `error` is why what is in it was refused."""
 
     name: str
     label: str
@@ -27,6 +27,8 @@ class AskInput:
     choices: Sequence[tuple[str, str]] = ()
     required: bool = False
     limit: int = 100
+    ticked: Sequence[str] | None = None
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

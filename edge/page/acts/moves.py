@@ -35,6 +35,7 @@ PROMOTE = Act("promote", "promote_rollout", "Promote to everybody", "Promoting")
 START = Act("start", "start_rollout", "Roll out", "Starting")
 ROLL_BACK = Act("rollback", "roll_channel_back", "Roll back", "Rolling back", danger=True, apart=True)
 WITHDRAW = Act("withdraw", "withdraw_bundle", "Withdraw", "Withdrawing", danger=True, apart=True)
+GUARD = Act("guard", "set_guard", "Change the guard", "Changing")
 KEEP = Act("keep", "stop_experiment", "Stop, keep", "Stopping")
 
 CHANNEL_ACTS = {each.name: each for each in (PAUSE, RESUME, ADVANCE, PROMOTE, START, ROLL_BACK, KEEP)}
@@ -71,6 +72,21 @@ def keep_buttons(app: str, channel: ChannelView, allows: Callable[[str], bool], 
         )
         for number, arm in enumerate(channel.experiment.arms)
     ]
+
+
+def guard_button(app: str, channel: str, *, allowed: bool, role: Role) -> ActButton:
+    """To change its rules, whatever the channel is doing."""
+    return ActButton(
+        id=GUARD.name,
+        name=GUARD.name,
+        verb=GUARD.verb,
+        href=guard_href(app, channel),
+        foreign=foreign_words(allowed, role),
+    )
+
+
+def guard_href(app: str, channel: str) -> str:
+    return f"{channel_base(app, channel)}/acts/{GUARD.name}"
 
 
 def why_not(act: Act, channel: ChannelView, rollout: RolloutView | None) -> str:

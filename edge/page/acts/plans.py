@@ -38,7 +38,8 @@ EVERY_DEFAULT = "6h"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActPlan:
     """One act, planned. `asked` are fields to fill in before anything can be said of whom it touches; `done` is what it
-    is called afterwards. `touches` are for an operation without a dry run, which would be carried out by one."""
+    is called afterwards. `touches` are for an operation without a dry run, which would be carried out by one; `changes`
+    are said beside what its dry run says. With `inputs` a refusal of the dry run is said beside their fields."""
 
     act: Act
     parts: Mapping[str, str]
@@ -51,6 +52,8 @@ class ActPlan:
     asked: Sequence[AskInput] = ()
     cautions: Sequence[Caution] = ()
     touches: Sequence[Touch] = ()
+    changes: Sequence[Touch] = ()
+    inputs: Sequence[AskInput] = ()
     reason_needed: bool = False
     undoable: bool = True
 

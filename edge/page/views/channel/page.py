@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 from edge.page.acts.buttons import ActButton
-from edge.page.acts.moves import channel_buttons
+from edge.page.acts.moves import GUARD, channel_buttons, guard_button, guard_href
 from edge.page.views.channel.delivery import delivery_figures
 from edge.page.views.channel.failures import (
     NO_MODEL,
@@ -57,6 +57,10 @@ def _buttons(visit: Visit, sight: ChannelSight) -> list[ActButton]:
     return channel_buttons(sight.app, sight.channel, sight.rollout, visit.allows, visit.grant.role)
 
 
+def _guard_button(visit: Visit, sight: ChannelSight) -> ActButton:
+    return guard_button(sight.app, sight.channel.name, allowed=visit.allows(GUARD.operation), role=visit.grant.role)
+
+
 async def show_settings(visit: Visit) -> Shown:
     sight = await see_channel(visit)
     values = {
@@ -64,6 +68,7 @@ async def show_settings(visit: Visit) -> Shown:
         "tabs": tabs(sight, "settings"),
         "settings": channel_settings(sight),
         "guard_settings": guard_settings(sight),
+        "guard_buttons": [_guard_button(visit, sight)],
         "commands": setting_commands(sight),
     }
     return Shown("channel_settings.html", f"Settings · {named(sight.channel.name)} · {named(sight.app)}", values)
@@ -104,7 +109,7 @@ def release_values(sight: ChannelSight) -> dict[str, Any]:
         "before_start": before_start(report),
         "no_model": NO_MODEL,
         "delivery": delivery_figures(sight.sent),
-        "settings_href": f"{base(sight)}/settings",
+        "guard_href": guard_href(sight.app, sight.channel.name),
     }
 
 

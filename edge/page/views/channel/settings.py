@@ -1,8 +1,8 @@
 """The channel's settings, and the commands that change them."""
 
+from edge.page.acts.guard_plan import rule_words
 from edge.page.views.channel.sight import ChannelSight, GuardSight
 from edge.page.words.numbers import duration, named
-from edge.page.words.rates import step
 
 _KINDS = ("ios", "android", "electron", "emulator", "device", "dev", "prod")
 
@@ -27,14 +27,9 @@ def guard_settings(sight: ChannelSight) -> list[tuple[str, str]]:
     guard = sight.guard
     if not isinstance(guard, GuardSight):
         return [("Guard", f"could not be read ({guard.code})")]
-    if not guard.watches:
-        return [("Guard", "off")]
-    return [
-        ("Limit", f"{step(guard.limit)} of attempts"),
-        ("When it fails more", guard.action),
-        ("When devices fall silent", guard.silence),
-        ("Next step", "when enough is known" if guard.auto_advance else "by time, or by hand"),
-    ]
+    if guard.rules is None or not guard.watches:
+        return [("Watches", "nothing: the guard is off")]
+    return rule_words(guard.rules)
 
 
 def setting_commands(sight: ChannelSight) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from edge.control.shapes.apps import HistoryEntry
 from edge.control.shapes.channels import ChannelView
-from edge.control.shapes.guard.guard_shapes import GuardView
+from edge.control.shapes.guard.guard_shapes import GuardRules, GuardView
 from edge.control.shapes.rollouts import RolloutView
 from edge.domain.errors import EdgeError
 from edge.domain.guard_policy import Guarded
@@ -28,7 +28,8 @@ _ACTIVE = (Phase.RUNNING, Phase.PAUSED)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardSight:
     """The guard's rules on the channel, and what it knows. `everything`: plain publishes too, not rollouts alone.
-    `limit` is a fraction of 1. `standing` is None where nothing is, or was, watched."""
+    `limit` is a fraction of 1, `rules` are all of them as the API says them. `standing` is None where nothing is, or
+    was, watched."""
 
     watches: bool
     everything: bool
@@ -37,6 +38,7 @@ class GuardSight:
     silence: str
     auto_advance: bool
     standing: GuardStanding | Unread | None
+    rules: GuardRules | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,7 @@ def guard_sight(answer: GuardView) -> GuardSight:
         silence=answer.silence.value,
         auto_advance=answer.auto_advance,
         standing=Unread(code="guard_blind", message=answer.unknown) if answer.unknown else answer.standing,
+        rules=answer,
     )
 
 

@@ -7,6 +7,7 @@ from edge.control.shapes.channels import ChannelView
 from edge.domain.guarding.evidence import Verdict
 from edge.domain.model import BUILTIN, Phase
 from edge.domain.statistics.definitions import Figure
+from edge.page.acts.moves import guard_href
 from edge.page.charts.intervals import sparkline
 from edge.page.views.channel.sight import GuardSight
 from edge.page.views.fleet.sights import RowSight
@@ -49,8 +50,8 @@ def full_row(row: RowSight, now: float) -> dict[str, Any]:
 
 def plain_row(app: str, channel: ChannelView, now: float) -> dict[str, Any]:
     """The same without figures: nobody has asked for them."""
-    row = RowSight(app=app, channel=channel, rollout=None, figures=None, guard=None)
-    return full_row(row, now)
+    row = full_row(RowSight(app=app, channel=channel, rollout=None, figures=None, guard=None), now)
+    return {"cells": [*row["cells"][:-1], ""]}
 
 
 def out_now(row: RowSight) -> dict[str, Any]:
@@ -92,12 +93,10 @@ def guard_cell(row: RowSight, now: float) -> dict[str, Any]:
     if isinstance(guard, Unread):
         return _guard("warn", "Not known", guard.code)
     if guard is None or not guard.watches:
-        return _guard("idle", "Off", "plain publish" if rollout is None else "")
+        return _off(row, "nothing is watched" if rollout is not None else "plain publish")
     limit = f"limit {step(guard.limit)}"
     if evidence is None or standing is None or standing.ended_ms:
-        return (
-            _guard("idle", "Off", "plain publish") if rollout is None else _guard("run", "Watching", "none yet", limit)
-        )
+        return _off(row, "plain publish") if rollout is None else _guard("run", "Watching", "none yet", limit)
     verdict = {
         Verdict.FAILS: ("bad", "Fails"),
         Verdict.SILENT: ("bad", "Silent"),
@@ -113,6 +112,11 @@ def is_trouble(channel: ChannelView) -> bool:
 
 def _guard(kind: str, words: str, *beside: str) -> dict[str, Any]:
     return {"state": (kind, words), "of": " · ".join(each for each in beside if each)}
+
+
+def _off(row: RowSight, why: str) -> dict[str, Any]:
+    """With the way to turn it on."""
+    return {**_guard("idle", "Off", why), "more": guard_href(row.app, row.channel.name), "more_words": "change"}
 
 
 def _since(row: RowSight, now: float) -> dict[str, Any] | str:

@@ -1,17 +1,23 @@
 """The guard on a real node: a release that fails a tenth of its starts is paused, and a good one is not.
 
-    python -m tests.drills.guard_on_a_node [--devices 600] [--kills 6] [--workers 2]
+    python -m tests.drills.guard_on_a_node [--devices 600] [--kills 6] [--alarms 8] [--workers 2]
 
 Simulated devices of as many networks, told apart by a trusted proxy's header, install releases over HTTP. A healthy
 rollout goes on; one that fails every tenth start is paused with figures in its revision; what a person resumes stays
-resumed; a publish during a rollout is refused, or replaces it in one revision; and a node that is killed between
-finding and acting pauses once. Prints its figures and exits with 1 on a broken promise.
+resumed; a publish during a rollout is refused, or replaces it in one revision; a node that is killed between
+finding and acting pauses once, and so does one that changes over to a new process meanwhile. How long an alarm takes
+is measured from the answer to the report that suffices to the revision that every worker serves, by the node's log.
+Prints its figures and exits with 1 on a broken promise.
 """
 
 import argparse
 import asyncio
 import contextlib
+import json
+import os
 import random
+import select
+import signal
 import sys
 import tempfile
 import time
@@ -19,7 +25,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -29,7 +35,7 @@ from edge.device.profile import build_profile
 from edge.device.setup import DeviceSetup
 from edge.device.simulators.capacitor import Device
 from edge.domain.model import Platform
-from tests.drills.telemetry_kills import KilledNode
+from tests.drills.telemetry_kills import FOLDING, KilledNode
 from tests.worlds.running_node import write_folder
 
 APP, CHANNEL, NATIVE, PLUGIN = "com.example.drill", "production", "1.0.0", "8.51.14"
@@ -40,9 +46,25 @@ PATIENCE_SECONDS = 60.0  # for what has to happen at all, on a busy machine
 QUIET_SECONDS = 15.0  # in which what must not happen would: some folds
 APART_SECONDS = 1.3  # from one kill to the next, after the reports: some folds' worth in all
 ENOUGH = 900  # devices that install a good release, and that is known to be below the limit
+SUFFICIENT = 40  # failed installs of as many networks: an alarm, whatever the others say
 PROBES = 40  # checks after a pause, each over a connection of its own: every worker gets some
 
 broken: list[str] = []
+
+
+class Alarm(NamedTuple):
+    """When each of these was, in seconds since the epoch. `reported`: enough was on disk, and answered with 200."""
+
+    reported: float
+    found: float
+    committed: float
+    served: float
+
+    def __str__(self) -> str:
+        parts = (self.found - self.reported, self.committed - self.found, self.served - self.committed)
+        verdict, commit, workers = (f"{max(0.0, each):.2f}" for each in parts)
+        load = os.getloadavg()[0]
+        return f"{self.served - self.reported:.2f} s = {verdict} to the verdict + {commit} + {workers}; load {load:.1f}"
 
 
 def promise(kept: bool, what: str) -> None:
@@ -55,7 +77,9 @@ class World:
     """A node behind a proxy, its app, and the devices so far."""
 
     def __init__(self, folder: Path, workers: int) -> None:
-        self.killed = KilledNode(folder, workers, EDGE_DEVICES_TRUSTED_PROXIES="127.0.0.1")
+        settings = {"EDGE_LOG_LEVEL": "info", "EDGE_LOG_FORMAT": "json"}
+        self.killed = KilledNode(folder, workers, EDGE_DEVICES_TRUSTED_PROXIES="127.0.0.1", **settings)
+        self._successor: int | None = None  # once the node has changed over
         self._folder = folder
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._number = 0
@@ -88,6 +112,47 @@ class World:
                 return True
             await asyncio.sleep(0.2)
         return False
+
+    async def restart(self) -> None:
+        """The node goes on as another process, which is no child of this one."""
+        self._successor = (await self.cli("restart"))["pid"]
+        await self.killed.gone()
+
+    async def stop(self) -> None:
+        if self._successor is None:
+            await self.killed.stop()
+            return
+        ends = os.pidfd_open(self._successor)
+        try:
+            signal.pidfd_send_signal(ends, signal.SIGTERM)
+            await asyncio.to_thread(select.select, [ends], [], [], PATIENCE_SECONDS)
+        finally:
+            os.close(ends)
+
+    def logged(self) -> list[dict[str, Any]]:
+        """What the guard has said, from the start of the node's folder."""
+        lines = [line for line in (self._folder / "log").read_text().splitlines() if line.startswith("{")]
+        return [found for found in map(json.loads, lines) if found["name"] == "edge.guard"]
+
+    async def alarm(self, reported: float) -> Alarm | None:
+        """The first pause since then, once every worker serves it; asks the node nothing before. None: there is
+        none within PATIENCE_SECONDS."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < end:
+            said = [each for each in self.logged() if each["time"] >= reported]
+            paused = next((each for each in said if ": paused: " in each["message"]), None)
+            done = [
+                each for each in said if paused and each["time"] >= paused["time"] and "every worker" in each["message"]
+            ]
+            if paused and done:
+                points = (await self.cli("guard", "show", APP, CHANNEL))["standing"]["series"]
+                found = max(
+                    (each["at_ms"] / 1000 for each in points if each["at_ms"] / 1000 <= paused["time"]),
+                    default=reported,
+                )
+                return Alarm(reported, found, paused["time"], done[0]["time"])
+            await asyncio.sleep(0.05)
+        return None
 
     def networks(self, count: int) -> list[int]:
         """The numbers of devices that did not live before; each has a network of its own."""
@@ -137,10 +202,11 @@ class World:
 
         return sum(await asyncio.gather(*(one(number) for number in self.networks(count))))
 
-    async def tell_at_once(self, version: str, count: int, *actions: str) -> None:
-        """So many new devices are offered the version and report the actions, over HTTP."""
+    async def tell_at_once(self, version: str, count: int, *actions: str) -> list[float]:
+        """So many new devices are offered the version and report the actions, over HTTP; returns when each was
+        answered, in order."""
 
-        async def one(number: int) -> None:
+        async def one(number: int) -> float:
             async with self._turns, self.session(number) as session:
                 node, now = self.killed.node.devices, int(time.time() * 1000)
                 async with session.post(f"{node}/updates", json=about(number)) as response:
@@ -151,8 +217,9 @@ class World:
                 ]
                 async with session.post(f"{node}/stats", json=told) as response:
                     assert response.status == 200, await response.text()
+                    return time.time()
 
-        await asyncio.gather(*(one(number) for number in self.networks(count)))
+        return sorted(await asyncio.gather(*(one(number) for number in self.networks(count))))
 
 
 def device_id(number: int) -> str:
@@ -191,7 +258,6 @@ async def bad(world: World, devices: int) -> None:
     installing = asyncio.create_task(world.update(numbers, lambda number: number % FAILING_EVERY == 0))
     promise(await world.paused(), "a release that fails a tenth of its starts is paused")
     left = await world.offers("1.2.0", PROBES)
-    seen = time.time()
     promise(left == 0, f"no worker offers it any more ({left} of {PROBES} new devices were offered it)")
     told = await installing
     (deed, *others) = await world.deeds()
@@ -199,9 +265,8 @@ async def bad(world: World, devices: int) -> None:
     promise(not others and deed["by"] == "guard", "the guard acted once, by its name")
     promise(deed["figures"]["failed"] >= 5 and "of" in deed["reason"], "the revision has figures and a reason")
     standing = (await world.cli("guard", "show", APP, CHANNEL))["standing"]
-    took = seen - standing["deciding_ms"] / 1000
-    print(f"        from the report that decided to all workers: at most {took:.1f} s", flush=True)
-    promise(took <= PROMPT_SECONDS, f"a report on disk has paused every worker within {PROMPT_SECONDS:.0f} s")
+    alarm = await world.alarm(standing["deciding_ms"] / 1000)
+    print(f"        from the last report that was counted to all workers: {alarm}", flush=True)
     rolled = told[UpdateResult.UPDATED.value] + told[UpdateResult.ROLLED_BACK.value]
     print(f"        {rolled} of {devices} devices had installed it", flush=True)
 
@@ -215,6 +280,44 @@ async def resumed(world: World) -> None:
     promise((await world.rollout())["phase"] == "running", "what a person has resumed goes on")
     promise(watched["id"] != first["id"] and watched["resumed"] == 1, "a resume begins another count")
     promise(len(await world.deeds()) == 1, "and the guard did nothing twice")
+
+
+async def alarms(world: World, count: int) -> None:
+    """Again and again a new watch, and reports that suffice: how long until every worker serves the pause?"""
+    found = []
+    for number in range(count):
+        answered = await world.tell_at_once("1.2.0", SUFFICIENT, "set", "update_fail")
+        alarm = await world.alarm(answered[-1])
+        if alarm is None:  # in the time that the last reports took, perhaps
+            alarm = await world.alarm(answered[0])
+        print(f"        alarm {number + 1}: {alarm}", flush=True)
+        found.append(alarm)
+        left = await world.offers("1.2.0", PROBES)
+        promise(left == 0, f"no worker offers it any more ({left} of {PROBES} new devices were offered it)")
+        await world.cli("rollout", "resume", APP, CHANNEL)
+        await asyncio.sleep(random.random() * 2 if number % 2 else 0)  # anywhere between two folds
+    times = sorted(each.served - each.reported for each in found if each is not None)
+    known = f"{times[len(times) // 2]:.2f} s in the middle, {times[-1]:.2f} s at most" if times else "never"
+    prompt = len(times) == count and times[-1] <= PROMPT_SECONDS
+    promise(prompt, f"a report on disk has paused every worker within {PROMPT_SECONDS:.0f} s: {known}")
+
+
+async def changed_over(world: World) -> None:
+    """Reports are on disk, and the node goes on as another process before they are counted: that one finds it."""
+    before = len(await world.deeds())
+    watch = (await world.cli("guard", "show", APP, CHANNEL))["watched"]["id"]
+    for pid in world.killed.children(FOLDING):
+        os.kill(pid, signal.SIGSTOP)
+    answered = await world.tell_at_once("1.2.0", SUFFICIENT, "set", "update_fail")
+    await world.restart()
+    alarm = await world.alarm(answered[0])
+    print(f"        over a change to another process: {alarm}", flush=True)
+    promise(await world.paused(), "a node that changes over with an alarm pending pauses")
+    await asyncio.sleep(QUIET_SECONDS / 3)
+    deeds = await world.deeds()
+    acted = [each["watch"] for each in deeds[: len(deeds) - before]]
+    promise(acted == [watch], f"once, about the watch that went on ({len(acted)})")
+    await world.cli("rollout", "resume", APP, CHANNEL)
 
 
 async def killed(world: World, kills: int) -> None:
@@ -271,7 +374,7 @@ async def advanced(world: World) -> None:
     promise(len(await world.deeds()) == before + 2, "and says so once")
 
 
-async def run(devices: int, kills: int, workers: int, with_steps: bool) -> None:
+async def run(devices: int, kills: int, workers: int, count: int, with_steps: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="guard-") as folder:
         world = World(Path(folder), workers)
         await world.killed.start()
@@ -282,26 +385,29 @@ async def run(devices: int, kills: int, workers: int, with_steps: bool) -> None:
             await healthy(world, devices // 2)
             await bad(world, devices)
             await resumed(world)
+            await alarms(world, count)
             await killed(world, kills)
+            await changed_over(world)
             await published_meanwhile(world)
             if with_steps:
                 await advanced(world)
         finally:
-            await world.killed.stop()
+            await world.stop()
 
 
-def play(devices: int, kills: int, workers: int, *, with_steps: bool) -> None:
-    asyncio.run(run(devices, kills, workers, with_steps))
+def play(devices: int, kills: int, workers: int, *, count: int, with_steps: bool) -> None:
+    asyncio.run(run(devices, kills, workers, count, with_steps))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--devices", type=int, default=600)
     parser.add_argument("--kills", type=int, default=6)
+    parser.add_argument("--alarms", type=int, default=8)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     began = time.monotonic()
-    play(given.devices, given.kills, given.workers, with_steps=True)
+    play(given.devices, given.kills, given.workers, count=given.alarms, with_steps=True)
     print(f"{len(broken)} promises broken, in {time.monotonic() - began:.0f} s")
     return 1 if broken else 0
 

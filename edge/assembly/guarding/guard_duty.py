@@ -181,6 +181,8 @@ class GuardDuty:
             not_taken = await self._announce(app, committed.head)
             if not_taken != NotTaken():
                 log.error("workers did not take what the guard did for %s: %s", app, not_taken)
+            else:
+                log.info("%s: every worker serves revision %d, by the guard", app, committed.head.revision)
         return True
 
     def _commit(self, app: AppId, why: str, plan: DeedPlan) -> tuple[Change, Committed] | None:

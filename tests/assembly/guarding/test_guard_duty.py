@@ -169,6 +169,22 @@ async def test_the_guard_gives_up_in_the_end_and_says_so(node):
     assert (node.guard.given_up, node.guard.blocked) == (1, 0)
 
 
+async def test_a_store_that_can_be_written_after_minutes_gets_one_pause_and_people_one_message(node):
+    roll_out(node)
+    heads = node.truth.head_file()
+    whole = heads.read_bytes()
+    heads.write_bytes(b"torn")
+    for _ in range(2 * TRIES_LIMIT):  # each fold finds it again, also after the guard gave up
+        await node.find()
+        assert node.guard.blocked or node.guard.given_up
+    assert node.guard.given_up == 2 and (node.posted, node.announced) == ([], [])
+    heads.write_bytes(whole)
+    for _ in range(3):
+        await node.find(attempts=120)
+    assert (node.guard.blocked, node.guard.deeds, len(node.posted)) == (0, {"pause": 1}, 1)
+    assert node.channel.rollout.phase is Phase.PAUSED and node.last().guard.figures.attempts == 120
+
+
 async def test_what_cannot_be_told_now_is_told_later(node):
     roll_out(node)
     node.refuses = True

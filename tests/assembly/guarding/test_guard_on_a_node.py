@@ -9,5 +9,5 @@ pytestmark = pytest.mark.long
 
 def test_a_bad_release_is_paused_and_a_good_one_is_not(capsys):
     guard_on_a_node.broken.clear()
-    guard_on_a_node.play(devices=240, kills=1, workers=1, with_steps=False)
+    guard_on_a_node.play(devices=240, kills=1, workers=1, count=2, with_steps=False)
     assert guard_on_a_node.broken == [], capsys.readouterr().out

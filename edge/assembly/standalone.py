@@ -17,6 +17,7 @@ from edge.assembly.explaining import Explaining
 from edge.assembly.exporting import Exporting
 from edge.assembly.folding import Folding
 from edge.assembly.guarding.guard_duty import GuardDuty
+from edge.assembly.guarding.sight import blindness_of
 from edge.assembly.guarding.telling_sight import TellingSight
 from edge.assembly.known_devices import KnownDeviceQuestions
 from edge.assembly.node_report import NodeReport
@@ -91,6 +92,7 @@ class Standalone:
             *(self.directory.releases, lambda: self.supervisor.heads, self.supervisor.announce),
             *(self._evidence_of, self.messaging.outbox.post, time.time),
             tell_guarding=self.telemetry.tell_guarding,
+            blindness=self._blindness,
         )
         spool_limit = config.telemetry.spool_limit_bytes
         self._outcomes = OutcomeSpool(self.directory.spool_dir, self.directory.node, spool_limit)
@@ -121,10 +123,14 @@ class Standalone:
             spool_limit_bytes=spool_limit,
         )
 
+    def _blindness(self) -> str:
+        """Why no event is counted now, "" if they are."""
+        return blindness_of(self.telemetry.condition, is_up=self.telemetry.is_up, watched=1, now=time.time())
+
     async def _evidence_of(self, app: str, channel: str) -> Evidence | None:
-        """What was known after the last fold. Raises Unavailable."""
+        """What is known after a fold that begins now. Raises Unavailable."""
         question = StandingQuestion(app, channel)
-        return (await self.telemetry.ask("guard_standing", question, GuardStanding, fresh=False)).evidence
+        return (await self.telemetry.ask("guard_standing", question, GuardStanding)).evidence
 
     def _builder(self, region: str) -> SnapshotBuilder:
         supervisor = self.supervisor

@@ -16,7 +16,17 @@ from functools import partial
 from edge.assembly.guarding.notices import notice_of
 from edge.assembly.guarding.watched_apps import WatchedApps
 from edge.domain.changes.commands import Change
-from edge.domain.changes.guard.acting import act_on, change_id_of, is_due, is_soon_known, may_follow, reason_of, wait_at
+from edge.domain.changes.guard.acting import (
+    act_on,
+    change_id_of,
+    is_due,
+    is_soon_known,
+    is_unseen,
+    may_follow,
+    reason_of,
+    stop_unseen,
+    wait_at,
+)
 from edge.domain.changes.guard.guard_commands import GUARD_NAME, GuardActs
 from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.guarding.evidence import Evidence
@@ -57,9 +67,11 @@ class GuardDuty:
         post: PostNotice,
         clock: Callable[[], float],
         tell_guarding: Callable[[bool], None],
+        blindness: Callable[[], str],
     ) -> None:
         """`heads` are those that this node serves; `clock` is in seconds since the epoch. `tell_guarding` is told after
-        each look whether there is a release that the guard may act on."""
+        each look whether there is a release that the guard may act on. `blindness` is why nothing is counted now, "" if
+        it is."""
         self.deeds = Counter[str]()
         self.given_up = 0
         self.watched = WatchedApps(releases, heads)
@@ -69,7 +81,8 @@ class GuardDuty:
         self._post = post
         self._clock = clock
         self._tell_guarding = tell_guarding
-        self._began = clock()
+        self._blindness = blindness
+        self._began = self._seen_at = clock()
         self._heard = asyncio.Event()
         self._found: dict[tuple[str, str], Evidence] = {}  # by app and watch
         self._tries = Counter[tuple[str, str]]()
@@ -103,6 +116,7 @@ class GuardDuty:
     async def _keep_acting(self) -> None:
         while True:
             await self.act()
+            await self.stop_unseen()
             await self.tell()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -130,10 +144,23 @@ class GuardDuty:
             if state.app not in self._caught_up:
                 self._caught_up.add(state.app)
                 await self._catch_up(state)
-        due = [(app, each) for app, watches in self.watched.watches.items() for each in watches]
-        for app, watch in due:
+        for app, watch in self._watches():
             if is_due(watch, self._clock()):
                 await self._end_step(app, watch)
+
+    async def stop_unseen(self) -> None:
+        """Rollouts whose next step would begin by time while nothing is counted."""
+        why, now = self._blindness(), self._clock()
+        if not why:
+            self._seen_at = now
+            return
+        for app, watch in self._watches():
+            if is_unseen(watch, self._seen_at, now):
+                said = f"the guard is blind, so no step begins by time: {why}"
+                await self._attempt(app, said, partial(_unseen, watch.id, self._seen_at))
+
+    def _watches(self) -> list[tuple[AppId, Watch]]:
+        return [(app, each) for app, watches in list(self.watched.watches.items()) for each in watches]
 
     async def tell(self) -> None:
         """Post the notices of what was done; what cannot be posted now waits."""
@@ -238,6 +265,10 @@ class GuardDuty:
 def _stands_still(known: Evidence) -> str:
     counted = datetime.fromtimestamp(known.as_of_ms / 1000, UTC)
     return f"nothing was counted since {counted:%H:%M} UTC, so too little is known of this step"
+
+
+def _unseen(watch: str, seen_at: float, state: AppState, now: float) -> GuardActs | None:
+    return stop_unseen(state, watch, seen_at, now)
 
 
 def _about(evidence: Evidence, state: AppState, now: float) -> GuardActs | None:

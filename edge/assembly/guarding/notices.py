@@ -44,6 +44,8 @@ def _title(command: GuardActs) -> str:
             return f"the rollout of {command.bundle} advanced"
         case GuardDeed.WAIT:
             return f"the rollout of {command.bundle} waits"
+        case GuardDeed.TELL if command.finding is Finding.BLIND:
+            return f"nobody sees whether {command.bundle} fails"
         case GuardDeed.TELL if command.finding is Finding.SILENT:
             return f"devices with {command.bundle} fall silent"
         case GuardDeed.TELL:
@@ -53,6 +55,11 @@ def _title(command: GuardActs) -> str:
 def _what_now(app: str, command: GuardActs) -> str:
     place = f"{app} {command.channel}"
     match command.deed:
+        case GuardDeed.PAUSE if command.finding is Finding.BLIND:
+            return (
+                "No further device is offered it; those that run it keep it. `edge doctor` on the node says why "
+                f"nothing is counted; then `edge rollout resume {place}`: its step, and the guard's count, begin anew."
+            )
         case GuardDeed.PAUSE:
             return (
                 "No further device is offered it; those that run it keep it. See `edge guard show "

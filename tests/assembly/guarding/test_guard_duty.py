@@ -12,7 +12,7 @@ from truths import Truth, a_published, a_released_truth
 
 from edge.assembly.guarding.guard_duty import TRIES_LIMIT, GuardDuty
 from edge.domain.changes.commands import ChannelSettings, MoveRollout, PublishBundle, SetChannel, StartRollout
-from edge.domain.changes.guard.guard_commands import GuardSettings, SetGuard
+from edge.domain.changes.guard.guard_commands import Finding, GuardSettings, SetGuard
 from edge.domain.errors import Unavailable
 from edge.domain.guard_policy import GuardAction, Guarded
 from edge.domain.guarding.evidence import Evidence, Verdict
@@ -36,12 +36,14 @@ class Node:
     guarding: list = field(default_factory=list)
     known: Evidence | None = None
     refuses: bool = False
+    blind: str = ""
 
     def __post_init__(self):
         releases = self.truth.releases
         self.guard = GuardDuty(
             *(releases, releases.heads, self._announce, self._standing, self._post, lambda: self.now),
             tell_guarding=self.guarding.append,
+            blindness=lambda: self.blind,
         )
 
     async def _announce(self, app, head):
@@ -82,6 +84,10 @@ class Node:
         await self.guard.hear(self.evidence(verdict, **changes))
         await self.guard.act()
         await self.guard.tell()
+
+    async def unseen(self):
+        await self.guard.look()
+        await self.guard.stop_unseen()
 
     def last(self):
         return self.truth.releases.history(APP, 1)[0]
@@ -316,6 +322,58 @@ async def test_what_was_found_by_other_rules_leads_to_nothing(node):
     assert (node.channel.rollout.phase, node.guard.deeds, node.guard.blocked) == (Phase.RUNNING, {}, 0)
     await node.find()
     assert node.channel.rollout.phase is Phase.PAUSED
+
+
+async def test_no_step_begins_by_time_while_the_guard_is_blind(node):
+    roll_out(node)
+    node.now, node.blind = NOW + 3_600 - 120, ""
+    await node.unseen()
+    node.blind = "events were last counted 91 s ago"
+    node.now = NOW + 3_600 - 40  # blind for 80 s, and the step is not yet near
+    await node.unseen()
+    assert node.guard.deeds == {}
+    node.now = NOW + 3_600 - 20
+    await node.unseen()
+    await node.guard.tell()
+    rollout, line = node.channel.rollout, node.last()
+    assert (rollout.phase, rollout.frozen) == (Phase.PAUSED, 5_000)
+    assert line.reason == f"paused: the guard is blind, so no step begins by time: {node.blind}"
+    assert (node.posted[-1].kind, line.guard.finding) == (NoticeKind.GUARD_PAUSED, Finding.BLIND)
+    assert "edge doctor" in node.posted[-1].text
+
+
+async def test_a_short_gap_in_counting_pauses_nothing(node):
+    roll_out(node)
+    node.now = NOW + 3_600 - 50
+    await node.unseen()
+    node.now, node.blind = NOW + 3_600 - 5, "the process that counts them is not running"
+    await node.unseen()
+    node.now, node.blind = NOW + 3_600 + 5, ""
+    await node.unseen()
+    assert node.guard.deeds == {}
+    node.now, node.blind = NOW + 3_600 + 100, "the process that counts them is not running"
+    await node.unseen()  # the step began while the guard saw
+    assert node.guard.deeds == {}
+
+
+async def test_a_step_that_has_begun_unseen_is_paused_late(node):
+    roll_out(node)
+    node.now = NOW + 3_600 - 50
+    await node.unseen()
+    node.now, node.blind = NOW + 3_600 + 50, "the disk is full"
+    await node.unseen()
+    assert (node.channel.rollout.phase, node.channel.rollout.step) == (Phase.PAUSED, 1)
+
+
+async def test_a_guard_that_only_notifies_says_that_it_is_blind_once(node):
+    roll_out(node, rules(action=GuardAction.NOTIFY))
+    node.blind = "the disk is full"
+    for later in (3_590, 3_595, 7_195):
+        node.now = NOW + later
+        await node.unseen()
+    await node.guard.tell()
+    assert (node.channel.rollout.phase, node.guard.deeds) == (Phase.RUNNING, {"tell": 1})
+    assert "nobody sees whether 1.1.0 fails" in node.posted[-1].title
 
 
 async def test_what_nothing_follows_from_is_not_looked_into_after_each_fold(node):

@@ -11,11 +11,13 @@ from edge.domain.guard_policy import GuardAction
 from edge.domain.guarding.evidence import Evidence, Verdict
 from edge.domain.guarding.watch import Watch, rules_of, watches_of
 from edge.domain.model import AppState, Channel, ChannelName, Phase
-from edge.domain.schedule.rollout import step_at, step_ends
+from edge.domain.schedule.rollout import step_at, step_began, step_ends
 
 REASON_ROOM = 480  # characters of a sentence in a reason, which has 500
 FOLD_LAG_SECONDS = 30.0  # what was counted sooner after a step began may have been judged by the step before
 FRESH_SECONDS = 60.0  # since the fold that a step ends by: there is one every few seconds, unless counting stands still
+# Before a step that begins by time: to commit a pause and have every node read it, which takes a few seconds.
+UNSEEN_SECONDS = 30.0
 
 _FINDINGS = {Verdict.FAILS: Finding.FAILS, Verdict.SILENT: Finding.SILENT, Verdict.PASSES: Finding.PASSES}
 _VERBS = {
@@ -72,6 +74,27 @@ def is_soon_known(watch: Watch, evidence: Evidence, now: float) -> bool:
     """Whether the step's time is up only now, and the next fold says whether what was enough before still is."""
     ends = None if watch.rollout is None else step_ends(watch.rollout, now)
     return evidence.verdict is Verdict.PASSES and ends is not None and now - ends <= FRESH_SECONDS
+
+
+def is_unseen(watch: Watch, seen_at: float, now: float) -> bool:
+    """Whether a step of a rollout begins by time, or has, while the guard has seen nothing since `seen_at`."""
+    rollout = watch.rollout
+    if rollout is None or rollout.gated or not watch.acts or now - seen_at <= FRESH_SECONDS:
+        return False
+    ends = step_ends(rollout, now)
+    has_begun = step_at(rollout, now) > rollout.step and step_began(rollout, now) > seen_at
+    return has_begun or (ends is not None and ends - now <= UNSEEN_SECONDS)
+
+
+def stop_unseen(state: AppState, id: str, seen_at: float, now: float) -> GuardActs | None:
+    """Pause the watch's rollout before a step that nobody would see; where the guard only notifies, say so."""
+    watch = next((each for each in watches_of(state) if each.id == id), None)
+    if watch is None or not is_unseen(watch, seen_at, now):
+        return None
+    deed = GuardDeed.TELL if watch.policy.action is GuardAction.NOTIFY else GuardDeed.PAUSE
+    if is_told(state.channels[ChannelName(watch.channel)], id, Finding.BLIND, None):
+        return None
+    return _command(watch, deed, Finding.BLIND, None, now)
 
 
 def reason_of(command: GuardActs, sentence: str) -> str:

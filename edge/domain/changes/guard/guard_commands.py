@@ -48,6 +48,7 @@ class Finding(enum.Enum):
     FAILS = "fails"
     SILENT = "silent"
     PASSES = "passes"
+    BLIND = "blind"  # a step begins by time, and nothing is counted
     UNSURE = "unsure"  # a step is due, and it is not known whether the release fails
 
 

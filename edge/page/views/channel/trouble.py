@@ -39,6 +39,9 @@ def by_guard(sight: ChannelSight) -> bool:
     return stop is not None and stop.by == GUARD_NAME
 
 
+BLIND = "the guard is blind"  # how the guard's reason begins where it paused a release that nobody saw
+
+
 def alarm(sight: ChannelSight) -> dict[str, Any]:
     """For the macro: {id, state, heading, lead, rest, level}."""
     lead, rest = _say(sight)
@@ -48,6 +51,8 @@ def alarm(sight: ChannelSight) -> dict[str, Any]:
 def heading(sight: ChannelSight) -> str:
     """The group that it fails in, if one stands out; else the counts, if it fails; else that it is paused."""
     name, evidence, group = named(sight.subject or ""), _evidence(sight), group_of(sight.standing)
+    if guards_reason(sight).startswith(BLIND):
+        return f"{name} paused: {BLIND}"
     failing = evidence is not None and evidence.failed and (by_guard(sight) or evidence.verdict is Verdict.FAILS)
     if failing and group is not None and evidence is not None:
         return f"{name} fails on {group.words}"

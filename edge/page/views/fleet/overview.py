@@ -77,7 +77,7 @@ async def node_notices(visit: Visit) -> list[Caution]:
         return []
     found = []
     if node.guard.blind:
-        words = f"{node.guard.blind[:200]}. {things(node.guard.watched, 'release')} go on without it."
+        words = f"{node.guard.blind[:200]}. {things(node.guard.watched, 'release')} go on at their share."
         found.append(Caution("The guard sees nothing.", words))
     down = sum(not each.ready for each in node.workers)
     if down:

@@ -53,20 +53,23 @@ class Erasing:
         finished: Iterable[str],
         seconds: float = PASS_SECONDS,
     ) -> dict[Erasure, ErasedRaw]:
-        """Go on with each of them, for so long. `finished` are the segments that are counted to their
-        end. Raises OSError."""
+        """Go on with each of them, for so long, or with one segment. `finished` are the segments that are counted
+        to their end. Raises OSError."""
         self._seen = {each: self._seen.get(each, set()) for each in erasures}
         results = {each: ErasedRaw() for each in erasures}
         counted, end = set(finished), self._clock() + seconds
+        has_read = False
         for path in list_segments(directory):
             due = [each for each in erasures if path.stem not in self._seen[each] and began_ms(path) <= each.until_ms]
             if not due:
                 continue
-            if path.stem not in counted or self._clock() >= end:
+            is_over = self._clock() >= end and has_read
+            if path.stem not in counted or is_over:
                 for each in due:
                     results[each].open_segments.append(path.name)
                 continue
             self._erase_from(path, due, results)
+            has_read = True
         return results
 
     def _erase_from(self, path: Path, due: list[Erasure], results: dict[Erasure, ErasedRaw]) -> None:

@@ -189,6 +189,15 @@ def test_a_pass_ends_after_its_time_and_the_next_goes_on(tmp_path):
     assert left == [(1, 2), (1, 1), (1, 0)]
 
 
+def test_a_pass_without_time_erases_from_one_segment(tmp_path):
+    for worker in range(2):
+        write_segment(tmp_path, [of(WHO)], worker=worker)
+    erasing, erasure = Erasing(), Erasure(1, APP, WHO, NOW_MS)
+    finished = [path.stem for path in list_segments(tmp_path)]
+    left = [erasing.erase(tmp_path, [erasure], finished, 0)[erasure] for _ in range(2)]
+    assert [(each.lines, len(each.open_segments)) for each in left] == [(1, 1), (1, 0)]
+
+
 def test_a_noted_erasure_is_there_until_it_is_settled(tmp_path):
     first = note_erasure(tmp_path / "erasures", APP, WHO, NOW)
     assert list(pending_erasures(tmp_path / "erasures")) == [first]

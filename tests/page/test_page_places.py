@@ -82,7 +82,7 @@ async def test_a_device_says_what_is_kept_from_it_and_lifts_it(app, world):
     failure = Failure(name_hash("1.1.0"), FailureStage.FOR_GOOD, Cause.UPDATE_FAIL)
     world.facts[APP, DEVICE] = NO_FACTS._replace(failures=(failure,))
     page = await app.get(f"{DEVICES}?q={DEVICE}")
-    assert "1.1.0 update_fail for good" in page.text
+    assert "1.1.0 Not ready in time for good" in page.text
     (lift,) = [link for link in page.seen.links if "/acts/lift" in link]
     confirmation = await app.get(lift)
     assert world.facts[APP, DEVICE].failures, "a confirmation changes nothing"

@@ -54,13 +54,13 @@ _LABELS = {
     "guarded": "Watches",
     "max_failure": "Limit",
     "metrics": "Failures",
-    "versus_control": "Compared",
+    "versus_control": "Compared with",
     "factor": "Factor",
     "segments": "Segments",
-    "action": "Beyond it",
-    "silence": "Silence",
+    "action": "Beyond the limit",
+    "silence": "When silent",
     "auto_advance": "Next step",
-    "trusted_prefixes": "Trusted",
+    "trusted_prefixes": "Trusted networks",
 }
 
 
@@ -134,7 +134,7 @@ def guard_inputs(rules: GuardRules, segments: Sequence[str], fields: Mapping[str
         AskInput("max_failure", "Limit: so many attempts may fail", now["max_failure"], required=True, limit=16),
         AskInput("metrics", "What is a failure", choices=_choices(_METRICS), ticked=metrics),
         AskInput("versus", "Crashes and errors are compared with", now["versus"], choices=list(_VERSUS.items())),
-        AskInput("factor", "Times as often as there is allowed", now["factor"], limit=8),
+        AskInput("factor", "How many times as often as there they may happen, 1 to 10", now["factor"], limit=8),
         *(
             [AskInput("segments", "Tested by themselves too", choices=[(e, named(e)) for e in segments], ticked=tested)]
             if segments

@@ -72,14 +72,15 @@ def stacked_bar(parts: Sequence[tuple[float, str]], label: str, height: int = 10
 
 
 def sparkline(values: Sequence[float | None], label: str, kind: str = "now") -> Markup:
-    """Shares from 0 to 1, oldest first; None is a gap, never a 0."""
+    """Shares from 0 to 1, oldest first; None is a gap, never a 0. All of them is a line that is
+    not cut off by the edge."""
     apart = 1000 / max(1, len(values) - 1)
     runs: list[list[str]] = [[]]
     for n, value in enumerate(values):
         if value is None:
             runs.append([])
         else:
-            runs[-1].append(f"{n * apart:.0f},{(1 - min(1.0, max(0.0, value))) * 100:.1f}")
+            runs[-1].append(f"{n * apart:.0f},{5 + (1 - min(1.0, max(0.0, value))) * 93:.1f}")
     paths = joined(element("polyline", class_=f"l {kind}", points=" ".join(run)) for run in runs if run)
     inner = element("svg", paths, viewBox="0 0 1000 100", preserveAspectRatio="none", width="100%", height="28")
     return element("svg", _axis_line("27.5"), inner, height="28", role="img", aria_label=label)

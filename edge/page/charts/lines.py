@@ -71,7 +71,7 @@ def draw_marks(marks: Sequence[Mark], x: Axis) -> Markup:
         before = place
         parts.append(line("v ev" if mark.event else "v", across(place), "0", across(place), "100%"))
         turned = {"text_anchor": "end", "dx": -5} if place > 0.9 else {"dx": 5}
-        down = {"dy": "-.3em"} if mark.event else {"dy": f"{0.9 + 1.15 * row:.2f}em"}
+        down = {"dy": "-.9em"} if mark.event else {"dy": f"{0.9 + 1.15 * row:.2f}em"}
         parts.append(label(mark.words, "note", x=across(place), y="0", **down, **(_CENTRED if mark.event else turned)))
     return joined(parts)
 

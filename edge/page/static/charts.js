@@ -55,7 +55,7 @@
         before = left;
         dashed(ctx, event ? "--bad" : "--edge", 1, event ? [] : [2, 3]);
         stroke(ctx, left, bbox.top, left, bbox.top + bbox.height);
-        if (event) say(ctx, words, left, bbox.top - 5 * ratio, "--ink-2", "center");
+        if (event) say(ctx, words, left, bbox.top - 15 * ratio, "--ink-2", "center");
         else say(ctx, words, left + (end ? -5 : 5) * ratio, bbox.top + (7 + 14 * row) * ratio, "--ink-2", end ? "right" : "left");
       }
       ctx.restore();

@@ -236,6 +236,12 @@ def test_a_gap_in_a_line_of_days_is_no_0():
     assert markup.count("<polyline") == 2 and ",100.0" not in markup
 
 
+def test_all_of_them_is_a_line_that_the_edge_does_not_cut():
+    markup = str(sparkline([1.0, 1.0, 0.0], "Adoption"))
+    heights = [float(each) for each in re.findall(r",(\d+\.\d)", markup)]
+    assert all(4 <= each <= 98 for each in heights) and len(heights) == 3
+
+
 def test_what_is_more_than_nothing_is_seen():
     assert 'class="f-now" width="0.40%"' not in funnel_bar(0.0) and 'width="0.40%"' in funnel_bar(0.00001)
 

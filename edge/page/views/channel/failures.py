@@ -17,7 +17,7 @@ from edge.page.charts.intervals import interval_bar
 from edge.page.charts.svg import element
 from edge.page.views.channel.sight import ChannelSight, GuardSight
 from edge.page.words.numbers import count, listed, named
-from edge.page.words.rates import interval, rate_cell, step
+from edge.page.words.rates import FEW, interval, percent, rate_cell, step
 from edge.telemetry.questions.app_answers import BundleReport
 from edge.telemetry.votes.standing import BreakdownRow, GuardStanding
 
@@ -168,10 +168,11 @@ def group_sentence(group: HitGroup | None) -> tuple[str, str]:
         if not group.others_failed
         else f"all others {count(group.others_failed)} of {count(group.others)}"
     )
+    rate = f"{percent(group.failed / group.attempts)}, " if group.attempts >= FEW else ""
     return (
         f"{what.get(group.dimension, 'A group')} decides it:",
         f"{group.words}: {count(group.failed)} of {count(group.attempts)} attempts failed "
-        f"({rate_cell(group.failed, group.attempts)}, {interval(low, high)}), {rest}.",
+        f"({rate}{interval(low, high)}), {rest}.",
     )
 
 

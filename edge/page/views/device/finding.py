@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from edge.control.shapes.devices import DeviceList, ListedDevice
+from edge.page.views.device.known import PLATFORMS
 from edge.page.words.numbers import count, named
 from edge.page.words.times import moment
 
@@ -65,7 +66,7 @@ def _cells(app: str, each: ListedDevice, now: float) -> list[Any]:
         named(each.custom_id),
         moment(each.reported, now),
         named(each.runs),
-        named(each.platform),
+        PLATFORMS.get(each.platform, named(each.platform)),
         named(each.native),
         _noted(each),
     ]

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from edge.control.shapes.devices import DeviceView, Explanation
+from edge.page.views.channel.failures import cause_words
 from edge.page.views.device.path import ToldPath
 from edge.page.words.numbers import UNKNOWN, cleaned, count, named
 from edge.page.words.times import moment, with_age
@@ -147,7 +148,8 @@ def _version(version: str | None) -> str:
 
 
 def _why(cause: str, attempts: int) -> str:
-    return cause if attempts <= 1 else f"{cause}, {count(attempts)} times"
+    words = cause_words(cause)
+    return words if attempts <= 1 else f"{words}, {count(attempts)} times"
 
 
 def _lift(app: str, device: str, version: str | None) -> str:

@@ -130,12 +130,17 @@ def _cells(measure: MeasureReading, each: ArmComparison, *, many: bool) -> list[
     figures = {figure.arm: figure for figure in measure.figures}
     title = f"{measure.title}, {named(each.arm)}" if many else measure.title
     return [
-        {"text": named(title), "of": measure.note or measure.id},
+        {"text": named(title), "of": measure.note or _id_beside(measure)},
         _figure(measure, figures.get(each.against)),
         _figure(measure, figures.get(each.arm)),
         _bar(each),
         {"state": [state_kind(measure, each), each.says], "of": each.more},
     ]
+
+
+def _id_beside(measure: MeasureReading) -> str:
+    """What the command calls it, unless that is its title."""
+    return "" if measure.id.casefold() == measure.title.casefold() else measure.id
 
 
 def state_kind(measure: MeasureReading, each: ArmComparison) -> str:

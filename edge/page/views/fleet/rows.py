@@ -6,6 +6,7 @@ from urllib.parse import quote
 from edge.control.shapes.channels import ChannelView
 from edge.domain.guarding.evidence import Verdict
 from edge.domain.model import BUILTIN, Phase
+from edge.domain.statistics.curves import NO_OFFER
 from edge.domain.statistics.definitions import Figure
 from edge.page.acts.moves import guard_href
 from edge.page.charts.intervals import sparkline
@@ -19,6 +20,7 @@ from edge.page.words.times import moment
 from edge.telemetry.questions.app_answers import StatsAnswer
 from edge.telemetry.votes.standing import GuardStanding
 
+_NOBODY = {"text": "nobody yet", "tone": "muted"}  # why is said once, below the table
 COLUMNS = (
     {"name": "Channel"},
     {"name": "Out now"},
@@ -93,10 +95,10 @@ def guard_cell(row: RowSight, now: float) -> dict[str, Any]:
     if isinstance(guard, Unread):
         return _guard("warn", "Not known", guard.code)
     if guard is None or not guard.watches:
-        return _off(row, "nothing is watched" if rollout is not None else "plain publish")
+        return _off(row)
     limit = f"limit {step(guard.limit)}"
     if evidence is None or standing is None or standing.ended_ms:
-        return _off(row, "plain publish") if rollout is None else _guard("run", "Watching", "none yet", limit)
+        return _off(row) if rollout is None else _guard("run", "Watching", "none yet", limit)
     verdict = {
         Verdict.FAILS: ("bad", "Fails"),
         Verdict.SILENT: ("bad", "Silent"),
@@ -114,8 +116,10 @@ def _guard(kind: str, words: str, *beside: str) -> dict[str, Any]:
     return {"state": (kind, words), "of": " · ".join(each for each in beside if each)}
 
 
-def _off(row: RowSight, why: str) -> dict[str, Any]:
+def _off(row: RowSight) -> dict[str, Any]:
     """With the way to turn it on."""
+    why = "plain publish" if row.channel.experiment is None else "experiment"
+    why = why if row.rollout is None else "not watched"
     return {**_guard("idle", "Off", why), "more": guard_href(row.app, row.channel.name), "more_words": "change"}
 
 
@@ -156,7 +160,7 @@ def _figures(row: RowSight) -> list[Any]:
 
 def _adoption(row: RowSight, curve: Any, now: Figure) -> dict[str, Any] | str:
     if now.value is None:
-        return {"text": "not known", "tone": "muted", "of": now.unknown}
+        return _NOBODY if now.unknown == NO_OFFER else {"text": "not known", "tone": "muted", "of": now.unknown}
     label = f"Adoption of {bundle_words(row.subject)} since it was first offered, now {percent(float(now.value))}"
     points = [each.share for each in curve]
     points = points * 2 if len(points) == 1 else points  # a point alone is no line

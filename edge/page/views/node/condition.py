@@ -10,7 +10,7 @@ from edge.control.shapes.common import DamageView
 from edge.control.shapes.node import NodeStatus, WorkerView
 from edge.control.shapes.webhooks import WebhookView
 from edge.page.charts.intervals import funnel_bar
-from edge.page.words.numbers import UNKNOWN, cleaned, count, duration, named, size
+from edge.page.words.numbers import UNKNOWN, cleaned, count, duration, named, size, things
 from edge.page.words.times import age, moment, with_age
 
 SOON_SECONDS = 14 * 86_400.0  # before a certificate ends: time for a person to renew it by hand
@@ -122,7 +122,7 @@ def disk_of(node: NodeStatus) -> dict[str, Any]:
 
 def figures_of(node: NodeStatus, now: float) -> list[dict[str, str]]:
     counting, disk, ends = node.counting, node.disk, node.certificate_ends
-    restarts = f"restarted {count(counting.restarts)} times" if counting.restarts else "never restarted"
+    restarts = things(counting.restarts, "restart") if counting.restarts else "no restart"
     return [
         {"label": "Counted up to", "value": moment(counting.folded_at, now), "of": age(counting.folded_at, now)},
         {"label": "Events counted", "value": count(counting.events), "of": f"{restarts} since the start"},

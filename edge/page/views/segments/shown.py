@@ -48,7 +48,7 @@ def table_of(
         {"name": "What they run", "cls": "bar"},
         {"name": "Withheld from", "num": True},
         {"name": "Sessions a week", "num": True},
-        {"name": "Errors per 1,000", "num": True},
+        {"name": "Errors per 1,000 sessions", "num": True},
         *([{"name": "Act"}] if may else []),
     ]
     rows = [
@@ -121,7 +121,8 @@ def _usage(use: SegmentUseView) -> list[Any]:
     sessions = {"text": f"{use.sessions / use.judged:.1f}", "of": f"of {things(use.judged, 'device')}"}
     if use.sessions < FEW:
         return [sessions, {"text": "too few", "tone": "muted", "of": f"{count(use.errors)} in {count(use.sessions)}"}]
-    return [sessions, count(round(use.errors * 1000 / use.sessions))]
+    errors = count(round(use.errors * 1000 / use.sessions))
+    return [sessions, {"text": errors, "of": f"{count(use.errors)} in {count(use.sessions)}"}]
 
 
 def _share(n: int, whole: int) -> str:

@@ -72,7 +72,7 @@ def test_a_share_has_its_denominator_and_unknown_is_no_zero():
 @pytest.mark.parametrize(
     ("given", "sessions", "errors"),
     [
-        ({"judged": 50, "sessions": 500, "errors": 10}, "10.0", "20"),
+        ({"judged": 50, "sessions": 500, "errors": 10}, "10.0", {"text": "20", "of": "10 in 500"}),
         ({"judged": 5, "sessions": 9, "errors": 1}, "1.8", {"text": "too few", "tone": "muted", "of": "1 in 9"}),
     ],
 )

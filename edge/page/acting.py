@@ -16,7 +16,8 @@ from edge.control.shapes.guard.guard_shapes import GuardRules
 from edge.control.shapes.node import NodeStatus
 from edge.control.shapes.rollouts import RolloutView
 from edge.control.shapes.targeting import SegmentView
-from edge.domain.errors import Conflict, EdgeError, Invalid, NotFound
+from edge.domain.changes.going_back.undo import UndoesStop
+from edge.domain.errors import Conflict, EdgeError, Forbidden, Invalid, NotFound
 from edge.page.acts.app_plans import (
     DELETE_BUNDLE,
     DELETE_SEGMENT,
@@ -29,17 +30,19 @@ from edge.page.acts.app_plans import (
 )
 from edge.page.acts.confirmation import Confirmation
 from edge.page.acts.guard_plan import plan_guard, with_refusal
-from edge.page.acts.moves import GUARD, channel_base
+from edge.page.acts.moves import GUARD, channel_base, foreign_words
 from edge.page.acts.plans import ActPlan, plan_channel_act, plan_undo, plan_withdraw
 from edge.page.acts.touching import touches_of
+from edge.page.views.history.entries import GUARD as BY_GUARD
 from edge.page.views.history.told import title_of
 from edge.page.views.visit import Shown, Unread, Visit
 from edge.page.words.numbers import named
 from edge.page.words.times import moment
 
 BUNDLES_OFFERED = 50  # in a list to pick from; an older one is rolled out by the command
-STOPS = frozenset({"pause", "rollback", "withdraw"})  # words in the history's summaries of stops
+CHANGES_LOOKED_AT = 20  # for who was faster; a form is seconds old
 CHANGE_ID = re.compile(r"page-[0-9a-f]{32}", re.ASCII)
+REVISION = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
 class PageNotice(NamedTuple):
@@ -83,6 +86,7 @@ async def show_act(visit: Visit) -> Shown:
     fields = {name: visit.query[name] for name in visit.query}
     planned = await plan_act(visit, fields)
     plan = planned.plan
+    _check_role(visit, plan)
     if plan.asked:
         return _form(visit, planned)
     try:
@@ -105,6 +109,7 @@ async def show_act(visit: Visit) -> Shown:
         danger=plan.act.danger,
         undoable=plan.undoable,
         reason_needed=plan.reason_needed,
+        typed=plan.typed,
     )
     return Shown("act.html", plan.question, {"ask": ask, "asked": False})
 
@@ -126,12 +131,16 @@ def _form(visit: Visit, planned: Planned) -> Shown:
 
 async def perform(visit: Visit, form: Mapping[str, str]) -> tuple[str, PageNotice]:
     """Make the change. Where to go on, and what to say there; a refusal is said there too."""
-    fields = {**{name: visit.query[name] for name in visit.query}, **form}
-    planned = await plan_act(visit, fields)
-    plan, change = planned.plan, form.get("change", "")
-    if plan.asked or CHANGE_ID.fullmatch(change) is None or not form.get("revision", "").isdigit():
+    change, revision = form.get("change", ""), form.get("revision", "")
+    if CHANGE_ID.fullmatch(change) is None or REVISION.fullmatch(revision) is None:
         raise Invalid("invalid_form", "this form is incomplete: open the page and try again")
+    back = f"/apps/{quote(visit.parts['app'], safe='')}/history"
     try:
+        planned = await plan_act(visit, {**{name: visit.query[name] for name in visit.query}, **form})
+        plan, back = planned.plan, planned.back
+        _check_role(visit, plan)
+        if missing := _missing(plan, form):
+            return visit.address, missing
         answer = await visit.inner.ask(
             visit.grant,
             plan.act.operation,
@@ -139,13 +148,33 @@ async def perform(visit: Visit, form: Mapping[str, str]) -> tuple[str, PageNotic
             body=plan.body,
             change_id=change,
             reason=form.get("reason", "").strip(),
-            revision=int(form["revision"][:16]),
+            revision=int(revision),
         )
-    except Conflict as error:
-        if error.code != "somebody_was_faster":
-            return planned.back, PageNotice("bad", "Nothing was changed.", f"{error.message} [{error.code}]")
-        return planned.back, await _faster(visit)
+    except (Conflict, NotFound, Invalid) as error:
+        overtaken = await overtaken_by(visit, int(revision), change)
+        if overtaken is None and not isinstance(error, Conflict):
+            raise
+        return back, overtaken or PageNotice("bad", "Nothing was changed.", f"{error.message} [{error.code}]")
     return planned.back, await _done(visit, plan, answer)
+
+
+def _check_role(visit: Visit, plan: ActPlan) -> None:
+    """Before anything is shown of it: not every plan has a dry run. Raises Forbidden `forbidden`."""
+    foreign = foreign_words(visit.allows(plan.act.operation), visit.grant.role)
+    if foreign:
+        raise Forbidden("forbidden", foreign)
+
+
+def _missing(plan: ActPlan, form: Mapping[str, str]) -> PageNotice | None:
+    """What a person had to fill in and did not. Raises Invalid `invalid_form`."""
+    if plan.asked:
+        raise Invalid("invalid_form", "this form is incomplete: open the page and try again")
+    if plan.reason_needed and not form.get("reason", "").strip():
+        return PageNotice("bad", "Nothing was changed.", "Say why: it is kept in the history. [missing_reason]")
+    if plan.typed and form.get("typed", "").strip() != plan.typed:
+        words = f"Type {named(plan.typed)} into the form if you mean it. [not_typed]"
+        return PageNotice("bad", "Nothing was changed.", words)
+    return None
 
 
 async def _plan_on_channel(visit: Visit, app: AppView, fields: Mapping[str, str]) -> Planned:
@@ -190,24 +219,34 @@ async def _plan_on_app(visit: Visit, app: AppView, fields: Mapping[str, str]) ->
         return await _plan_put_back(visit, app, revision_of(fields))
     if act != "undo":
         raise NotFound("unknown_act", f"there is no act {act[:64]!r} on an app")
-    return await _plan_undo(visit, app)
+    return await _plan_undo(visit, app, fields)
 
 
 async def _plan_put_back(visit: Visit, app: AppView, revision: int) -> Planned:
+    plan = plan_put_back(app.app, revision, f"{title_of(await _entry_of(visit, app.app, revision))}.")
+    return Planned(plan, f"/apps/{quote(app.app, safe='')}/history", app.revision)
+
+
+async def _plan_undo(visit: Visit, app: AppView, fields: Mapping[str, str]) -> Planned:
+    """Of the latest change; a form says which one that was. The operation itself says whether it undoes a stop."""
+    given = fields.get("revision", "")
+    revision = int(given) if REVISION.fullmatch(given) else app.revision
+    title = title_of(await _entry_of(visit, app.app, revision))
+    plan = plan_undo(app.app, revision, title)
+    try:
+        await _rehearsed(visit, plan)
+    except UndoesStop as refused:
+        plan = plan_undo(app.app, revision, title, refused.stops)
+    return Planned(plan, f"/apps/{quote(app.app, safe='')}/history", app.revision)
+
+
+async def _entry_of(visit: Visit, app: str, revision: int) -> HistoryEntry:
+    """Raises NotFound `unknown_revision`."""
     page = {"limit": "1", "before": str(revision + 1)}
-    found: list[HistoryEntry] = await visit.ask("show_history", {"app": app.app}, page)
+    found: list[HistoryEntry] = await visit.ask("show_history", {"app": app}, page)
     if not found or found[0].revision != revision:
-        raise NotFound("unknown_revision", f"app {app.app!r} has no revision {revision}")
-    plan = plan_put_back(app.app, revision, f"{title_of(found[0])}.")
-    return Planned(plan, f"/apps/{quote(app.app, safe='')}/history", app.revision)
-
-
-async def _plan_undo(visit: Visit, app: AppView) -> Planned:
-    latest: list[HistoryEntry] = await visit.ask("show_history", {"app": app.app}, {"limit": "1"})
-    (entry,) = latest
-    stop = any(word in entry.kind.lower() or word in entry.summary.lower() for word in STOPS)
-    plan = plan_undo(app.app, entry.revision, entry.summary, stop=stop)
-    return Planned(plan, f"/apps/{quote(app.app, safe='')}/history", app.revision)
+        raise NotFound("unknown_revision", f"app {app!r} has no revision {revision}")
+    return found[0]
 
 
 async def _rehearsed(visit: Visit, plan: ActPlan) -> Any:
@@ -215,15 +254,25 @@ async def _rehearsed(visit: Visit, plan: ActPlan) -> Any:
     return await visit.inner.ask(visit.grant, plan.act.operation, plan.parts, body=plan.body, dry_run=True)
 
 
-async def _faster(visit: Visit) -> PageNotice:
-    latest = await visit.attempt("show_history", {"app": visit.parts["app"]}, {"limit": "1"})
-    if isinstance(latest, Unread) or not latest:
-        return PageNotice("warn", "Somebody was faster.", "Nothing was changed. Look at what it is now, then decide.")
+async def overtaken_by(visit: Visit, seen: int, change: str) -> PageNotice | None:
+    """What happened since revision `seen`, which a form was made for, or that this very `change` was made already; None
+    if nothing did, or it cannot be read."""
+    page = {"limit": str(CHANGES_LOOKED_AT)}
+    latest: list[HistoryEntry] | Unread = await visit.attempt("show_history", {"app": visit.parts["app"]}, page)
+    if isinstance(latest, Unread) or not latest or latest[0].revision == seen:
+        return None
+    if any(each.id == change for each in latest):
+        return _done_already(visit, latest[0].revision)
     entry = latest[0]
-    words = f"{named(entry.by)} made r{entry.revision} at {moment(entry.at, visit.now)}: {entry.summary[:200]}."
-    return PageNotice(
-        "warn", "Somebody was faster.", f"{words} So nothing was changed. Look at what it is now, then decide."
-    )
+    who = "The guard" if entry.by == BY_GUARD else named(entry.by)
+    words = f"{who} made r{entry.revision} at {moment(entry.at, visit.now)}: {title_of(entry)}."
+    rest = f"{words} So nothing was changed. Look at what it is now, then decide."
+    return PageNotice("warn", "Somebody was faster.", rest)
+
+
+def _done_already(visit: Visit, revision: int) -> PageNotice:
+    base = f"/apps/{quote(visit.parts['app'], safe='')}/history"
+    return PageNotice("run", "That was done already.", f"r{revision} is the latest revision.", base, "History")
 
 
 async def _done(visit: Visit, plan: ActPlan, answer: Any) -> PageNotice:
@@ -231,7 +280,7 @@ async def _done(visit: Visit, plan: ActPlan, answer: Any) -> PageNotice:
     revision, changed = _member(answer, "revision"), _member(answer, "changed")
     base = f"/apps/{quote(visit.parts['app'], safe='')}/history"
     if changed is False:
-        return PageNotice("run", "That was done already.", f"r{revision} is the latest revision.", base, "History")
+        return _done_already(visit, revision)
     if revision is None:
         return PageNotice("run", f"{plan.done[:1].upper()}{plan.done[1:]}, by {named(visit.grant.name)}.")
     lead = f"r{revision}: {plan.done} by {named(visit.grant.name)}, {await _in_effect(visit, answer)}."

@@ -84,6 +84,7 @@ def test_nothing_needs_a_script(launched, story, node):
     screen = Screen(launched, node, script=False).sign_in()
     page = screen.go(f"/apps/{RIDER}/bundles/4.11.3/acts/withdraw")
     page.get_by_label("Why").fill("does not start")
+    page.get_by_label("Type 4.11.3").fill("4.11.3")
     page.get_by_role("button", name="Withdraw 4.11.3").click()
     page.get_by_text("4.11.3 withdrawn by admin").wait_for()
     screen.close()

@@ -105,7 +105,9 @@ async def test_a_device_is_forgotten(app, world):
     world.facts[APP, DEVICE] = NO_FACTS._replace(channel=name_hash("production"))
     page = await app.get(f"/apps/{APP}/acts/erase?device={DEVICE}")
     assert "Forget this device?" in page.text and world.facts[APP, DEVICE] != NO_FACTS
-    await app.post(f"/apps/{APP}/acts/erase?device={DEVICE}", asked(page))
+    await app.post(f"/apps/{APP}/acts/erase?device={DEVICE}", asked(page) | {"typed": DEVICE[:8]})
+    assert world.facts[APP, DEVICE] != NO_FACTS, "the whole id is to be typed"
+    await app.post(f"/apps/{APP}/acts/erase?device={DEVICE}", asked(page) | {"typed": DEVICE})
     assert world.facts[APP, DEVICE] == NO_FACTS
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from edge.control.shapes.apps import PutBackRequest
 from edge.control.shapes.devices import OverrideRequest
 from edge.domain.errors import Invalid, NotFound
+from edge.domain.model import parse_device_id, parse_version_name
 from edge.page.acts.confirmation import AskInput, Touch
 from edge.page.acts.moves import Act
 from edge.page.acts.plans import ActPlan
@@ -44,13 +45,13 @@ def plan_put_back(app: str, revision: int, title: str) -> ActPlan:
 
 
 def plan_device_act(name: str, app: str, fields: Mapping[str, str], channels: Sequence[str]) -> ActPlan | None:
-    """None: `name` is no act on a device. Raises Invalid `missing_field`."""
+    """None: `name` is no act on a device. Raises Invalid `missing_field`, `invalid_device_id`."""
     make = _ON_DEVICES.get(name)
-    return None if make is None else make(app, _given(fields, "device"), fields, channels)
+    return None if make is None else make(app, parse_device_id(_given(fields, "device")), fields, channels)
 
 
 def _plan_lift(app: str, device: str, fields: Mapping[str, str], channels: Sequence[str]) -> ActPlan:
-    version = _given(fields, "version")
+    version = parse_version_name(_given(fields, "version"))
     return ActPlan(
         act=LIFT,
         parts={"app": app, "device": device, "version": version},
@@ -72,6 +73,7 @@ def _plan_erase(app: str, device: str, fields: Mapping[str, str], channels: Sequ
         command=_command("edge device erase", app, device),
         done=f"device {device[:_SHOWN_ID]}… forgotten",
         touches=_ERASED,
+        typed=device,
         undoable=False,
     )
 

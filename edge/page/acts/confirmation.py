@@ -34,7 +34,7 @@ class AskInput(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
     """`revision` is the app's as the figures were computed, `change` the id that makes a double press one change.
-    `fields` go with the form unseen."""
+    `fields` go with the form unseen; `typed` has to be typed into it."""
 
     href: str
     back: str
@@ -50,4 +50,5 @@ class Confirmation:
     danger: bool = False
     undoable: bool = True
     reason_needed: bool = False
+    typed: str = ""
     level: int = 1

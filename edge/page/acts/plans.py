@@ -11,6 +11,7 @@ from typing import Any
 from edge.control.shapes.channels import ChannelView
 from edge.control.shapes.rollouts import RollbackRequest, RolloutRequest, RolloutView, UndoRequest, WithdrawRequest
 from edge.control.shapes.targeting import ExperimentStopRequest
+from edge.domain.changes.going_back.undo import UndoneStop
 from edge.domain.errors import Invalid, NotFound
 from edge.domain.schedule.durations import parse_duration
 from edge.page.acts.confirmation import AskInput, Caution, Touch
@@ -55,6 +56,7 @@ class ActPlan:
     changes: Sequence[Touch] = ()
     inputs: Sequence[AskInput] = ()
     reason_needed: bool = False
+    typed: str = ""
     undoable: bool = True
 
 
@@ -107,7 +109,7 @@ def plan_channel_act(
 
 
 def plan_withdraw(app: str, bundle: str, fields: Mapping[str, str]) -> ActPlan:
-    """The reason is part of the operation, so it is needed."""
+    """The reason is part of the operation, so it is needed; a dry run goes without."""
     reason = fields.get("reason", "").strip()
     return ActPlan(
         act=WITHDRAW,
@@ -118,22 +120,26 @@ def plan_withdraw(app: str, bundle: str, fields: Mapping[str, str]) -> ActPlan:
         done=f"{named(bundle)} withdrawn",
         body=WithdrawRequest(reason=reason or "withdrawn from the page"),
         reason_needed=True,
+        typed=bundle,
+        undoable=False,
     )
 
 
-def plan_undo(app: str, revision: int, summary: str, *, stop: bool) -> ActPlan:
-    """`summary` is the change that would be undone; `stop`: it keeps devices from something."""
-    cautions = [Caution("This undoes a stop.", "Devices may be offered again what somebody stopped.")] if stop else []
+def plan_undo(app: str, revision: int, title: str, stops: Sequence[UndoneStop] = ()) -> ActPlan:
+    """`title` is the change that would be undone, in words; `stops` are what it keeps from devices."""
+    stop = bool(stops)
+    words = f"It would {'; '.join(each.words for each in stops)}. Somebody stopped that, or the guard did."
     force = ["--force"] if stop else []
     return ActPlan(
         act=Act("undo", "undo", "Undo", "Undoing", danger=stop),
         parts={"app": app},
-        question=f"Undo r{revision}: {summary[:120]}?",
+        question=f"Undo r{revision}: {title}?",
         verb=f"Undo r{revision}",
         command=_command("edge undo", app, "--revision", str(revision), *force),
         done=f"r{revision} undone",
         body=UndoRequest(revision=revision, force=stop),
-        cautions=cautions,
+        cautions=[Caution("This undoes a stop.", words)] if stop else (),
+        typed=stops[0].name if stops else "",
     )
 
 

@@ -3,8 +3,9 @@
 A version name that was published stays taken. A rollout that resumes continues from the share that it had.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from edge.domain.changes.bundles import retire
 from edge.domain.changes.commands import Undo, kind_of
@@ -14,10 +15,26 @@ from edge.domain.model import AppState, Channel, Phase, Retired, Rollout, UsedId
 from edge.domain.schedule.rollout import step_at
 
 
+class UndoneStop(NamedTuple):
+    """What was stopped and would go on: the bundle or experiment called `name`. `words` follow "this undo would"."""
+
+    name: str
+    words: str
+
+
+class UndoesStop(Conflict):
+    """The undo would take back `stops`, and was not forced."""
+
+    def __init__(self, stops: Sequence[UndoneStop]) -> None:
+        said = "; ".join(each.words for each in stops)
+        super().__init__("undoes_a_stop", f"this undo would {said}; add --force if you mean it")
+        self.stops = tuple(stops)
+
+
 def undo(state: AppState, before: AppState | None, command: Undo, at: float) -> AppState:
     """`before` is the state of the revision before `state`.
 
-    Raises Conflict `head_moved`, `nothing_to_undo` and, without `force`, `undoes_a_stop`; Unavailable
+    Raises Conflict `head_moved` and `nothing_to_undo`; without `force` UndoesStop `undoes_a_stop`; Unavailable
     `overrides_lost`.
     """
     if command.revision != state.revision:
@@ -38,7 +55,7 @@ def undo(state: AppState, before: AppState | None, command: Undo, at: float) -> 
     )
     stops = list(_stops_undone(state, restored))
     if stops and not command.force:
-        raise Conflict("undoes_a_stop", f"this undo would {'; '.join(stops)}; add --force if you mean it")
+        raise UndoesStop(stops)
     return restored
 
 
@@ -88,30 +105,35 @@ def _going_on(old: Rollout | None, now: Rollout | None, at: float) -> Rollout | 
     return replace(old, step=now.step, began=at, resumed=now.resumed + 1, resumed_at=at)
 
 
-def _stops_undone(state: AppState, restored: AppState) -> Iterator[str]:
-    """What was stopped and this would resume, in words."""
+def _stops_undone(state: AppState, restored: AppState) -> Iterator[UndoneStop]:
+    """What was stopped and this would resume."""
     for version, bundle in restored.bundles.items():
         if not bundle.withdrawn and version in state.bundles and state.bundles[version].withdrawn:
-            yield f"offer the withdrawn bundle {version!r} again"
+            yield UndoneStop(version, f"offer the withdrawn bundle {version!r} again")
     for name, channel in restored.channels.items():
         now = state.channels.get(name)
         if now is None:
             yield from _deletions_undone(channel)
             continue
         if channel.rollout is not None and now.rollout is not None and _starts_again(channel.rollout, now.rollout):
-            yield f"resume the rollout on channel {name!r}"
+            yield _resumed(channel.rollout, name)
         if channel.experiment is not None and now.experiment is None:
-            yield f"resume experiment {channel.experiment.name!r}"
+            yield UndoneStop(channel.experiment.name, f"resume experiment {channel.experiment.name!r}")
         if now.rolled_back and channel.bundle != now.bundle:
-            yield f"offer {channel.bundle!r}, which was rolled back, on channel {name!r} again"
+            words = f"offer {channel.bundle!r}, which was rolled back, on channel {name!r} again"
+            yield UndoneStop(channel.bundle or name, words)
 
 
-def _deletions_undone(restored: Channel) -> Iterator[str]:
+def _deletions_undone(restored: Channel) -> Iterator[UndoneStop]:
     """A channel with a rollout or an experiment is only ever deleted together with its app."""
     if restored.rollout is not None and restored.rollout.phase is Phase.RUNNING:
-        yield f"resume the rollout on channel {restored.name!r}"
+        yield _resumed(restored.rollout, restored.name)
     if restored.experiment is not None:
-        yield f"resume experiment {restored.experiment.name!r}"
+        yield UndoneStop(restored.experiment.name, f"resume experiment {restored.experiment.name!r}")
+
+
+def _resumed(rollout: Rollout, channel: str) -> UndoneStop:
+    return UndoneStop(rollout.bundle, f"resume the rollout on channel {channel!r}")
 
 
 def _starts_again(restored: Rollout, now: Rollout) -> bool:

@@ -19,6 +19,7 @@ from edge.domain.model import Digest, FileEntry, parse_digest
 MANIFEST_FORMAT = 1
 FILE_COUNT_LIMIT = 20_000  # a device opens each file; the largest real web builds have a few thousand
 NAME_LIMIT_BYTES = 512  # of one path in UTF-8; a device prefixes its own folder
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # a name reads as another one
 
 
 class _File(msgspec.Struct, omit_defaults=True):
@@ -147,6 +148,8 @@ def _unsafe(name: str) -> str:
         return "backslash in a path"
     if any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in name):
         return "control character in a path"
+    if not _TURNING.isdisjoint(name):
+        return "a character in a path that turns the direction of text around"
     if name.startswith("/") or (len(name) > 1 and name[1] == ":"):
         return "absolute path"
     segments = name.split("/")

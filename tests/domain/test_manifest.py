@@ -56,7 +56,7 @@ def test_ordinary_names_are_safe(name):
     "name",
     [
         *("", "/", "/etc/passwd", "a/", "a//b", "../x", "a/../b", "a/..", "..", ".", "./a", "a/./b"),
-        *("a\\b", "..\\x", "C:/x", "c:x", "a\0b", "a\nb", "a\x7f", "a\x85b", "\ud800"),
+        *("a\\b", "..\\x", "C:/x", "c:x", "a\0b", "a\nb", "a\x7f", "a\x85b", "\ud800", "a\u202egnp.js", "a\u2067b"),
         *("a" * 256, "ä" * 128, "a/" + "b" * 256 + "/c", "a/" * (NAME_LIMIT_BYTES // 2) + "b"),
     ],
 )

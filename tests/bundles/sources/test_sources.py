@@ -255,6 +255,7 @@ INDEX = Member("index.html")
         (Member("/evil"), "unsafe_name"),
         (Member("../evil/"), "unsafe_name"),
         (Member(b"a\0b"), "unsafe_name"),
+        (Member("a\u202egnp.js".encode()), "unsafe_name"),
         (Member("index.html"), "duplicate_name"),
         (Member("INDEX.html"), "duplicate_name"),
         (Member("index.html/x"), "duplicate_name"),

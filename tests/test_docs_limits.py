@@ -153,10 +153,18 @@ from edge.page.live import (
     NODE_STREAMS_LIMIT,
     SESSION_STREAMS_LIMIT,
     STREAM_SECONDS,
+    TOKEN_STREAMS_LIMIT,
 )
 from edge.page.live import LOOK_SECONDS as LIVE_LOOK_SECONDS
-from edge.page.publishing.drops import ARRIVING_LIMIT, DROP_SECONDS, PACKING_AT_ONCE
-from edge.page.publishing.packing import PACK_MEMORY_BYTES, PACK_SECONDS
+from edge.page.publishing.drops import (
+    ARRIVING_LIMIT,
+    DROP_SECONDS,
+    DROPS_LIMIT,
+    PACKING_AT_ONCE,
+    TOKEN_ARRIVING_LIMIT,
+    TOKEN_DROPS_LIMIT,
+)
+from edge.page.publishing.packing import PACK_MEMORY_BYTES, PACK_SECONDS, STILL_SECONDS
 from edge.page.publishing.receiving import DROP_LIMIT_BYTES, IDLE_SECONDS, RECEIVE_SECONDS
 from edge.page.rendering import PAGE_LIMIT_BYTES
 from edge.page.views.visit import PART_SECONDS
@@ -227,8 +235,9 @@ def test_the_limits_of_the_page_are_those_of_the_code():
         f"| sessions of the page | {SESSIONS_LIMIT:,}, of one token {TOKEN_SESSIONS_LIMIT}, "
         f"{SESSION_SECONDS / 3600:g} h each; in memory |",
         f"| links that sign in, tries to sign in | {LINKS_LIMIT_OF_PAGE} links of {LINK_SECONDS / 60:g} min, "
-        f"used once; {SIGN_IN_TRIES} tries a minute of an IPv4 address or IPv6 /64 |",
-        f"| pages that are open live | {NODE_STREAMS_LIMIT}, of one session {SESSION_STREAMS_LIMIT}, "
+        f"used once; {SIGN_IN_TRIES} wrong tries a minute of an IPv4 address or IPv6 /64 |",
+        f"| pages that are open live | {NODE_STREAMS_LIMIT}, of one token {TOKEN_STREAMS_LIMIT}, "
+        f"of one session {SESSION_STREAMS_LIMIT}, "
         f"{STREAM_SECONDS / 60:g} min each, then again; an event {EVENT_LIMIT_BYTES >> 10} KiB, "
         f"a look every {LIVE_LOOK_SECONDS:g} s |",
         f"| a page | {PAGE_SECONDS:g} s, each of its parts {PART_SECONDS:g} s; {PAGE_LIMIT_BYTES >> 20} MiB; "
@@ -242,9 +251,11 @@ def test_the_limits_of_a_zip_on_the_page_are_those_of_the_code():
     for row in (
         f"| a zip dropped on the page | {DROP_LIMIT_BYTES >> 20} MiB; {IDLE_SECONDS:g} s of silence, "
         f"{RECEIVE_SECONDS:,.0f} s in all; {ARRIVING_LIMIT} on their way at once, "
-        f"each kept for {DROP_SECONDS:,.0f} s |",
-        f"| packing it | {PACK_SECONDS:g} s, {PACK_MEMORY_BYTES >> 20:,} MiB of addresses, "
-        f"{PLAIN_LIMIT_BYTES >> 30} GiB in a file; {PACKING_AT_ONCE} at once |",
+        f"of one token {TOKEN_ARRIVING_LIMIT}; each kept for {DROP_SECONDS:,.0f} s, {DROPS_LIMIT} of them, "
+        f"of one token {TOKEN_DROPS_LIMIT} |",
+        f"| packing it | {PACK_SECONDS:g} s, {STILL_SECONDS:g} s without use of a CPU, "
+        f"{PACK_MEMORY_BYTES >> 20:,} MiB of addresses, "
+        f"{PLAIN_LIMIT_BYTES >> 30} GiB in a file; {PACKING_AT_ONCE} at once, of one token 1 |",
     ):
         assert row in LIMITS
 

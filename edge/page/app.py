@@ -80,7 +80,7 @@ def add_page(app: web.Application, house: House) -> None:
     """Serve the page beside the API of `app`, which is not running yet."""
     app.middlewares.append(_door(house))
     app.router.add_get("/static/{version}/{name}", _static)
-    app.router.add_get(LIVE_PATH, partial(_live, house))
+    app.router.add_get(LIVE_PATH, partial(_live, house), allow_head=False)
     app.on_shutdown.append(house.streams.close)
     app.router.add_get("/login", partial(show_login, house))
     app.router.add_post("/login", partial(_signing_in, house))
@@ -154,7 +154,7 @@ async def _acting(house: House, route: PageRoute, request: web.Request) -> web.S
     """A change: with the session's own form alone, and on to the page that it is about."""
     visitor = await visitor_of(house, request)
     if visitor is None:
-        return see_other(login_address("/"))
+        return _sign_in_first(request)
     form = await read_form(request)
     check_form_token(visitor, form)
     visit = _visit(house, visitor, request, route, dict(request.match_info))
@@ -183,7 +183,7 @@ async def _dropping(house: House, request: web.Request) -> web.Response:
 async def _dropped(house: House, request: web.Request) -> web.Response:
     visitor = await visitor_of(house, request)
     if visitor is None:
-        return see_other(login_address(request.rel_url.raw_path))
+        return _sign_in_first(request)
     visit = _signed_in(house, visitor, request, "bundles")
     return await answer_shown(house, visitor, visit, await show_drop(house, visitor, visit))
 
@@ -191,7 +191,7 @@ async def _dropped(house: House, request: web.Request) -> web.Response:
 async def _publishing(house: House, request: web.Request) -> web.Response:
     visitor = await visitor_of(house, request)
     if visitor is None:
-        return see_other(login_address("/"))
+        return _sign_in_first(request)
     form = await read_form(request)
     check_form_token(visitor, form)
     visit = _signed_in(house, visitor, request, "bundles")
@@ -237,7 +237,7 @@ def _check_request(house: House, request: web.Request) -> None:
         )
     if len(request.rel_url.raw_query_string) > QUERY_LIMIT:
         raise Malformed("query_too_long", f"the query is longer than {QUERY_LIMIT} characters")
-    if request.method != hdrs.METH_GET:
+    if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD):  # both are read alone
         origin, site = request.headers.get(hdrs.ORIGIN), request.headers.get("Sec-Fetch-Site")
         if not is_own_origin(origin, site, request.host, secure=house.secure):
             raise Forbidden("foreign_form", "this form did not come from this page; open the page and try again")
@@ -258,11 +258,17 @@ async def _refuse(house: House, request: web.Request, error: EdgeError) -> web.R
     return await answer_refusal(house, visitor, visit, error)
 
 
+def _sign_in_first(request: web.Request) -> web.Response:
+    """To the login, and from there back here; without the query if the login's own would be too long."""
+    whole = login_address(request.rel_url.raw_path_qs)
+    return see_other(whole if len(whole) < QUERY_LIMIT else login_address(request.rel_url.raw_path))
+
+
 def _page(house: House, route: PageRoute) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         visitor = await visitor_of(house, request)
         if visitor is None:
-            return see_other(login_address(request.rel_url.raw_path))
+            return _sign_in_first(request)
         visit = _visit(house, visitor, request, route, dict(request.match_info))
         assert visit is not None, "somebody is signed in"
         return await answer_shown(house, visitor, visit, await route.view(visit))

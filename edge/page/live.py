@@ -2,24 +2,27 @@
 
 A stream shows the page again to itself, a few seconds apart, and sends what differs in its `data-live` elements. So a
 value has one template, and a view nothing more to do. Such an element has no element of its own tag name inside. A
-stream ends with its session, with the node's drain, and after STREAM_SECONDS; the browser opens another by itself.
+stream ends with its session, with the node's drain, and after STREAM_SECONDS; the browser opens another by itself, and
+has none for a page that is hidden. One above a limit is answered 204, which ends it without a fault.
 """
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
 from aiohttp import web
 
-from edge.domain.errors import EdgeError, Unavailable
+from edge.domain.errors import EdgeError
 from edge.page.door.headers import PRIVATE
 from edge.page.door.sessions import Session
 
 LOOK_SECONDS = 3.0  # between two looks: a figure is folded every few seconds at best
 STREAM_SECONDS = 1_800.0
-SESSION_STREAMS_LIMIT = 8  # a person's open tabs
+SESSION_STREAMS_LIMIT = 3  # pages in sight: a browser has six connections to a host, and what is pressed needs one
+TOKEN_STREAMS_LIMIT = 16  # with all its sessions: the node's are for everybody
 NODE_STREAMS_LIMIT = 64  # each costs a page every LOOK_SECONDS
 EVENT_LIMIT_BYTES = 4_096
 SEND_SECONDS = 10.0  # for a reader that does not read
@@ -68,7 +71,7 @@ class Streams:
     """Those of one node."""
 
     def __init__(self) -> None:
-        self.open = 0
+        self._open: Counter[str] = Counter()  # by token
         self._closing = asyncio.Event()
 
     async def close(self, _: web.Application) -> None:
@@ -81,12 +84,11 @@ class Streams:
         session: Session,
         look: Callable[[], Awaitable[tuple[Look, str] | None]],
     ) -> web.StreamResponse:
-        """Send what `look` finds until it finds nobody signed in. Raises Unavailable `too_many_streams`."""
-        if session.streams >= SESSION_STREAMS_LIMIT or self.open >= NODE_STREAMS_LIMIT:
-            raise Unavailable(
-                "too_many_streams", "too many pages are open live; this one shows what was when it opened"
-            )
-        session.streams, self.open = session.streams + 1, self.open + 1
+        """Send what `look` finds until it finds nobody signed in; 204 above a limit."""
+        if not self._has_room(session):
+            return web.Response(status=204, headers=PRIVATE)
+        session.streams += 1
+        self._open[session.token_hash] += 1
         response = web.StreamResponse(
             headers={**PRIVATE, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         )
@@ -96,8 +98,16 @@ class Streams:
         except (ConnectionError, TimeoutError):
             pass  # the page was closed, or reads nothing: no fault of anybody
         finally:
-            session.streams, self.open = session.streams - 1, self.open - 1
+            session.streams -= 1
+            self._open -= Counter((session.token_hash,))  # leaves nothing of a token that has none
         return response
+
+    def _has_room(self, session: Session) -> bool:
+        return (
+            session.streams < SESSION_STREAMS_LIMIT
+            and self._open[session.token_hash] < TOKEN_STREAMS_LIMIT
+            and self._open.total() < NODE_STREAMS_LIMIT
+        )
 
     async def _send(
         self,

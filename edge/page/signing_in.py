@@ -3,6 +3,7 @@
 import asyncio
 import time
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
@@ -11,29 +12,44 @@ from edge.domain.errors import Unauthorized
 from edge.page.answers import NOBODY, answer_page, see_other
 from edge.page.door.sessions import SESSION_SECONDS
 from edge.page.door.tries import TRIES_LIMIT
-from edge.page.house import House
+from edge.page.house import House, visitor_of
 
 NEXT_LIMIT = 2_048  # characters of the address to go on to
+AGAIN = "here"  # in the query of a login that this page itself leads to
 _UNKNOWN = ("This token is not known here.", "It may have been revoked, or belong to another node.")
 _OVER = ("This link does not work any more.", "Each works once, for ten minutes: `edge login-link` makes another.")
 
 
 async def show_login(house: House, request: web.Request) -> web.Response:
+    """The form. Who is signed in goes on at once, unless a link is to open another session.
+
+    A browser that follows a link of another site, as from a chat, withholds the session (SameSite=Strict). So what it
+    gets leads on, once, to this address again: then it is this page that asks, and the session comes along. Nothing
+    changes by being read, so a hostile link gains no more than what it could have had a person press.
+    """
     link = request.query.get("link", "")[:SECRET_LIMIT]
-    return await _answer(house, request, next_address(request.query.get("next", "/")), link=link)
+    after = next_address(request.query.get("next", "/"))
+    if link:
+        return await _answer(house, request, after, link=link)
+    if await visitor_of(house, request) is not None:
+        return see_other(after)
+    again = f"/login?{AGAIN}=1&next={quote(after, safe='/')}" if _comes_from_elsewhere(house, request) else ""
+    return await _answer(house, request, after, again=again)
+
+
+def _comes_from_elsewhere(house: House, request: web.Request) -> bool:
+    """Or may: browsers do not say over plain HTTP. False for what was led on already, and where the cookie is here."""
+    site = request.headers.get("Sec-Fetch-Site", "cross-site")
+    return site == "cross-site" and AGAIN not in request.query and house.cookie not in request.cookies
 
 
 async def sign_in(house: House, request: web.Request, form: Any) -> web.Response:
-    """Tries are counted by address before a secret is looked at."""
-    after, address = next_address(str(form.get("next", "/"))), request.remote or ""
-    wait = house.tries.wait_seconds(address, time.monotonic())
-    if wait > 0:
-        words = ("Too many tries.", f"The next one is taken in {wait:.0f} s.")
-        return await _answer(house, request, after, words, status=429)
+    """A right secret always opens a session: many people may share an address, and one of them must not lock out the
+    others. Failures are counted by address."""
+    after = next_address(str(form.get("next", "/")))
     opened = await _open(house, form)
     if opened is None:
-        house.tries.note_failure(address, time.monotonic())
-        return await _answer(house, request, after, _OVER if "link" in form else _UNKNOWN, status=403)
+        return await _refuse(house, request, after, _OVER if "link" in form else _UNKNOWN)
     response = see_other(after)
     response.set_cookie(
         house.cookie,
@@ -45,6 +61,15 @@ async def sign_in(house: House, request: web.Request, form: Any) -> web.Response
         path="/",
     )
     return response
+
+
+async def _refuse(house: House, request: web.Request, after: str, words: tuple[str, str]) -> web.Response:
+    address, now = request.remote or "", time.monotonic()
+    wait = house.tries.wait_seconds(address, now)
+    if wait > 0:
+        return await _answer(house, request, after, (f"Too many tries: wait {wait:.0f} s.", words[0]), status=429)
+    house.tries.note_failure(address, now)
+    return await _answer(house, request, after, words, status=403)
 
 
 def sign_out(house: House, request: web.Request) -> web.Response:
@@ -83,6 +108,7 @@ async def _answer(
     error: tuple[str, str] | None = None,
     link: str = "",
     status: int = 200,
+    again: str = "",
 ) -> web.Response:
     tried = house.tries.count(request.remote or "", time.monotonic())
     values = {
@@ -90,6 +116,7 @@ async def _answer(
         "node": house.node,
         "next": after,
         "link": link,
+        "again": again,
         "error": {"lead": error[0], "rest": error[1]} if error else None,
         "hours": int(SESSION_SECONDS // 3_600),
         "tries": tried,

@@ -3,7 +3,14 @@
 import msgspec
 import pytest
 
-from edge.page.live import EVENT_LIMIT_BYTES, SESSION_STREAMS_LIMIT, Look, events_between, parse_look
+from edge.page.live import (
+    EVENT_LIMIT_BYTES,
+    SESSION_STREAMS_LIMIT,
+    TOKEN_STREAMS_LIMIT,
+    Look,
+    events_between,
+    parse_look,
+)
 
 
 def decoded(events):
@@ -61,9 +68,29 @@ async def test_a_stream_ends_at_sign_out(root):
 
 async def test_streams_of_a_session_are_limited(root):
     held = [await opened(root) for _ in range(SESSION_STREAMS_LIMIT)]
-    assert (await root.get("/live?page=/")).status == 503
+    assert (await root.get("/live?page=/")).status == 204, "a browser asks no more, and keeps no connection"
     for each in held:
         each.close()
+
+
+async def test_a_token_with_many_sessions_leaves_the_others_room(browser):
+    held = []
+    for n in range(TOKEN_STREAMS_LIMIT):
+        if n % SESSION_STREAMS_LIMIT == 0:
+            await browser.sign_in("reader")
+        held.append(await opened(browser))
+    await browser.sign_in("reader")
+    assert [each.status for each in held] == [200] * TOKEN_STREAMS_LIMIT
+    assert (await browser.get("/live?page=/")).status == 204
+    await browser.sign_in("root")
+    async with await opened(browser) as stream:
+        assert stream.status == 200
+    for each in held:
+        each.close()
+
+
+async def test_what_is_asked_for_without_a_body_holds_no_stream(root):
+    assert (await root.head("/live?page=/")).status == 404
 
 
 @pytest.mark.parametrize("page", ["/login", "/nothing", "//evil.example/", "", "/apps/a/acts/undo"])

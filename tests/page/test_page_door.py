@@ -28,8 +28,8 @@ async def test_a_page_under_another_name_is_refused(root, host):
     assert page.status in (400, 421) and "root" not in page.text
 
 
-async def test_a_page_under_a_name_of_the_config_is_served(root):
-    assert (await root.get("/login", Host="edge.example.com")).status == 200
+async def test_a_page_under_a_name_of_the_config_is_served(browser):
+    assert (await browser.get("/login", Host="edge.example.com")).status == 200
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
@@ -37,6 +37,13 @@ async def test_a_form_of_another_site_is_refused(root, origin):
     page = await root.post("/logout", {}, origin=origin)
     assert page.status == 403 and "foreign_form" in page.text
     assert (await root.get("/")).status == 200
+
+
+async def test_a_probe_asks_for_heads_alone(root, browser):
+    assert (await root.head("/")).status == 200
+    browser.cookie = ""
+    assert (await browser.head("/nodes")).location == "/login?next=/nodes"
+    assert (await browser.head("/login")).status == 200
 
 
 async def test_an_unknown_address_is_a_page_with_a_code(root):

@@ -9,6 +9,8 @@ from screens import DESK, PHONE, Screen, chromium, needs_chromium
 
 pytestmark = [needs_chromium, pytest.mark.long]
 CHANNEL = f"/apps/{RIDER}/channels/production"
+CONNECTIONS_OF_A_BROWSER = 6  # to one host
+SIGHT = "(seen) => { window.inSight = seen; document.dispatchEvent(new Event('visibilitychange')); }"
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,46 @@ def test_a_guard_fires_under_the_eye(screen, story):
     page.get_by_text("Paused by the guard").wait_for()
     assert page.get_by_role("heading", name=f"4.12.0 on {RIDER}, production").is_visible()
     assert screen.faults == []
+
+
+def test_many_open_tabs_leave_the_page_to_press(screen, story):
+    story.make(RIDER, ("production", "--public"))
+    story.publish(RIDER, "4.11.3", "--channel", "production")
+    page = screen.go(CHANNEL)
+    page.get_by_text("Live · as of").wait_for()
+    tabs = [screen.context.new_page() for _ in range(CONNECTIONS_OF_A_BROWSER)]
+    for tab in tabs:
+        tab.goto(screen.node.control + CHANNEL)
+    tabs[-1].get_by_text("Not live since").wait_for()
+    page.get_by_role("link", name="Withdraw…").click()
+    page.get_by_role("dialog").wait_for()
+    for tab in tabs:
+        tab.close()
+
+
+def test_a_page_out_of_sight_holds_no_stream(screen, story):
+    page = screen.page
+    page.add_init_script("Object.defineProperty(Document.prototype, 'hidden', {get: () => !window.inSight})")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "/live?" in request.url else None)
+    screen.go("/")
+    page.get_by_role("heading", level=1).wait_for()
+    assert asked == []
+    page.evaluate(SIGHT, True)
+    page.get_by_text("Live · as of").wait_for()
+    assert len(asked) == 1
+    with page.expect_event("requestfailed", lambda request: "/live?" in request.url):
+        page.evaluate(SIGHT, False)
+
+
+def test_a_link_of_another_site_leads_who_is_signed_in_there(screen):
+    page = screen.page
+    elsewhere = screen.node.control.replace("127.0.0.1", "localhost")  # for a browser another site
+    page.goto(elsewhere + "/login")
+    follow = "(to) => { const a = document.createElement('a'); a.href = to; document.body.append(a); a.click(); }"
+    page.evaluate(follow, screen.node.control + "/nodes?all=1")
+    page.wait_for_url(screen.node.control + "/nodes?all=1")
+    assert page.get_by_role("heading", level=1).first.is_visible()
 
 
 def test_nothing_needs_a_script(launched, story, node):

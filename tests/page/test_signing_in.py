@@ -1,10 +1,13 @@
 """Who gets in: by token, by link, for how long, and from where."""
 
+import html
+
 import pytest
 from control_world import Api
 from page_world import COOKIE
 
 from edge.control.tokens import hash_secret
+from edge.page.app import QUERY_LIMIT
 from edge.page.door.login_links import LINK_SECONDS
 from edge.page.door.sessions import SESSION_SECONDS
 from edge.page.door.tries import TRIES_LIMIT
@@ -30,8 +33,60 @@ async def test_a_token_opens_a_session_that_scripts_cannot_read(browser):
 async def test_a_wrong_token_is_refused_and_tries_are_limited(browser):
     for _ in range(TRIES_LIMIT):
         assert (await browser.post("/login", {"token": "edge_wrong"})).status == 403
-    page = await browser.post("/login", {"token": browser.secrets["root"]})
+    page = await browser.post("/login", {"token": "edge_wrong"})
     assert page.status == 429 and COOKIE not in page.cookies
+
+
+async def test_wrong_tries_of_an_address_lock_out_nobody_behind_it(browser, links, clock):
+    for _ in range(TRIES_LIMIT + 1):
+        await browser.post("/login", {"token": "edge_wrong"})
+    assert (await browser.post("/login", {"token": browser.secrets["root"]})).status == 303
+    secret, _ = links.make(hash_secret(browser.secrets["reader"]), clock.now())
+    assert (await browser.post("/login", {"link": secret})).status == 303
+    assert (await browser.post("/login", {"link": secret})).status == 429, "a used one is a failure"
+
+
+async def test_the_query_survives_signing_in(browser):
+    asked = "/apps/com.acme.app/history?q=a%20b&kind=pause"
+    sent = await browser.get(asked)
+    form = await browser.get(sent.location)
+    assert form.seen.fields["next"] == asked
+    page = await browser.post("/login", {"token": browser.secrets["root"], "next": form.seen.fields["next"]})
+    assert page.location == asked
+
+
+async def test_a_query_that_is_too_long_for_the_login_is_left_behind(browser):
+    sent = await browser.get("/nodes?q=" + "&" * (QUERY_LIMIT - 2))
+    assert sent.location == "/login?next=/nodes"
+    assert (await browser.get(sent.location)).status == 200
+
+
+async def test_a_link_of_another_site_goes_on_by_itself_once(root):
+    """What a browser does that withholds a strict cookie from it."""
+    kept, root.cookie = root.cookie, ""
+    first = await root.get("/nodes?all=1", **{"Sec-Fetch-Site": "cross-site"})
+    led = await root.get(first.location, **{"Sec-Fetch-Site": "cross-site"})
+    onward = html.unescape(led.source.partition('content="0; url=')[2].partition('"')[0])
+    assert led.status == 200 and onward.startswith("/login?")
+    signed_out = await root.get(onward, **{"Sec-Fetch-Site": "same-origin"})
+    assert signed_out.status == 200 and "http-equiv" not in signed_out.source
+    assert signed_out.seen.fields["next"] == "/nodes?all=1"
+    root.cookie = kept
+    assert (await root.get(onward, **{"Sec-Fetch-Site": "same-origin"})).location == "/nodes?all=1"
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin", "same-site"])
+async def test_the_login_of_a_browser_that_sends_its_cookies_stays(browser, site):
+    assert "http-equiv" not in (await browser.get("/login", **{"Sec-Fetch-Site": site})).source
+
+
+async def test_a_link_that_signs_in_is_asked_for_also_by_who_is_signed_in(root, links, clock):
+    secret, _ = links.make(hash_secret(root.secrets["reader"]), clock.now())
+    assert (await root.get(f"/login?link={secret}")).seen.fields["link"] == secret
+
+
+async def test_the_login_leads_who_is_signed_in_nowhere_else(root):
+    assert (await root.get("/login?next=//evil.example")).location == "/"
 
 
 async def test_a_link_opens_a_session_once(browser, links, clock):

@@ -47,7 +47,7 @@ class Page:
 
 
 class Browser:
-    """Cookies are kept by hand: the client's own jar takes none of an address."""
+    """The cookie is kept by hand, so that a test can withhold it."""
 
     def __init__(self, client, secrets):
         self.client, self.secrets, self.cookie = client, secrets, ""
@@ -57,11 +57,15 @@ class Browser:
     async def get(self, path, **headers):
         return await self._ask("GET", path, headers)
 
+    async def head(self, path):
+        return await self._ask("HEAD", path, {})
+
     async def post(self, path, fields, origin=None, **headers):
         headers = {"Origin": origin or f"http://{self.host}"} | headers
         return await self._ask("POST", path, headers, {"form_token": self.form_token} | fields)
 
     async def _ask(self, method, path, headers, fields=None):
+        self.client.session.cookie_jar.clear()
         if self.cookie:
             headers = {"Cookie": f"{COOKIE}={self.cookie}"} | headers
         async with self.client.request(method, path, headers=headers, data=fields, allow_redirects=False) as response:

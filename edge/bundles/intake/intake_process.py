@@ -30,6 +30,7 @@ from edge.domain.errors import EdgeError
 from edge.store.disk.room import refusal_of_room
 
 NICENESS = 10  # devices are served by the same cores
+KILLED_AFTER_SECONDS = 5  # of CPU: the limit before it has a signal of its own, unlike being killed from outside
 OPEN_FILES = 64  # a zip, a file of it, what is packed
 MEMORY = "packing this zip takes more memory than a zip may; publish it from the command line, on a machine of your own"
 LEFT_OUT_LIMIT = 200  # told of; a zip may have thousands
@@ -85,8 +86,9 @@ def limit_itself(order: IntakeOrder) -> None:
         if kind is None:
             continue
         _, hard = resource.getrlimit(kind)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, value))
+        ends = value + KILLED_AFTER_SECONDS if name == "RLIMIT_CPU" else value
+        value, ends = (each if hard == resource.RLIM_INFINITY else min(each, hard) for each in (value, ends))
+        resource.setrlimit(kind, (value, ends))
 
 
 def _leave_with_starter() -> None:

@@ -1,5 +1,5 @@
-"""How often one address may try to sign in. A secret has 256 bits, so this is about load and noise, not about guessing
-it."""
+"""How often one address may try to sign in with a wrong secret. A secret has 256 bits, so this is about noise, not
+about guessing it: a right one is taken at any time."""
 
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple

@@ -1,13 +1,15 @@
 """Zips that people dropped, each on its way from a file to something that can be published.
 
 A drop belongs to the token that made it, lives for an hour, and nothing of it outlives the process: what was packed is
-in the store by then, as an upload that no bundle refers to, and counts against the token's quota like any other.
+in the store by then, as an upload that no bundle refers to, and counts against the token's quota like any other. Each
+token has its own share of what is limited, so that none holds up the others.
 """
 
 import asyncio
 import enum
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +20,10 @@ from edge.domain.errors import EdgeError, NotFound, Unavailable
 from edge.page.publishing.packing import pack_dropped
 
 DROPS_LIMIT = 32  # of all tokens; each is some MB of names at most
-ARRIVING_LIMIT = 4  # at once: each may take 512 MB of disk, and four times that unpacked
-PACKING_AT_ONCE = 1  # each occupies a core, which devices need
+TOKEN_DROPS_LIMIT = 8  # its oldest goes first
+ARRIVING_LIMIT = 4  # at once, with those being packed: each may take 512 MB of disk, and four times that unpacked
+TOKEN_ARRIVING_LIMIT = 2
+PACKING_AT_ONCE = 2  # of two tokens: one that takes minutes does not hold up all. Devices' processes go before them
 DROP_SECONDS = 3_600.0
 
 Keep = Callable[[IntakeDone], Awaitable[None]]  # puts what was packed into the store
@@ -36,8 +40,8 @@ class DropStage(enum.Enum):
 
 @dataclass(slots=True)
 class Drop:
-    """`key` names it in addresses, `owner` is a token's name. `packed` is there when it is ready, `refusal` when it is
-    refused. Times are in seconds since the epoch."""
+    """`key` names it in addresses, `owner` is the hash of its token. `packed` is there when it is ready, `refusal` when
+    it is refused. Times are in seconds since the epoch."""
 
     key: str
     owner: str
@@ -58,7 +62,8 @@ class Drops:
         self._folder = folder
         self._pack = pack
         self._drops: dict[str, Drop] = {}
-        self._arriving = 0
+        self._arriving: Counter[str] = Counter()  # and being packed, by owner
+        self._turns_of: dict[str, asyncio.Lock] = {}  # of owners with something that is packed
         self._turns = asyncio.Semaphore(PACKING_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -82,7 +87,8 @@ class Drops:
         self._forget_old(now)
         drop = self._drops.get(key)
         if drop is None or (drop.owner, drop.app) != (owner, app):
-            raise NotFound("unknown_drop", "this zip is not here any more: it is kept for an hour; drop it again")
+            told = f"it is kept for an hour, and until {TOKEN_DROPS_LIMIT} others follow; drop it again"
+            raise NotFound("unknown_drop", f"this zip is not here any more: {told}")
         return drop
 
     async def arrive(
@@ -94,9 +100,10 @@ class Drops:
         if self._folder is None:
             raise Unavailable("no_drops", "this node takes no zips on its page: use `edge bundle publish`")
         self._forget_old(now)
-        if self._arriving + len(self._tasks) >= ARRIVING_LIMIT or len(self._drops) >= DROPS_LIMIT:
-            raise Unavailable("busy", "other zips are being received and packed; try again in a minute")
-        self._arriving += 1
+        if self._arriving[owner] >= TOKEN_ARRIVING_LIMIT or self._arriving.total() >= ARRIVING_LIMIT:
+            whose = "your token's other zips" if self._arriving[owner] >= TOKEN_ARRIVING_LIMIT else "zips of others"
+            raise Unavailable("busy", f"{whose} are being received and packed; try again in a minute")
+        self._arriving[owner] += 1
         key = secrets.token_hex(16)
         workdir = self._folder / key
         try:
@@ -104,9 +111,9 @@ class Drops:
             fields = await receive(workdir / "dropped.zip")
         except BaseException:
             shutil.rmtree(workdir, ignore_errors=True)  # not in a thread: a cancelled upload must not wait again
+            self._leave(owner)
             raise
-        finally:
-            self._arriving -= 1
+        self._make_room(owner)
         drop = self._drops[key] = Drop(key, owner, app, fields["version"], fields["file"], now)
         task = asyncio.create_task(self._work(drop, workdir, keep))
         self._tasks.add(task)
@@ -119,7 +126,7 @@ class Drops:
 
     async def _work(self, drop: Drop, workdir: Path, keep: Keep) -> None:
         try:
-            async with self._turns:
+            async with self._turns_of.setdefault(drop.owner, asyncio.Lock()), self._turns:
                 packing = workdir / "packed"
                 await asyncio.to_thread(packing.mkdir, 0o700)
                 answer = await self._pack(workdir / "dropped.zip", packing)
@@ -135,6 +142,26 @@ class Drops:
                 drop.refusal = IntakeRefused(code="packing_failed", status=503, message=told)
                 drop.stage = DropStage.REFUSED
             shutil.rmtree(workdir, ignore_errors=True)
+            self._leave(drop.owner)
+
+    def _leave(self, owner: str) -> None:
+        """One less of its zips is on its way."""
+        self._arriving -= Counter((owner,))  # leaves nothing of a token that has none
+        if owner not in self._arriving:
+            self._turns_of.pop(owner, None)
+
+    def _make_room(self, owner: str) -> None:
+        """For one more: the oldest goes, of this token if it has its share, else of the one that has most."""
+        kept = Counter(drop.owner for drop in self._drops.values())
+        if kept[owner] < TOKEN_DROPS_LIMIT:
+            if kept.total() < DROPS_LIMIT:
+                return
+            (owner, _), *_ = kept.most_common(1)
+        settled = (
+            key for key, drop in self._drops.items() if drop.owner == owner and drop.stage is not DropStage.WAITING
+        )
+        for key in list(settled)[:1]:
+            del self._drops[key]
 
     def _forget_old(self, now: float) -> None:
         for key in [key for key, drop in self._drops.items() if now - drop.made > DROP_SECONDS]:

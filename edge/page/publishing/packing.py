@@ -1,5 +1,5 @@
-"""Runs the process that packs a dropped zip, and ends it: at its limits of time, when it is not wanted any more, or
-with this process.
+"""Runs the process that packs a dropped zip, and ends it: at its limits of time, when it stands still, when it is not
+wanted any more, or with this process.
 
 It gets no environment but what Python needs, a folder of its own, and nothing of the store. What it answers is bounded.
 """
@@ -19,16 +19,21 @@ from edge.bundles.limits import MIB, PLAIN_LIMIT_BYTES
 
 PACK_SECONDS = 600.0  # the smallest form of 100 MB of code takes a slow core some minutes
 PACK_MEMORY_BYTES = 2048 * MIB  # of addresses: Python and its libraries take a third of that, packing 200 MB
+STILL_SECONDS = 30.0  # without any use of a CPU: it is stopped, or waits for a disk that does not answer
+LEAVE_SECONDS = 2.0  # from the end of its output to its own
+_TICKS = slice(11, 15)  # of /proc/PID/stat after the name: user and system time, its own and its children's
 _decoder: msgspec.json.Decoder[IntakeAnswer] = msgspec.json.Decoder(IntakeAnswer)
+_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT})
 _KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
 class PackLimits(NamedTuple):
-    """What the process may take. `seconds` are of the clock, and of its CPU."""
+    """What the process may take. `seconds` are of the clock, and of its CPU; `still_seconds` may pass without any."""
 
     seconds: float = PACK_SECONDS
     memory_bytes: int = PACK_MEMORY_BYTES
     file_bytes: int = PLAIN_LIMIT_BYTES
+    still_seconds: float = STILL_SECONDS
 
 
 PACK_LIMITS = PackLimits()
@@ -47,7 +52,10 @@ async def pack_dropped(source: Path, workdir: Path, limits: PackLimits = PACK_LI
     try:
         process = await asyncio.shield(starting)  # a start that is cancelled would leave a process behind
         async with asyncio.timeout(limits.seconds):
-            return _parse(await _talk(process, order))
+            answer = await _talk_while_moving(process, order, limits.still_seconds)
+            if answer is None:
+                return _refused_here("packing_still", f"did nothing for {limits.still_seconds:g} s")
+            return await _parse(process, answer)
     except TimeoutError:
         return _refused("packing_time", f"packing this zip takes more than {limits.seconds:g} s")
     finally:
@@ -80,11 +88,50 @@ async def _talk(process: asyncio.subprocess.Process, order: IntakeOrder) -> byte
     return bytes(answer)
 
 
-def _parse(answer: bytes) -> IntakeAnswer:
+async def _talk_while_moving(
+    process: asyncio.subprocess.Process, order: IntakeOrder, still_seconds: float
+) -> bytes | None:
+    """Its answer; None: it uses no CPU any more."""
+    talking, used = asyncio.create_task(_talk(process, order)), _used_cpu(process.pid)
+    try:
+        while not (await asyncio.wait((talking,), timeout=still_seconds))[0]:
+            before, used = used, _used_cpu(process.pid)
+            if used and used == before:
+                return None
+        return talking.result()
+    finally:
+        talking.cancel()
+
+
+def _used_cpu(pid: int) -> str:
+    """A text that differs when it has used some; "" where the system does not say."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    return " ".join(stat.rpartition(")")[2].split()[_TICKS])
+
+
+async def _parse(process: asyncio.subprocess.Process, answer: bytes) -> IntakeAnswer:
     try:
         return _decoder.decode(answer)
     except (msgspec.DecodeError, UnicodeDecodeError):
+        if -await _left(process) in _FROM_OUTSIDE:
+            return _refused_here("packing_killed", "was ended from outside, perhaps since memory was short")
         return _refused("packing_stopped", "packing this zip took more memory or time than a zip may, and was stopped")
+
+
+async def _left(process: asyncio.subprocess.Process) -> int:
+    """How it ended; 0 if it goes on."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LEAVE_SECONDS):
+            return await process.wait()
+    return 0
+
+
+def _refused_here(code: str, what: str) -> IntakeRefused:
+    """It is not the zip's fault."""
+    return IntakeRefused(code=code, status=503, message=f"the node's process that packs this zip {what}; drop it again")
 
 
 def _refused(code: str, message: str) -> IntakeRefused:

@@ -34,7 +34,7 @@
     (one("input:not([type=hidden]), select", form) || one("button", form)).focus();
   };
   const ask = async (address) => {
-    const answer = await fetch(address, { headers: { Accept: "text/html" } });
+    const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(5000) });
     const form = one("form.ask", new DOMParser().parseFromString(await answer.text(), "text/html"));
     if (!answer.ok || !form) throw new Error("no form");
     if (asking) { const old = asking; asking = null; old.remove(); }
@@ -107,16 +107,14 @@
     live.classList.add("lost");
     one("use", live).setAttribute("href", "#i-warn");
   };
-  const source = new EventSource(`/live?page=${encodeURIComponent(body.dataset.page)}`);
-  const on = (kind, run) => source.addEventListener(kind, (event) => run(JSON.parse(event.data)));
-  on("values", (values) => {
+  const values = (values) => {
     for (const [name, html] of Object.entries(values)) {
       for (const element of document.querySelectorAll(`[data-live="${CSS.escape(name)}"]`)) {
         if (!element.contains(document.activeElement) || element === document.activeElement) element.innerHTML = html;
       }
     }
-  });
-  on("trouble", ({ now, before }) => {
+  };
+  const trouble = ({ now, before }) => {
     document.title = now ? `(${now}) ${title}` : title;
     const words = now > before ? "A release was stopped just now. " : "A release is not stopped any more. ";
     const again = document.createElement("a");
@@ -124,10 +122,33 @@
     again.textContent = "Show it";
     said.replaceChildren(words, again);
     said.hidden = false;
-  });
-  on("time", ({ clock }) => alive(clock));
-  on("gone", () => { source.close(); lost(); location.reload(); });
-  source.onerror = () => { if (source.readyState === EventSource.CLOSED) lost(); };
-  dead = setTimeout(lost, 10000);
-  addEventListener("pagehide", () => source.close());
+  };
+  // One stream while the page is in sight: the browser has six connections to the node, for all tabs together.
+  let source = null, again = 0;
+  const rest = () => {
+    clearTimeout(again);
+    clearTimeout(dead);
+    if (source) source.close();
+    source = null;
+  };
+  const listen = () => {
+    rest();
+    if (document.hidden) return;
+    const opened = source = new EventSource(`/live?page=${encodeURIComponent(body.dataset.page)}`);
+    const on = (kind, run) => opened.addEventListener(kind, (event) => run(JSON.parse(event.data)));
+    on("values", values);
+    on("trouble", trouble);
+    on("time", ({ clock }) => alive(clock));
+    on("gone", () => { rest(); lost(); location.reload(); });
+    opened.onerror = () => {
+      if (opened.readyState !== EventSource.CLOSED) return;
+      lost();
+      again = setTimeout(listen, 15000); // others may be closed by then
+    };
+    dead = setTimeout(lost, 10000);
+  };
+  document.addEventListener("visibilitychange", listen);
+  addEventListener("pagehide", rest);
+  addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
+  listen();
 })();

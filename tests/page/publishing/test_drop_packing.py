@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import signal
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from edge.bundles.intake.intake_messages import IntakeDone, IntakeRefused
 from edge.page.publishing.packing import PackLimits, pack_dropped
 
 MIB = 1 << 20
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not tell of processes")
 
 
 @pytest.fixture
@@ -40,6 +43,39 @@ async def test_it_is_ended_at_its_limits(zipped, limits, codes):
     refused = await pack_dropped(*zipped, limits)
     assert isinstance(refused, IntakeRefused) and refused.code in codes
     assert "from the command line" in refused.message
+
+
+@pytest.fixture
+def large(zipped):
+    """One that is not packed before a test has found its process."""
+    with zipfile.ZipFile(zipped[0], "a") as archive:
+        archive.writestr("large.bin", os.urandom(32 * MIB))
+    return zipped
+
+
+async def process_in(workdir):
+    while True:
+        for each in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                if f"TMPDIR={workdir}\0".encode() in each.read_bytes():
+                    return int(each.parent.name)
+        await asyncio.sleep(0)
+
+
+@needs_proc
+async def test_one_that_was_killed_says_so(large):
+    packing = asyncio.create_task(pack_dropped(*large))
+    os.kill(await process_in(large[1]), signal.SIGKILL)
+    refused = await packing
+    assert (refused.code, refused.status) == ("packing_killed", 503) and "from outside" in refused.message
+
+
+@needs_proc
+async def test_one_that_stands_still_has_a_short_end(large):
+    packing = asyncio.create_task(pack_dropped(*large, PackLimits(still_seconds=0.3)))
+    os.kill(await process_in(large[1]), signal.SIGSTOP)
+    refused = await packing
+    assert (refused.code, refused.status) == ("packing_still", 503) and "drop it again" in refused.message
 
 
 async def test_relative_paths_are_those_of_its_starter(zipped):

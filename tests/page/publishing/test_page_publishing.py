@@ -5,7 +5,7 @@ import zipfile
 
 import aiohttp
 import pytest
-from control_world import APP
+from control_world import APP, GRANTS, NOW
 
 BUNDLES, PUBLISH = f"/apps/{APP}/bundles", f"/apps/{APP}/publish"
 
@@ -130,6 +130,15 @@ async def test_a_drop_is_its_owners_alone(app, drops):
     assert (await app.get(address)).status == 404
     await app.sign_in("publisher")
     assert (await app.get(address)).status == 200
+
+
+async def test_a_new_token_of_the_same_name_has_none_of_its_drops(app, world, drops):
+    address, _ = await packed(app, drops)
+    world.tokens.revoke("publisher")
+    role, of = GRANTS["publisher"]
+    app.secrets["publisher"] = world.tokens.create("publisher", role, of, by="test", now=NOW, command="again")
+    await app.sign_in("publisher")
+    assert (await app.get(address)).status == 404
 
 
 async def test_somebody_who_was_faster_is_told(app, world, drops, publish):

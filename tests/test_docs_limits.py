@@ -51,6 +51,7 @@ from edge.domain.changes.command_ids import RECENT_LIMIT
 from edge.domain.changes.guard.guard_changes import (
     FACTOR_LIMIT,
     MAX_FAILURE_SHARES,
+    NARROWEST_TRUSTED_BITS,
     TRUSTED_PREFIXES_LIMIT,
     WIDEST_TRUSTED_BITS,
 )
@@ -367,7 +368,8 @@ def test_the_other_limits_are_those_of_the_code():
         f"| what a guard may be set to | {format_share(MAX_FAILURE_SHARES[0])} to "
         f"{format_share(MAX_FAILURE_SHARES[-1])} of failures; a factor of 1 to {FACTOR_LIMIT:g}; {TESTS_LIMIT} tests; "
         f"{TRUSTED_PREFIXES_LIMIT} trusted networks, "
-        f"of /{WIDEST_TRUSTED_BITS[4]} or narrower, in IPv6 /{WIDEST_TRUSTED_BITS[6]} |",
+        f"of /{WIDEST_TRUSTED_BITS[4]} or narrower, "
+        f"in IPv6 /{WIDEST_TRUSTED_BITS[6]} to /{NARROWEST_TRUSTED_BITS[6]} |",
         f"| findings that the guard cannot act on | tried every {LOOK_SECONDS:.0f} s, {TRIES_LIMIT} times |",
         f"| what the guard tells | {NOTICES_WAITING_LIMIT:,} notices wait for the disk; those of "
         f"{TOLD_AGAIN_SECONDS / 3_600:.0f} hour before a start are posted again |",

@@ -177,7 +177,9 @@ class NodeReport:
         if guard is None:
             return GuardSeen()
         acting, blind = guard.watched.acting, bool(self.blindness)
-        return GuardSeen(acting, dict(guard.deeds), guard.blocked, guard.given_up, blind)
+        return GuardSeen(
+            acting, dict(guard.deeds), guard.blocked, guard.given_up, blind, self._folding.condition.unwatched
+        )
 
     def _observe(self, workers: list[WorkerStatus], totals: Mapping[str, int], messages: MessagesSeen) -> Observed:
         """Blocks: reads heads and segments."""

@@ -78,10 +78,11 @@ class VotingWorld:
             write_segment(self.spool, lines, worker=self._worker)
             self._worker += 1
 
-    def fold(self, *lines, after=60, look=None):
+    def fold(self, *lines, after=60, look=None, **limits):
         self.write(*lines)
         names_of = {APP: {NEW, OLD}}.get
-        return fold(self.spool, self.database, now=NOW + after, names_of=names_of, keeper=self.keeper, look=look)
+        how = {"names_of": names_of, "keeper": self.keeper, "look": look} | limits
+        return fold(self.spool, self.database, now=NOW + after, **how)
 
     def rows(self, query):
         with closing(sqlite3.connect(self.database)) as connection:

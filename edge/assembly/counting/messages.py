@@ -114,7 +114,8 @@ class FoldCondition(msgspec.Struct, frozen=True, tag=True):
     how often the counts were damaged since the process started; `unreadable` is how many segments the last fold could
     not read; `totals` are those of `read_totals`; `clickhouse` is None where none is configured; `erasures` is
     how many devices are being erased; `behaviour_evicted` and `behaviour_failures` are of the table of behaviour, since
-    the process started. `failing` is why the last fold failed, "" if it did not."""
+    the process started; `unwatched` releases under guard are beyond how many a node counts. `failing` is why the last
+    fold failed, "" if it did not."""
 
     folded_at: float
     set_aside: int
@@ -124,6 +125,7 @@ class FoldCondition(msgspec.Struct, frozen=True, tag=True):
     erasures: int = 0
     behaviour_evicted: int = 0
     behaviour_failures: int = 0
+    unwatched: int = 0
     failing: str = ""
 
 

@@ -182,6 +182,7 @@ class FoldingProcess:
             FoldCondition(
                 *(figures.folded_at, figures.set_aside, figures.unreadable, totals, seen, figures.erasures),
                 *(figures.behaviour_evicted, figures.behaviour_failures),
+                unwatched=figures.guarded.keeper.unwatched,
                 failing=self._failing,
             )
         )

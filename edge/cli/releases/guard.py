@@ -14,7 +14,7 @@ from edge.domain.guarding.sentences import digits, odds_said, percent
 LISTED_MOST = 100  # the node's own limit
 ROWS = 3  # of a breakdown: the page has more
 _DOES = {"pause": "pauses", "rollback": "rolls back", "notify": "only says so"}
-_NETWORKS = "Network whose devices all count, such as an office: 203.0.113.0/24; repeatable."
+_NETWORKS = "Network whose devices all count, on each channel of the app: 203.0.113.0/24, an office; repeatable."
 
 
 @click.group()
@@ -161,7 +161,7 @@ def _rules(view: dict[str, Any]) -> list[tuple[str, Any]]:
         ("a bad one", _DOES[view["action"]]),
         ("silence", _DOES[view["silence"]]),
         ("steps end", "when enough is known" if view["auto_advance"] else "by time, or by hand"),
-        ("trusted", view["trusted_prefixes"] or None),
+        ("trusted", [f"{each} (on every channel)" for each in view["trusted_prefixes"]] or None),
     ]
 
 

@@ -2,7 +2,9 @@
 
 Ids are what devices say: who makes up many shall not fill the disk. Rows go to who comes first, so a known device keeps
 its row whatever comes later, and no app takes another's. A device without a row counts in sums and in sketches of
-distinct devices; nothing that needs a memory of it (steps, sessions, retention, behaviour, custom ids) is known.
+distinct devices; nothing that needs a memory of it (steps, sessions, retention, behaviour, custom ids) is known. Its
+vote on a release under guard is kept all the same, in a room of its own (`votes`): that of devices which this node
+offered the release.
 """
 
 import sqlite3

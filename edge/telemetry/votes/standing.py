@@ -63,7 +63,8 @@ class GuardStanding(msgspec.Struct, frozen=True, kw_only=True):
     """`evidence` is None for a channel that has, or had, no release under guard. `breakdowns` are by "cause",
     "platform", "os", "country" and "plugin". `deciding_ms` is the time of the vote with which the alarm began; the
     times are 0 where there is none. `full`: a limit keeps further devices from being counted. `counts_anew`: the counts
-    were damaged and are made again from what the node still has."""
+    were damaged and are made again from what the node still has. `crowded`: no watch goes on, and if there is a release
+    to watch, as many others as a node can count leave no room for it."""
 
     evidence: Evidence | None = None
     bundle: str = ""
@@ -79,3 +80,4 @@ class GuardStanding(msgspec.Struct, frozen=True, kw_only=True):
     deciding_ms: int = 0
     full: bool = False
     counts_anew: bool = False
+    crowded: bool = False

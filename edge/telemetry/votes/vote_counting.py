@@ -115,7 +115,7 @@ class AppVotes:
         found = self._offers.get((cohort, bundle))
         if found is None:
             found = self._offers[cohort, bundle] = list(self._watching(self._labels_of(cohort), bundle))
-        if not found or not state.followed:
+        if not found or not state.key:
             return
         ability = state.ability
         can = Told.TELLS_CRASHES * bool(ability & Ability.CRASHES) | Told.TELLS_ERRORS * bool(ability & Ability.ERRORS)

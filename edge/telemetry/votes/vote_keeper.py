@@ -4,6 +4,7 @@ Truth are the rows: what is remembered is used only while its stamp is that of t
 are under guard now; a watch that is not among them any more is over.
 """
 
+import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 
@@ -25,6 +26,8 @@ from edge.telemetry.votes.watch_rows import (
 VOTES_OF_NODE_LIMIT = 10_000_000  # of all watches together: 0.5 GB; devices beyond it are not counted
 WATCHES_LIMIT = 1_000  # that go on at once on a node: each is judged after each fold, in a tenth of a millisecond
 
+log = logging.getLogger("edge.guard")
+
 WatchesOf = Callable[[str], Sequence[Watch] | None]
 
 
@@ -39,6 +42,12 @@ class VoteKeeper:
     def __init__(self, watches_of: WatchesOf = no_watches) -> None:
         self._watches_of = watches_of
         self._books: dict[tuple[str, str], WatchBook] = {}
+        self._unwatched: dict[str, set[str]] = {}  # by app, those beyond the limit
+
+    @property
+    def unwatched(self) -> int:
+        """How many releases under guard are not counted, as `WATCHES_LIMIT` others are."""
+        return sum(map(len, self._unwatched.values()))
 
     @property
     def books(self) -> list[tuple[str, WatchBook]]:
@@ -54,25 +63,38 @@ class VoteKeeper:
         rows = {row.watch: row for row in open_rows(connection, app)}
         watches = self._watches_of(app)
         if not rows and not watches:
+            self._unwatched.pop(app, None)
             return []
         if watches is None:
             return self._unknown(app, rows)
-        found = []
+        found, beyond = [], set[str]()
         for watch in watches:
             row = rows.get(watch.id)
             if row is None:
                 if len(self._books) >= WATCHES_LIMIT:
+                    beyond.add(watch.id)
                     continue
                 row = self._open(connection, app, watch, rows, now_ms)
             found.append(self._book(connection, app, watch, row, now_ms))
         for name in rows.keys() - {watch.id for watch in watches}:
             close_row(connection, rows[name].id, now_ms)
             self._books.pop((app, name), None)
+        self._note_unwatched(app, beyond)
         return found
+
+    def _note_unwatched(self, app: str, beyond: set[str]) -> None:
+        """Each is one line."""
+        for watch in sorted(beyond - self._unwatched.get(app, set())):
+            reason = f"{WATCHES_LIMIT:,} others are on this node, its limit"
+            log.error("nothing is counted for the guard of %s, release %s: %s", app, watch, reason)
+        if beyond:
+            self._unwatched[app] = beyond
+        else:
+            self._unwatched.pop(app, None)
 
     def begin_all(self, connection: sqlite3.Connection, now_ms: int) -> None:
         """Those of every app that has one."""
-        for app in watched_apps(connection):
+        for app in {*watched_apps(connection), *self._unwatched}:
             self.begin(connection, app, now_ms)
         open_now = {*watched_apps(connection)}
         for app, name in [*self._books]:

@@ -12,6 +12,7 @@ from edge.domain.guarding.evidence import Evidence, Verdict
 from edge.domain.guarding.judging import judge
 from edge.domain.guarding.networks import TRUSTED_NETWORK
 from edge.domain.guarding.silence import EARLIER_RELEASES, SILENCE_AGES_MS, InstallsSettled, SilenceCount
+from edge.telemetry.votes import vote_keeper
 from edge.telemetry.votes.breakdowns import CauseOf, LabelsOf, break_down
 from edge.telemetry.votes.counted_votes import UNHEARD
 from edge.telemetry.votes.standing import (
@@ -87,7 +88,13 @@ def read_standing(connection: sqlite3.Connection, asked: StandingQuestion) -> Gu
         (asked.app, asked.channel, asked.watch),
     ).fetchone()
     found = _decoded(row[0]) if row else None
-    return GuardStanding() if found is None else msgspec.structs.replace(found, ended_ms=row[1])
+    if found is not None and not row[1]:
+        return found
+    (others,) = connection.execute("SELECT count(*) FROM watches WHERE ended_ms = 0").fetchone()
+    crowded = others >= vote_keeper.WATCHES_LIMIT
+    return msgspec.structs.replace(
+        found or GuardStanding(), ended_ms=row[1] if found is not None else 0, crowded=crowded
+    )
 
 
 def forget_watches(connection: sqlite3.Connection, now_ms: int) -> int:

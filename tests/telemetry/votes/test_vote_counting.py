@@ -11,7 +11,7 @@ from edge.domain.guard_policy import GuardAction, GuardMetric
 from edge.domain.guarding.tally import VoteTally
 from edge.telemetry.folding.database import open_for_folding
 from edge.telemetry.upkeep.erased_rows import erase_rows
-from edge.telemetry.votes import vote_counting
+from edge.telemetry.votes import vote_counting, vote_keeper
 from edge.telemetry.votes.watch_book import PENDING_LIMIT
 
 DAY = 86_400
@@ -233,3 +233,35 @@ def test_a_batch_that_finds_no_room_on_the_disk_counts_once_when_there_is_some(w
     world.fold(world.check(9, 20, offered=""))
     assert world.count() == (5, 4)
     assert world.tally().offered == 5
+
+
+def test_ids_that_are_made_up_leave_devices_of_the_release_their_votes(world):
+    made_up = [world.check(5_000_000 + n, offered="", cohort=a_cohort("r/rest")) for n in range(20)]
+    world.fold(*made_up, devices_limit=20)
+    checks = [world.check(n, 61) for n in range(40)]
+    told = [world.report(n, "set", 72) for n in range(40)] + [world.report(n, "update_fail", 82) for n in range(10)]
+    world.fold(*checks, *told, devices_limit=20, after=120)
+    assert world.rows("SELECT count(*) FROM devices") == [(20,)]
+    assert world.count() == (40, 10)
+    with closing(open_for_folding(world.database)) as connection:
+        erase_rows(connection, APP, device(3), NOW_MS)
+    assert world.rows("SELECT count(*) FROM votes") == [(39,)]
+
+
+def test_releases_beyond_how_many_a_node_counts_are_named_until_there_is_room(world, monkeypatch, caplog):
+    monkeypatch.setattr(vote_keeper, "WATCHES_LIMIT", 1)
+    other = a_watch("s.0", a_rollout(salt="s"))
+    world.fold(world.check(1))
+    world.watches = (*world.watches, other)
+    for after in (61, 62):
+        world.fold(world.check(2, after), after=after)
+    assert world.keeper.unwatched == 1
+    named = [each.getMessage() for each in caplog.records if "s.0" in each.getMessage()]
+    assert named == [f"nothing is counted for the guard of {APP}, release s.0: 1 others are on this node, its limit"]
+    world.watches = (other,)
+    world.fold(world.check(3, 63), after=63)
+    world.fold(world.check(4, 64), after=64)
+    assert (world.keeper.unwatched, [book.watch.id for _, book in world.keeper.books]) == (0, ["s.0"])
+    world.watches = ()
+    world.fold(world.check(4, 65), after=65)
+    assert world.keeper.unwatched == 0

@@ -11,6 +11,7 @@ from edge.assembly.counting.guarded_releases import GuardedReleases
 from edge.domain.guarding.evidence import Verdict
 from edge.telemetry.folding.database import open_for_folding, open_for_reading
 from edge.telemetry.folding.fold import OPEN_LIMIT
+from edge.telemetry.votes import vote_keeper
 from edge.telemetry.votes.standing import POINTS_LIMIT, STANDING_DAYS, StandingQuestion
 from edge.telemetry.votes.watch_judging import forget_watches, read_standing
 
@@ -189,3 +190,11 @@ def test_a_channel_without_a_guard_has_an_empty_standing(world):
     world.watches = ()
     world.fold(*votes_of(world, range(5), "set"))
     assert world.standing().evidence is None
+
+
+def test_a_channel_whose_release_finds_no_room_is_crowded(world, monkeypatch):
+    world.fold(*votes_of(world, range(3), "set"))
+    monkeypatch.setattr(vote_keeper, "WATCHES_LIMIT", 1)
+    assert not world.standing().crowded
+    with closing(open_for_folding(world.database)) as connection:
+        assert read_standing(connection, StandingQuestion(APP, "beta")).crowded

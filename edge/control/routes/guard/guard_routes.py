@@ -28,6 +28,7 @@ from edge.domain.shares import format_share, parse_share
 from edge.domain.states import channel_of
 from edge.store.revision_document import RevisionLine
 from edge.telemetry.votes.standing import GuardStanding, StandingQuestion
+from edge.telemetry.votes.vote_keeper import WATCHES_LIMIT
 
 READ_LIMIT = 200  # revisions a page: each is a document to read and verify
 LISTED_DEFAULT = 20
@@ -45,6 +46,8 @@ async def handle_show(call: Call[None]) -> GuardView:
     except Unavailable as error:
         unknown = error.message
     watch = watch_of(channel)
+    if watch is not None and standing is not None and standing.crowded:
+        standing, unknown = None, f"{WATCHES_LIMIT:,} other releases are under guard on this node, which is its limit"
     return GuardView(
         **asdict(view_rules(channel.guard)),
         channel=channel.name,

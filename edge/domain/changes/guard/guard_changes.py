@@ -26,6 +26,7 @@ from edge.domain.states import channel_of, last_good, segment_of, with_entry
 MAX_FAILURE_SHARES = range(50, 50_001)  # 0.05 % to 50 %: below, no fleet is large enough; above, nothing is a release
 FACTOR_LIMIT = 10.0  # times as often as in the control; what is worse than that needs no statistics
 TRUSTED_PREFIXES_LIMIT = 20  # an office or a proxy has a few; each is compared with every vote's address
+NARROWEST_TRUSTED_BITS = {4: 32, 6: 64}  # of an IPv6 address a node keeps its /64: it would match nothing
 WIDEST_TRUSTED_BITS = {4: 8, 6: 16}  # a network that is wider trusts strangers
 PAUSED = "paused"  # among what the guard has said
 
@@ -101,6 +102,13 @@ def _prefix(text: str) -> str:
         raise Invalid(
             "invalid_prefix", f"trusted prefix {text[:64]!r} is not a network such as 203.0.113.0/24 or 2001:db8::/32"
         ) from error
+    if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped is not None:
+        raise Invalid(
+            "invalid_prefix", f"trusted prefix {text[:64]!r} holds IPv4 addresses: write it as 203.0.113.0/24"
+        )
+    narrowest = NARROWEST_TRUSTED_BITS[network.version]
+    if network.prefixlen > narrowest:
+        raise Invalid("invalid_prefix", f"trusted prefix {text[:64]!r} is too narrow: use /{narrowest} or wider")
     widest = WIDEST_TRUSTED_BITS[network.version]
     if network.prefixlen < widest:
         raise Invalid("invalid_prefix", f"trusted prefix {text[:64]!r} is too wide: use /{widest} or narrower")

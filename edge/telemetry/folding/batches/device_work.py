@@ -74,6 +74,8 @@ class DeviceCounting:
                 self._be_of(state, item.cohort, item.ability)
                 correct_first_labels(state, item.at_ms, self._numbers, self._telling.retentions)
                 self._telling.enter(state, item.at_ms, item.cohort, item.runs)
+                if item.offered and self._votes is not None:  # which have room of their own
+                    self._votes.offer(state, item.at_ms, item.cohort, item.offered)
                 if not state.followed:
                     self._hear_alone(state, item.at_ms, item.runs)
                     continue
@@ -81,8 +83,6 @@ class DeviceCounting:
                 use_of(state, item.at_ms // DAY_MS)
                 if item.offered:
                     self._arithmetic.offer(state, item.at_ms, item.offered)
-                    if self._votes is not None:
-                        self._votes.offer(state, item.at_ms, item.cohort, item.offered)
                 continue
             if isinstance(item, Placed):
                 self._be_of(state, item.cohort, item.ability)
@@ -170,8 +170,10 @@ class DeviceCounting:
                         heard = runs = labels.bundle(BUILTIN, day)
                         hear(state, at_ms, runs)
                         heard_minute = -1
-                elif meaning & _RUNS:
-                    runs = bundle
+                elif meaning:
+                    runs = bundle if meaning & _RUNS else runs
+                    if state.key:
+                        self._vote(state, event, meaning, cause, at_ms, bundle, item.net)
                 state.told_ms, state.told_at = at_ms, happened or 0
                 if observed:
                     self._telling.observe(state, at_ms, bundle, subject, 1, None, steps, state.cohort)
@@ -209,10 +211,17 @@ class DeviceCounting:
         old = event.old_version if meaning & _OLD else None
         if old:
             left = self._labels.bundle(old, ms // DAY_MS)
+        lax = self._vote(state, event, meaning, cause, ms, bundle, net)
+        return self._arithmetic.report(state, meaning, cause, ms, at, bundle, left, lax=lax)
+
+    def _vote(
+        self, state: DeviceRecord, event: ToldEvent, meaning: int, cause: int, ms: int, bundle: int, net: int
+    ) -> bool:
+        """Returns whether its release of the plugin reports failed downloads also without an offer."""
         lax = bool(meaning & _OF_OFFER) and not state.ability & _STRICT
         if self._votes is not None:
             self._votes.report(state, event.device, meaning, cause, ms, bundle, net, lax=lax)
-        return self._arithmetic.report(state, meaning, cause, ms, at, bundle, left, lax=lax)
+        return lax
 
     def _hear_alone(self, state: DeviceRecord, at_ms: int, bundle: int) -> None:
         """A device of which nothing is kept is one of the distinct ones, and no more."""

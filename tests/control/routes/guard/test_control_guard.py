@@ -7,7 +7,7 @@ from factories import a_change
 
 from edge.domain.changes.guard.acting import act_on, change_id_of, reason_of
 from edge.domain.guarding.evidence import Evidence, Verdict
-from edge.domain.guarding.watch import watch_of
+from edge.domain.guarding.watch import rules_of, watch_of
 from edge.telemetry.votes.standing import GuardStanding
 
 CHANNEL = f"/v1/apps/{APP}/channels/production"
@@ -51,6 +51,7 @@ def act(world) -> int:
         failed=14,
         low=0.05,
         high=0.3,
+        rules=rules_of(watch.policy),
     )
     command = act_on(state, found, NOW)
     why = reason_of(command, "14 of 96 installs failed, 5.5 to 29 %; the limit is 2 %")
@@ -109,6 +110,17 @@ async def test_a_guard_that_sees_nothing_says_so(ready, world):
     world.standing = None
     shown = await ready("GET", GUARD)
     assert (shown["standing"], shown["unknown"]) == (None, "events are not counted")
+
+
+async def test_a_release_beyond_the_limit_of_a_node_is_not_shown_as_watched(ready, world):
+    world.standing = GuardStanding(crowded=True)
+    assert (await ready("GET", GUARD))["unknown"] == ""
+    await ready("POST", f"{CHANNEL}/rollout", PLAN)
+    shown = await ready("GET", GUARD)
+    assert (shown["standing"], shown["unknown"]) == (
+        None,
+        "1,000 other releases are under guard on this node, which is its limit",
+    )
 
 
 async def test_what_is_known_is_shown(ready, world):

@@ -69,6 +69,9 @@ def acts(history: History, deed: GuardDeed, finding: Finding = Finding.FAILS) ->
         ({"trusted_prefixes": ("office",)}, "invalid_prefix"),
         ({"trusted_prefixes": ("10.0.0.0/7",)}, "invalid_prefix"),
         ({"trusted_prefixes": ("2001::/15",)}, "invalid_prefix"),
+        ({"trusted_prefixes": ("2001:db8:1:2::7/128",)}, "invalid_prefix"),
+        ({"trusted_prefixes": ("2001:db8:1:2::/65",)}, "invalid_prefix"),
+        ({"trusted_prefixes": ("::ffff:203.0.113.0/120",)}, "invalid_prefix"),
         (
             {"trusted_prefixes": tuple(f"10.{n}.0.0/16" for n in range(TRUSTED_PREFIXES_LIMIT + 1))},
             "too_many_prefixes",

@@ -13,9 +13,16 @@ from typing import TypeVar
 
 from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.control.ports import FoundDevices, MatchCount, Matcher
-from edge.control.shapes.impact import DevicesImpactView, ImpactView, view_devices, view_impact
+from edge.control.shapes.impact import (
+    REACHES_LISTED,
+    DevicesImpactView,
+    ImpactView,
+    ReachView,
+    view_devices,
+    view_impact,
+)
 from edge.control.shapes.insight.segment_reach import SegmentsReach, view_segments
-from edge.control.shapes.rollouts import FailureCostView, KnownView, PreviewAnswer, ReachView, StepView, WaitingView
+from edge.control.shapes.rollouts import FailureCostView, KnownView, PreviewAnswer, StepView, WaitingView
 from edge.control.work_queue import Turns
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change, StartRollout
@@ -28,9 +35,10 @@ from edge.domain.decision.foresight.preview import (
     preview_rollout,
     share_in,
 )
-from edge.domain.decision.foresight.reach import count_reach
+from edge.domain.decision.foresight.reach import count_reach, newly_offered, with_offer_to_all
 from edge.domain.decision.foresight.segment_counts import count_segments
 from edge.domain.decision.outcomes import HoldReason
+from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.errors import Conflict, Unavailable
 from edge.domain.facts import DeviceFacts
 from edge.domain.guard_policy import Guarded
@@ -157,14 +165,21 @@ class KnownDeviceQuestions:
         known = self._known(after.app)
         with closing(self._known_facts()) as table:
             counted = count_devices(was, becomes, self._with_facts(known, table, moment.now), moment)
-        return view_devices(counted, since=known.since, cut=known.cut)
+        reaches = [
+            self._reach_of(self._snapshots.compile(with_offer_to_all(after, name), moment.now), name, moment)
+            for name in newly_offered(before, after)[:REACHES_LISTED]
+        ]
+        return view_devices(counted, since=known.since, cut=known.cut, reaches=reaches)
 
     def _reach(self, moment: Moment, app: AppId, name: ChannelName) -> ReachView:
         snapshot = self._snapshots.load(app)
         if name not in snapshot.channels:
             channel_of(self._directory.releases.load(app), name)  # raises, with what to do
+        return self._reach_of(snapshot, name, moment)
+
+    def _reach_of(self, snapshot: AppSnapshot, name: ChannelName, moment: Moment) -> ReachView:
         channel = snapshot.channels[name].channel
-        known = self._known(app)
+        known = self._known(snapshot.app)
         with closing(self._known_facts()) as table:
             devices = self._with_facts(known, table, moment.now)
             seen = count_reach(snapshot, channel.name, devices, moment)

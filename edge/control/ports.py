@@ -9,10 +9,10 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 from edge.control.shapes.apps import AppStats
 from edge.control.shapes.devices import Explanation, RawErasedView
 from edge.control.shapes.figures.audit import AuditView
-from edge.control.shapes.impact import ImpactView
+from edge.control.shapes.impact import ImpactView, ReachView
 from edge.control.shapes.insight.segment_reach import SegmentsReach
 from edge.control.shapes.node import NodeStatus
-from edge.control.shapes.rollouts import PreviewAnswer, ReachView, WaitingView
+from edge.control.shapes.rollouts import PreviewAnswer, WaitingView
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.changes.commands import StartRollout

@@ -32,7 +32,7 @@ from edge.page.acts.confirmation import Confirmation
 from edge.page.acts.guard_plan import plan_guard, with_refusal
 from edge.page.acts.moves import GUARD, channel_base, foreign_words
 from edge.page.acts.plans import ActPlan, plan_channel_act, plan_undo, plan_withdraw
-from edge.page.acts.touching import touches_of
+from edge.page.acts.touching import cautions_of, touches_of
 from edge.page.views.history.entries import GUARD as BY_GUARD
 from edge.page.views.history.told import title_of
 from edge.page.views.visit import Shown, Unread, Visit
@@ -90,7 +90,7 @@ async def show_act(visit: Visit) -> Shown:
     if plan.asked:
         return _form(visit, planned)
     try:
-        touches = [*plan.changes, *(plan.touches or touches_of(await _rehearsed(visit, plan)))]
+        foreseen = None if plan.touches else await _rehearsed(visit, plan)
     except EdgeError as error:
         if not plan.inputs:
             raise
@@ -103,8 +103,8 @@ async def show_act(visit: Visit) -> Shown:
         command=plan.command,
         revision=planned.revision,
         change=f"page-{secrets.token_hex(16)}",
-        touches=touches,
-        warnings=plan.cautions,
+        touches=[*plan.changes, *(plan.touches or touches_of(foreseen))],
+        warnings=[*plan.cautions, *cautions_of(foreseen)],
         fields=plan.fields,
         danger=plan.act.danger,
         undoable=plan.undoable,

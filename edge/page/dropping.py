@@ -19,7 +19,7 @@ from edge.domain.model import parse_version_name
 from edge.page.acting import CHANGE_ID, PageNotice
 from edge.page.acts.confirmation import Confirmation
 from edge.page.acts.moves import channel_base
-from edge.page.acts.touching import touches_of
+from edge.page.acts.touching import cautions_of, touches_of
 from edge.page.house import House, Visitor
 from edge.page.publishing.drops import Drop, DropStage
 from edge.page.publishing.receiving import receive_form
@@ -171,6 +171,7 @@ async def _asked(visit: Visit, app: AppView, drop: Drop, packed: IntakeDone, cho
         revision=app.revision,
         change=f"page-{secrets.token_hex(16)}",
         touches=touches_of(answer),
+        warnings=cautions_of(answer),
         fields=choice.fields,
         level=2,
     )

@@ -24,10 +24,10 @@ from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.common import ErrorAnswer
 from edge.control.shapes.devices import ExplainStep, Explanation, RawErasedView
 from edge.control.shapes.figures.audit import AuditView
-from edge.control.shapes.impact import view_impact
+from edge.control.shapes.impact import ReachView, view_impact
 from edge.control.shapes.insight.segment_reach import view_segments
 from edge.control.shapes.node import NodeStatus
-from edge.control.shapes.rollouts import KnownView, PreviewAnswer, ReachView, StepView, WaitingView
+from edge.control.shapes.rollouts import KnownView, PreviewAnswer, StepView, WaitingView
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.changes.apply import apply

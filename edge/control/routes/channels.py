@@ -16,7 +16,8 @@ from edge.control.shapes.channels import (
     ReplacedView,
     TakenBackView,
 )
-from edge.control.shapes.rollouts import ReachView, RollbackRequest, RolloutSummary
+from edge.control.shapes.impact import ReachView
+from edge.control.shapes.rollouts import RollbackRequest, RolloutSummary
 from edge.domain.changes.commands import ChannelSettings, CreateChannel, DeleteChannel, RollBack, SetChannel
 from edge.domain.changes.replacing import what_was_replaced
 from edge.domain.model import AppState, Channel, ChannelName

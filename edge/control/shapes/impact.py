@@ -1,9 +1,12 @@
 """The impact of a change, as the control API answers it."""
 
+from collections.abc import Sequence
+
 from edge.control.shapes.common import AnswerBody
 from edge.domain.decision.foresight.impact import ChannelImpact, DeviceCounts, Impact, Offering
 
 CHANNELS_LISTED = 50  # of the changed ones; a summary fits one screen
+REACHES_LISTED = 4  # channels of which it is counted who can take what they newly offer: each is a pass of its own
 GROUPS_LISTED = 20  # of devices by what they run, and of those that move
 
 
@@ -42,11 +45,29 @@ class MoveView(AnswerBody, frozen=True, kw_only=True):
     devices: int
 
 
+class ReachView(AnswerBody, frozen=True, kw_only=True):
+    """Which of the known `devices` can take what the channel offers: `offered` are offered it, `has_it` run it, `kept`
+    counts the others on the channel by reason code, `elsewhere` are on other channels or none. Known devices are those
+    whose reports this node still holds: `since` is the oldest counted, in seconds since the epoch; `cut`: there are
+    more than were read."""
+
+    channel: str
+    bundle: str | None
+    devices: int
+    offered: int
+    has_it: int
+    kept: dict[str, int]
+    elsewhere: int
+    since: float | None
+    cut: bool
+
+
 class DevicesImpactView(AnswerBody, frozen=True, kw_only=True):
     """Of the known `devices`, `touched` end up with another bundle than without the change; `moves` are the largest
     groups of them, `running` the largest groups of all by what they run. Known devices are those whose reports this
     node still holds: `since` is the oldest counted, in seconds since the epoch; `cut`: there are more than were
-    read."""
+    read. `reaches` says for channels on which the change starts to offer a bundle, or to more devices than before,
+    which devices could take it if it were offered to all on the channel."""
 
     devices: int
     since: float | None
@@ -54,6 +75,7 @@ class DevicesImpactView(AnswerBody, frozen=True, kw_only=True):
     touched: int
     moves: list[MoveView]
     running: list[RunningView]
+    reaches: list[ReachView]
 
 
 class ImpactView(AnswerBody, frozen=True, kw_only=True):
@@ -78,7 +100,9 @@ def view_impact(impact: Impact, devices: DevicesImpactView | None) -> ImpactView
     )
 
 
-def view_devices(counted: DeviceCounts, *, since: float | None, cut: bool) -> DevicesImpactView:
+def view_devices(
+    counted: DeviceCounts, *, since: float | None, cut: bool, reaches: Sequence[ReachView] = ()
+) -> DevicesImpactView:
     return DevicesImpactView(
         devices=counted.running.total(),
         since=since,
@@ -89,6 +113,7 @@ def view_devices(counted: DeviceCounts, *, since: float | None, cut: bool) -> De
             for (runs, was, becomes), n in counted.moves.most_common(GROUPS_LISTED)
         ],
         running=[RunningView(bundle=bundle, devices=n) for bundle, n in counted.running.most_common(GROUPS_LISTED)],
+        reaches=list(reaches),
     )
 
 

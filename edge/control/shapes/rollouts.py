@@ -162,23 +162,6 @@ class StepView(AnswerBody, frozen=True, kw_only=True):
     cost: FailureCostView | None = None
 
 
-class ReachView(AnswerBody, frozen=True, kw_only=True):
-    """Which of the known `devices` can take what the channel offers: `offered` are offered it, `has_it` run it, `kept`
-    counts the others on the channel by reason code, `elsewhere` are on other channels or none. Known devices are those
-    whose reports this node still holds: `since` is the oldest counted, in seconds since the epoch; `cut`: there are
-    more than were read."""
-
-    channel: str
-    bundle: str | None
-    devices: int
-    offered: int
-    has_it: int
-    kept: dict[str, int]
-    elsewhere: int
-    since: float | None
-    cut: bool
-
-
 class KnownView(AnswerBody, frozen=True, kw_only=True):
     """Devices whose reports this node still holds; anyone can send one. `since` is the oldest counted, in seconds
     since the epoch; `cut`: there are more than were read. `elsewhere` are on other channels or none."""

@@ -198,7 +198,12 @@ def _plan_keep(app: str, channel: ChannelView, fields: Mapping[str, str]) -> Act
 def _cautions(act: Act, rollout: RolloutView | None) -> list[Caution]:
     paused = rollout is not None and rollout.paused is not None
     if act is PROMOTE and paused:
-        return [Caution("This goes on with a release that was stopped.", "Every device on the channel is offered it.")]
+        return [
+            Caution(
+                "This goes on with a release that was stopped.",
+                "Every device that the channel's rules let is offered it.",
+            )
+        ]
     if act is PROMOTE and rollout is not None and rollout.step < len(rollout.steps):
         left = len(rollout.steps) - rollout.step
         return [Caution(f"This skips {count(left)} {'step' if left == 1 else 'steps'}.", "No step is left to stop at.")]

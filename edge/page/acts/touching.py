@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from edge.control.shapes.impact import ImpactView, MoveView
+from edge.control.shapes.impact import ImpactView, MoveView, ReachView
+from edge.domain.decision.outcomes import Reason
 from edge.domain.model import BUILTIN
-from edge.page.acts.confirmation import Touch
+from edge.page.acts.confirmation import Caution, Touch
 from edge.page.words.numbers import count, named
 
 MOVES_SHOWN = 4  # the largest groups; the rest is one line
+RULES_SHOWN = 3
+_PASSING = frozenset({Reason.SPREAD.code, Reason.OUTSIDE_WINDOW.code})  # what time alone changes
 
 
 def touches_of(answer: Mapping[str, Any] | None) -> list[Touch]:
@@ -38,27 +41,81 @@ def _devices(impact: ImpactView) -> list[Touch]:
     devices = impact.devices
     if devices is None:
         return [Touch("not known", "Too many ask for the devices just now, so they are not counted here.")]
-    found = [Touch(count(each.devices), _sentence(each)) for each in devices.moves[:MOVES_SHOWN]]
+    found = [Touch(_devices_words(each.devices), _sentence(each)) for each in devices.moves[:MOVES_SHOWN]]
     rest = devices.touched - sum(each.devices for each in devices.moves[:MOVES_SHOWN])
     if rest > 0:
-        found.append(Touch(count(rest), "others are offered another bundle than now."))
+        found.append(Touch(_devices_words(rest), f"{_verb(rest, 'is', 'are')} offered another bundle than now."))
     still = devices.devices - devices.touched
     if not devices.devices:
-        found.append(Touch("0", "devices are known here yet."))
+        found.append(Touch("0 devices", "are known here yet."))
     elif still:
-        found.append(Touch(count(still), "of the known devices are not touched."))
+        found.append(Touch(_devices_words(still), f"of the known {_verb(still, 'is', 'are')} not touched now."))
+    for each in devices.reaches:
+        found += _reach(each)
     if devices.cut:
         found.append(Touch("and more", "The oldest reports were not read, so there may be more devices than these."))
     return found
 
 
+def cautions_of(answer: Mapping[str, Any] | None) -> list[Caution]:
+    """That no known device can take what the change offers, unless time alone brings it."""
+    impact = answer.get("impact") if answer is not None else None
+    if not isinstance(impact, ImpactView) or impact.devices is None:
+        return []
+    nobody = [
+        each
+        for each in impact.devices.reaches
+        if each.devices and not each.offered and not each.has_it and not _PASSING & each.kept.keys()
+    ]
+    return [
+        Caution(
+            f"No known device can take {_bundle(each.bundle or '')} on {named(each.channel)}.",
+            f"0 of {_devices_words(each.devices)} here: the rules that keep it from them are listed above.",
+        )
+        for each in nobody
+    ]
+
+
+def _reach(reach: ReachView) -> list[Touch]:
+    """How many can take the bundle once all are offered it, and which rules keep it from the others."""
+    bundle, able = _bundle(reach.bundle or ""), reach.offered + reach.has_it
+    if not reach.devices:
+        return []
+    known = f"of {_devices_words(reach.devices)} known here can take {bundle} on {named(reach.channel)}, or {{}} it."
+    found = [Touch(count(able), known.format(_verb(able, "runs", "run")))]
+    rules = sorted(reach.kept.items(), key=lambda each: (-each[1], each[0]))
+    for code, n in rules[:RULES_SHOWN]:
+        found.append(Touch(_devices_words(n), f"{_verb(n, 'does', 'do')} not get {bundle}: {_rule(code)}."))
+    if rest := sum(n for _, n in rules[RULES_SHOWN:]):
+        found.append(Touch(_devices_words(rest), f"{_verb(rest, 'does', 'do')} not get {bundle} by other rules."))
+    if reach.elsewhere:
+        words = f"{_verb(reach.elsewhere, 'is', 'are')} not on {named(reach.channel)}."
+        found.append(Touch(_devices_words(reach.elsewhere), words))
+    return found
+
+
+def _rule(code: str) -> str:
+    meaning = next((each.message for each in Reason if each.code == code), "")
+    return f"{meaning[:1].lower()}{meaning[1:]} ({code})" if meaning else code.replace("_", " ")
+
+
+def _devices_words(n: int) -> str:
+    return f"{count(n)} {'device' if n == 1 else 'devices'}"
+
+
+def _verb(n: int, one: str, many: str) -> str:
+    return one if n == 1 else many
+
+
 def _sentence(move: MoveView) -> str:
     runs, was, becomes = (_bundle(each) for each in (move.runs, move.was, move.becomes))
+    one = move.devices == 1
+    does, they_are, its = ("runs", "It is", "its") if one else ("run", "They are", "their")
     if move.becomes == move.runs:
-        return f"devices run {runs} and stay on it. They are not offered {was} any more."
+        return f"{does} {runs} and {'stays' if one else 'stay'} on it. {they_are} not offered {was} any more."
     if move.was == move.runs:
-        return f"devices run {runs}. At their next check they are offered {becomes}."
-    return f"devices run {runs}. They are offered {becomes} instead of {was}."
+        return f"{does} {runs}. At {its} next check {they_are.lower()} offered {becomes}."
+    return f"{does} {runs}. {they_are} offered {becomes} instead of {was}."
 
 
 def _bundle(name: str) -> str:

@@ -7,13 +7,18 @@ from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import (
     ChannelSettings,
     CreateChannel,
+    MoveRollout,
     NewArm,
     PublishBundle,
+    RollBack,
     SetChannel,
     StartExperiment,
+    StartRollout,
+    WithdrawBundle,
 )
-from edge.domain.decision.foresight.reach import count_reach
+from edge.domain.decision.foresight.reach import count_reach, newly_offered, with_offer_to_all
 from edge.domain.facts import NO_FACTS
+from edge.domain.schedule.rollout import Move
 
 
 def reach_of(check, *commands):
@@ -52,3 +57,37 @@ CASES = {
 def test_each_device_is_counted_by_what_becomes_of_its_check(case):
     check, commands, expected = CASES[case]
     assert reach_of(check, *commands) == expected
+
+
+def after(state, *commands):
+    for command in commands:
+        state = apply(state, a_change(command))
+    return state
+
+
+NEXT = PublishBundle(bundle=a_bundle("2.0.0"))
+START = StartRollout(channel="production", bundle="2.0.0", steps=(1_000,))
+PROMOTE = MoveRollout(channel="production", move=Move.PROMOTE)
+
+OFFERING = {
+    "a publish": ((), NEW, True),
+    "a publish on no channel": ((), NEXT, False),
+    "a rollout": ((NEXT,), START, True),
+    "its promotion": ((NEXT, START), PROMOTE, True),
+    "its end": ((NEXT, START), RollBack(channel="production"), False),
+    "a withdrawal": ((NEXT,), WithdrawBundle(version="2.0.0", reason="x"), False),
+    "a setting": ((), settings(self_set=True), False),
+}
+
+
+@pytest.mark.parametrize("case", OFFERING)
+def test_a_change_newly_offers_what_not_all_were_offered(case):
+    before, change, offers = OFFERING[case]
+    state = after(a_released_app("1.0.1"), *before)
+    assert newly_offered(state, after(state, change)) == (["production"] if offers else [])
+
+
+def test_who_could_take_a_rollout_is_counted_as_if_all_were_offered_it():
+    state = with_offer_to_all(after(a_released_app("1.0.1"), NEXT, START), "production")
+    seen = count_reach(a_snapshot(state), "production", [(OLD, NO_FACTS)], MOMENT)
+    assert seen.outcomes == {"disable_auto_update_to_major": 1}

@@ -119,7 +119,7 @@ def votes(since, until, attempts, rate, seed=1):
         if n % max(1, attempts // 120) == 0 or n == attempts:
             at_ms = int((since + (until - since) * n / attempts) * 1000)
             low, high = rate_interval(n, failed)
-            points.append(SeriesPoint(at_ms, n, failed, low, high, log_odds(n, failed, LIMIT)))
+            points.append(SeriesPoint(at_ms, n, failed, low, high, log_odds(n, failed, LIMIT), n, failed))
     return points
 
 
@@ -244,7 +244,7 @@ def a_sight_in_trouble(by="guard", **changes) -> ChannelSight:
     }
     series = votes(started + 120, paused - 4, 96, 0.146, seed=4)
     low, high = rate_interval(96, 14)
-    series[-1] = SeriesPoint(int((paused - 4) * 1000), 96, 14, low, high, log_odds(88, 10, LIMIT))
+    series[-1] = SeriesPoint(int((paused - 4) * 1000), 96, 14, low, high, log_odds(88, 10, LIMIT), 88, 10)
     standing = a_standing(
         series,
         Verdict.FAILS,

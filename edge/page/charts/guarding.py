@@ -25,7 +25,7 @@ _SETTLED = FEW  # attempts from which the band is drawn: before that it is the w
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardPoint:
     """A look of the guard. `at` in seconds; shares are fractions of 1; `log_odds` is a natural logarithm, of the count
-    that decides: `counted` and `counted_failed`, without the two worst networks."""
+    that decides: `tested` and `tested_failed`, without the two worst networks."""
 
     at: float
     attempts: int
@@ -33,6 +33,8 @@ class GuardPoint:
     low: float
     high: float
     log_odds: float
+    tested: int
+    tested_failed: int
     count_id: str = ""
 
 
@@ -107,7 +109,8 @@ def evidence_chart(series: GuardSeries, key: str = "evidence") -> Chart:
         ),
         marks=series.marks,
         table=Table(
-            ("Time", "Attempts", "Failed", "Odds"), tuple(_odds_row(each, series.now) for each in series.points)
+            ("Time", "Attempts in it", "Failed in it", "Odds"),
+            tuple(_odds_row(each, series.now) for each in series.points),
         ),
         readings=tuple(f"{moment(each.at, series.now)}: odds {odds(each.log_odds)}" for each in series.points),
         stale=series.stale,
@@ -168,4 +171,4 @@ def _rate_reading(each: GuardPoint, now: float) -> str:
 
 
 def _odds_row(each: GuardPoint, now: float) -> tuple[str, ...]:
-    return moment(each.at, now), count(each.attempts), count(each.failed), odds(each.log_odds)
+    return moment(each.at, now), count(each.tested), count(each.tested_failed), odds(each.log_odds)

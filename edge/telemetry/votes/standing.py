@@ -23,7 +23,8 @@ class StandingQuestion(msgspec.Struct, frozen=True):
 
 
 class SeriesPoint(msgspec.Struct, frozen=True):
-    """What was known at `at_ms`: the test of the whole."""
+    """What was known at `at_ms`: all counted votes, and the test of the whole, whose `log_odds` are of `tested` votes,
+    those without the two worst networks."""
 
     at_ms: int
     attempts: int
@@ -31,6 +32,8 @@ class SeriesPoint(msgspec.Struct, frozen=True):
     low: float
     high: float
     log_odds: float
+    tested: int
+    tested_failed: int
 
 
 class BreakdownRow(msgspec.Struct, frozen=True):

@@ -160,10 +160,11 @@ def _with_point(series: Sequence[SeriesPoint], evidence: Evidence) -> list[Serie
     """One more, if it says something new; at the limit every second one of those before goes."""
     found = [each for each in series if each.at_ms < evidence.as_of_ms]  # a clock that was ahead draws no line back
     last = found[-1] if found else None
-    log_odds = evidence.tests[0].log_odds if evidence.tests else 0.0
+    test = evidence.tests[0] if evidence.tests else None
+    tested = (test.log_odds, test.attempts, test.failed) if test is not None else (0.0, 0, 0)
     if last is not None and (last.attempts, last.failed) == (evidence.attempts, evidence.failed):
         return found
     if len(found) >= POINTS_LIMIT:
         found = found[::2]
-    point = SeriesPoint(evidence.as_of_ms, evidence.attempts, evidence.failed, evidence.low, evidence.high, log_odds)
+    point = SeriesPoint(evidence.as_of_ms, evidence.attempts, evidence.failed, evidence.low, evidence.high, *tested)
     return [*found, point]

@@ -57,7 +57,17 @@ def adoption(subject="2.31.0", **more):
 
 
 def looked(at, n, k, log_odds, count_id="a"):
-    return GuardPoint(at=at, attempts=n, failed=k, low=0.0, high=0.3, log_odds=log_odds, count_id=count_id)
+    return GuardPoint(
+        at=at,
+        attempts=n,
+        failed=k,
+        low=0.0,
+        high=0.3,
+        log_odds=log_odds,
+        tested=n - 1,
+        tested_failed=k - 1,
+        count_id=count_id,
+    )
 
 
 def guarded(*points, **more):
@@ -185,10 +195,18 @@ def test_the_sentence_of_the_evidence_says_the_highest_too():
     )
 
 
+def test_the_table_of_the_evidence_has_the_counts_of_its_odds():
+    series = guarded(looked(NOW, 96, 14, 0.0))
+    assert evidence_chart(series).table.rows[0][1:3] == ("95", "13")
+    assert "14" in rate_chart(series).table.rows[0] and "96" in rate_chart(series).table.rows[0]
+
+
 def test_the_sentence_of_the_rate_names_the_side_of_the_limit():
     points = {"below": (0.0, 0.01), "above": (0.05, 0.3), "on both sides of": (0.0, 0.3)}
     for side, (low, high) in points.items():
-        point = GuardPoint(at=NOW, attempts=96, failed=14, low=low, high=high, log_odds=0.0)
+        point = GuardPoint(
+            at=NOW, attempts=96, failed=14, low=low, high=high, log_odds=0.0, tested=88, tested_failed=10
+        )
         assert f": {side} the limit of 2\u202f%." in rate_chart(guarded(point)).said
 
 

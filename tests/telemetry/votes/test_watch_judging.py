@@ -114,6 +114,9 @@ def test_a_standing_tells_the_causes_and_who_fails_more_than_others(world):
     countries = {row.label: row for row in standing.breakdowns["country"]}
     assert countries["FR"].stands_out and not countries["DE"].stands_out
     assert (countries["DE"].attempts, countries["DE"].failed) == (150, 0)
+    point, test = standing.series[-1], standing.evidence.tests[0]
+    assert (point.tested, point.tested_failed, point.log_odds) == (test.attempts, test.failed, test.log_odds)
+    assert (point.attempts, point.failed) == (210, 60) and point.tested_failed < 60, "two networks less"
     assert {row.label for row in standing.breakdowns["os"]} == {"android 14"}
     assert standing.first_offer_ms == NOW_MS and standing.first_failure_ms == NOW_MS + 21_000
     assert standing.deciding_ms == NOW_MS + 26_900

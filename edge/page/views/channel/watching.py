@@ -43,7 +43,16 @@ def series_of(sight: ChannelSight, guard: GuardSight) -> GuardSeries | None:
     if standing is None or standing.evidence is None:
         return None
     points = tuple(
-        GuardPoint(at=p.at_ms / 1000, attempts=p.attempts, failed=p.failed, low=p.low, high=p.high, log_odds=p.log_odds)
+        GuardPoint(
+            at=p.at_ms / 1000,
+            attempts=p.attempts,
+            failed=p.failed,
+            low=p.low,
+            high=p.high,
+            log_odds=p.log_odds,
+            tested=p.tested,
+            tested_failed=p.tested_failed,
+        )
         for p in thinned([each for each in standing.series if each.attempts], POINTS)
     )
     if not points:

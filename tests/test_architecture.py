@@ -49,7 +49,12 @@ BELOW_WITHIN = {
         "forms": {""},
         "patches": {""},
         "guarding": {"", "schedule", "statistics"},  # whether a release fails more than it may
-        "comparing": {"", "schedule", "statistics"},  # what an experiment shows
+        "comparing": {
+            "",
+            "schedule",
+            "statistics",
+            "guarding",
+        },  # what an experiment shows; one network's cap is the guard's
         "changes": {"", "schedule", "targeting", "guarding", "comparing"},
         "decision": {"", "schedule", "targeting", "forms", "patches"},
     },

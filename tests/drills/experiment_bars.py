@@ -60,7 +60,11 @@ class Arm:
 
     def now(self) -> ArmMeasure:
         return ArmMeasure(
-            arm=self.name, devices=self.devices, having=self.having, total=self.total, squares=self.squares
+            arm=self.name,
+            devices=self.devices,
+            having=self.having,
+            total=self.total,
+            deviations=self.squares - self.total * self.total / max(1, self.devices),
         )
 
 
@@ -114,7 +118,7 @@ def check_coverage(runs: int) -> None:
 def is_apart(a: ArmMeasure, b: ArmMeasure) -> bool:
     """Whether a two-sample z test of fixed size at 5 % would say that they differ."""
     means = [each.total / each.devices for each in (a, b)]
-    variances = [each.squares / each.devices - mean * mean for each, mean in zip((a, b), means, strict=True)]
+    variances = [each.deviations / each.devices for each in (a, b)]
     return abs(means[1] - means[0]) > 1.96 * sqrt(variances[0] / a.devices + variances[1] / b.devices)
 
 

@@ -18,7 +18,7 @@ from edge.telemetry.spool.worker_records import HeardChecks, encode_heard, heard
 from edge.telemetry.trials.trial_reading import ExperimentAsked, read_experiment
 
 NOW_MS = int(NOW * 1000)
-OLD, NEW = "1.0.0", "1.1.0"
+BEFORE, OLD, NEW = "0.9.0", "1.0.0", "1.1.0"
 SALT = "x"
 
 
@@ -45,26 +45,32 @@ class TrialWorld:
         self.running = running
         self._lines = 0
 
-    def check(self, number, arm="new", after=0.0, *, runs=OLD, offered="", salt=SALT, kind="device", os="14"):
+    def check(
+        self, number, arm="new", after=0.0, *, runs=BEFORE, offered="", salt=SALT, kind="device", os="14",
+        plugin="8.51.14",
+    ):  # fmt: skip
         """A device checked, and is in the arm."""
         self._lines += 1
         group = Group("android", "production", arm=f"{salt}/{arm}" if arm else "", kind=kind)
         key = device_key(APP, device(number)).to_bytes(8, "little", signed=True)
-        cohort = Cohort(group, os, "DE", "8.51.14")
+        cohort = Cohort(group, os, "DE", plugin)
         of = [heard_count(cohort, runs, "offer" if offered else "up_to_date", offered, 1, key)]
         return encode_heard(HeardChecks("n-0-1", self._lines, APP, of), NOW + after)
 
-    def report(self, number, action, after=0.0, *, version=NEW, plugin="8.51.14"):
+    def report(self, number, action, after=0.0, *, version=NEW, plugin="8.51.14", net=None):
+        """Of a network of its own, if none is named."""
         sent = {"app_id": APP, "device_id": device(number), "action": action, "version_name": version}
         sent |= {"platform": "android", "plugin_version": plugin, "version_os": "14"}
         sent["timestamp"] = int((NOW + after) * 1000)
-        line = b'{"received_ms":%d,"net":1,"events":1,"sent":%s}'
-        return line % (int((NOW + after) * 1000), msgspec.json.encode(sent))
+        line = b'{"received_ms":%d,"net":%d,"events":1,"sent":%s}'
+        net = 1_000 + number if net is None else net
+        return line % (int((NOW + after) * 1000), net, msgspec.json.encode(sent))
 
-    def event(self, number, name, after=0.0, value=None):
+    def event(self, number, name, after=0.0, value=None, net=None):
         at_ms = int((NOW + after) * 1000)
         own = AppEvent(name, "feature" if value is None else "count", at_ms, value)
-        return encode_used(Used(APP, device(number), [own], platform="android"), NOW + after)
+        net = 1_000 + number if net is None else net
+        return encode_used(Used(APP, device(number), [own], platform="android"), NOW + after, net)
 
     def outcome(self, number, name, after=0.0, value=None):
         at_ms = int((NOW + after) * 1000)
@@ -74,7 +80,7 @@ class TrialWorld:
     def fold(self, *lines, after=0.0):
         if lines:
             write_segment(self.spool, lines, now=NOW + after)
-        names = {APP: {OLD, NEW}}.get
+        names = {APP: {BEFORE, OLD, NEW}}.get
         return fold(self.spool, self.database, now=NOW + after, names_of=names, experiments_of=lambda app: self.running)
 
     def read(self, after=0.0, *, running=True):

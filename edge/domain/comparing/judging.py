@@ -4,12 +4,13 @@ Alpha is split over all comparisons of the experiment before it begins, so that 
 Shares of devices are compared by the exact interval of the ratio, means by confidence sequences.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from edge.domain.comparing import phrases
 from edge.domain.comparing.event_share import RatioInterval, rate_ratio
 from edge.domain.comparing.measures import ArmMeasure, Measure
+from edge.domain.comparing.parts import ArmPair, CountsByNetwork, by_weights, without_capped, without_worst
 from edge.domain.comparing.phrases import Wording
 from edge.domain.comparing.projecting import enough_devices, enough_events, when_ms
 from edge.domain.comparing.reading import (
@@ -20,7 +21,7 @@ from edge.domain.comparing.reading import (
     RatioPoint,
     ShownState,
 )
-from edge.domain.comparing.sequences import mean_difference, mean_ratio
+from edge.domain.comparing.sequences import mean_difference, mean_ratio, varies
 
 ALPHA = 0.05  # of all comparisons of an experiment together
 
@@ -39,20 +40,28 @@ class MeasuredAt(NamedTuple):
 
 class TrialTerms(NamedTuple):
     """What all comparisons of an experiment share. `weights` are the arms', `entered` all its devices; `doubted`: the
-    split is."""
+    split is; `strict`: it is not without devices beyond their networks' caps, so these are not compared."""
 
     weights: Sequence[int]
     alpha: float  # of one comparison
     doubted: bool
     ended: bool
     entered: int
+    strict: bool = False
 
 
-def read_measure(measure: Measure, terms: TrialTerms, points: Sequence[MeasuredAt]) -> MeasureReading:
-    """`points` in the order of time; the last is what is known now."""
+def no_networks() -> Sequence[Sequence[ArmMeasure]]:
+    """`CountsByNetwork` of devices of which each has its own."""
+    return ()
+
+
+def read_measure(
+    measure: Measure, terms: TrialTerms, points: Sequence[MeasuredAt], networks: CountsByNetwork = no_networks
+) -> MeasureReading:
+    """`points` in the order of time; the last is what is known now. `networks` are asked once something is shown."""
     now = points[-1]
     figures = tuple(_figure(each) for each in now.arms)
-    comparisons = tuple(_compare(measure, terms, points, place) for place in range(1, len(now.arms)))
+    comparisons = tuple(_compare(measure, terms, points, place, networks) for place in range(1, len(now.arms)))
     return MeasureReading(
         id=measure.id,
         title=measure.title,
@@ -65,39 +74,50 @@ def read_measure(measure: Measure, terms: TrialTerms, points: Sequence[MeasuredA
     )
 
 
-class _Pair(NamedTuple):
-    """An arm and the first one. `share` is the arm's of the devices of both, by their weights."""
-
-    arm: ArmMeasure
-    other: ArmMeasure
-    share: float
-
-
 def _figure(each: ArmMeasure) -> ArmFigure:
-    value = each.total / each.devices if each.devices else None
-    return ArmFigure(arm=each.arm, devices=each.devices, having=each.having, total=each.total, value=value)
+    own = each.own or without_capped(each)
+    value = own.total / own.devices if own.devices else None
+    return ArmFigure(arm=each.arm, devices=own.devices, having=own.having, total=own.total, value=value)
 
 
-def _compare(measure: Measure, terms: TrialTerms, points: Sequence[MeasuredAt], place: int) -> ArmComparison:
+def _compare(
+    measure: Measure, terms: TrialTerms, points: Sequence[MeasuredAt], place: int, networks: CountsByNetwork
+) -> ArmComparison:
     share = terms.weights[place] / (terms.weights[0] + terms.weights[place])
-    pairs = [(point.at_ms, _Pair(point.arms[place], point.arms[0], share)) for point in points]
+    pairs = [(point.at_ms, ArmPair(point.arms[place], point.arms[0], share)) for point in points]
+    if terms.strict:
+        pairs = [
+            (at_ms, ArmPair(without_capped(arm), without_capped(other), share)) for at_ms, (arm, other, _) in pairs
+        ]
     (now_ms, pair), (since_ms, earlier) = pairs[-1], _earlier(pairs)
     is_share, names = measure.kind is MeasureKind.SHARE, (pair.arm.arm, pair.other.arm)
     if terms.doubted:
         return _said(names, ShownState.DOUBTED, phrases.doubted(measure))
-    can_tell = pair.arm.devices or pair.other.devices or measure.within_seconds
+    can_tell = pair.arm.devices or pair.other.devices or measure.within_seconds or measure.installs
     if not can_tell and terms.entered >= SHARE_DEVICES:
         return _said(names, ShownState.UNKNOWN, phrases.unknown(measure))
     growth = _Growth(now_ms, since_ms, pair, earlier)
-    if missing := _missing(pair, is_share=is_share):
+    missing = _missing(pair, is_share=is_share)
+    if missing and (idle := _idle(measure, pair)):
+        return _said(names, ShownState.UNKNOWN, phrases.alone(measure, idle))
+    if missing:
         could_be = None if terms.ended else growth.enough(is_share=is_share)
         words = phrases.early(measure, missing, could_be, now_ms, ended=terms.ended)
         return _said(names, ShownState.EARLY, words, could_be_ms=could_be)
+    if alike := "" if is_share else _alike(pair):
+        return _said(names, ShownState.EARLY, phrases.alike(measure, alike, ended=terms.ended))
     series = tuple(_points(measure, pairs, terms.alpha))
-    return _judge(measure, terms, growth, series)
+    return _judge(measure, terms, growth, series, lambda: without_worst(pair, networks(), place))
 
 
-def _judge(measure: Measure, terms: TrialTerms, growth: "_Growth", series: tuple[RatioPoint, ...]) -> ArmComparison:
+def _judge(
+    measure: Measure,
+    terms: TrialTerms,
+    growth: "_Growth",
+    series: tuple[RatioPoint, ...],
+    of_many: Callable[[], ArmPair],
+) -> ArmComparison:
+    """`of_many`: the pair without the networks that speak most for its difference."""
     pair, is_share = growth.pair, measure.kind is MeasureKind.SHARE
     names = (pair.arm.arm, pair.other.arm)
     interval, ratio = _interval(pair, terms.alpha, is_share=is_share), _ratio(pair)
@@ -111,6 +131,8 @@ def _judge(measure: Measure, terms: TrialTerms, growth: "_Growth", series: tuple
     kept = {**bounds, **more, "series": series}
     if low > middle or (high is not None and high < middle):
         is_more = low > middle
+        if not all(_leans(each, terms.alpha, is_share=is_share, is_more=is_more) for each in _doubtful(of_many())):
+            return _said(names, ShownState.OPEN, phrases.of_few(measure, ended=terms.ended), **kept)
         words = phrases.shown(measure, *names, interval, is_more=is_more)
         return _said(names, ShownState.MORE if is_more else ShownState.FEWER, words, **kept)
     rules_out = _ruled_out(interval, measure.better)
@@ -120,6 +142,35 @@ def _judge(measure: Measure, terms: TrialTerms, growth: "_Growth", series: tuple
         return _said(names, ShownState.OPEN, words, rules_out=rules_out, could_be_ms=could_be, **kept)
     words = phrases.not_shown(measure, names[0], rules_out, ended=terms.ended)
     return _said(names, ShownState.NO_DIFFERENCE, words, rules_out=rules_out, **kept)
+
+
+def _doubtful(pair: ArmPair) -> tuple[ArmPair, ArmPair]:
+    """What a difference must hold in beside the pair as it is."""
+    return pair, by_weights(pair)
+
+
+def _leans(pair: ArmPair, alpha: float, *, is_share: bool, is_more: bool) -> bool:
+    """Whether it shows the same difference."""
+    if not pair.arm.devices or not pair.other.devices:
+        return False
+    if is_share:
+        interval = rate_ratio(pair.arm.having, pair.other.having, pair.share, alpha)
+        return interval.low > 1 if is_more else interval.high is not None and interval.high < 1
+    low, high = mean_difference(pair.arm, pair.other, alpha)
+    return low > 0 if is_more else high < 0
+
+
+def _idle(measure: Measure, pair: ArmPair) -> list[str]:
+    """The arms that have nothing to install on most devices, if few are left to be compared."""
+    both = (pair.arm, pair.other)
+    if not measure.installs or not any(each.had > each.devices and each.had >= SHARE_DEVICES for each in both):
+        return []
+    return [each.arm for each in reversed(both) if each.own_had > each.devices + each.had - each.own_had]
+
+
+def _alike(pair: ArmPair) -> str:
+    """The arm whose devices do not differ."""
+    return next((each.arm for each in (pair.other, pair.arm) if not varies(each)), "")
 
 
 def _said(names: tuple[str, str], state: ShownState, words: Wording, **more: object) -> ArmComparison:
@@ -135,13 +186,13 @@ def _said(names: tuple[str, str], state: ShownState, words: Wording, **more: obj
     )
 
 
-def _earlier(pairs: Sequence[tuple[int, _Pair]]) -> tuple[int, _Pair]:
+def _earlier(pairs: Sequence[tuple[int, ArmPair]]) -> tuple[int, ArmPair]:
     """The first point of the later half: what came since then is the rate of now."""
     middle = (pairs[0][0] + pairs[-1][0]) / 2
     return next((each for each in pairs[:-1] if each[0] >= middle), pairs[0])
 
 
-def _missing(pair: _Pair, *, is_share: bool) -> str:
+def _missing(pair: ArmPair, *, is_share: bool) -> str:
     devices = min(pair.arm.devices, pair.other.devices)
     least = SHARE_DEVICES if is_share else MEAN_DEVICES
     if devices < least:
@@ -153,23 +204,24 @@ def _missing(pair: _Pair, *, is_share: bool) -> str:
     return f"{events} of {MEAN_EVENTS} devices with any, an arm" if events < MEAN_EVENTS else ""
 
 
-def _points(measure: Measure, pairs: Sequence[tuple[int, _Pair]], alpha: float) -> Sequence[RatioPoint]:
+def _points(measure: Measure, pairs: Sequence[tuple[int, ArmPair]], alpha: float) -> Sequence[RatioPoint]:
     is_share = measure.kind is MeasureKind.SHARE
     found = []
     for at_ms, pair in pairs:
-        interval = None if _missing(pair, is_share=is_share) else _interval(pair, alpha, is_share=is_share)
+        is_early = _missing(pair, is_share=is_share) or (not is_share and _alike(pair))
+        interval = None if is_early else _interval(pair, alpha, is_share=is_share)
         if interval is not None:
             found.append(RatioPoint(at_ms=at_ms, low=interval.low, high=interval.high, ratio=_ratio(pair)))
     return found
 
 
-def _interval(pair: _Pair, alpha: float, *, is_share: bool) -> RatioInterval | None:
+def _interval(pair: ArmPair, alpha: float, *, is_share: bool) -> RatioInterval | None:
     if is_share:
         return rate_ratio(pair.arm.having, pair.other.having, pair.share, alpha)
     return mean_ratio(pair.arm, pair.other, alpha)
 
 
-def _ratio(pair: _Pair) -> float | None:
+def _ratio(pair: ArmPair) -> float | None:
     if not pair.arm.devices or not pair.other.devices or pair.other.total <= 0:
         return None
     return pair.arm.total / pair.arm.devices / (pair.other.total / pair.other.devices)
@@ -189,8 +241,8 @@ class _Growth(NamedTuple):
 
     now_ms: int
     since_ms: int
-    pair: _Pair
-    earlier: _Pair
+    pair: ArmPair
+    earlier: ArmPair
 
     def enough(self, *, is_share: bool) -> int | None:
         """When the least numbers will be there."""

@@ -57,15 +57,32 @@ _PLAIN = {  # kind, title, noun, topic, better, note
 }
 
 
+class OwnCount(msgspec.Struct, frozen=True, array_like=True):
+    """What an arm's own figure is of, where it is not what is compared."""
+
+    devices: int
+    having: int
+    total: float
+
+
 class ArmMeasure(msgspec.Struct, frozen=True, kw_only=True):
-    """One measure of one arm, a number for each device: how many devices are in the arm, how many have a number above
-    0, and the sums of the numbers and of their squares."""
+    """One measure of one arm, a number for each device: of how many devices it is, how many have a number above 0, the
+    sum of the numbers, and that of the squares of what each is off their mean.
+
+    `capped` of the devices are beyond the cap of their network: each of them has `floor` as its number, whatever it
+    reported. `had` more are not compared: they ran the bundle of some arm when they came in, `own_had` of them this
+    arm's, so that it has nothing to install on them."""
 
     arm: str
     devices: int
     having: int
     total: float
-    squares: float
+    deviations: float
+    capped: int = 0
+    floor: float = 0.0
+    had: int = 0
+    own_had: int = 0
+    own: OwnCount | None = None
 
 
 class Measure(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,8 +102,20 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
     within_seconds: int = 0
 
     @property
+    def installs(self) -> bool:
+        """Whether it is about installing a bundle, which not every arm does on every device."""
+        return self.what in (FAILED, INSTALL_FAILED, INSTALLED, INSTALL_TIME)
+
+    @property
+    def of_attempts(self) -> bool:
+        """Whether an arm's own figure is of the devices that tried to install its bundle."""
+        return self.what in (FAILED, INSTALL_FAILED)
+
+    @property
     def unit(self) -> str:
         """What follows its value."""
+        if self.of_attempts:
+            return "of attempts"
         if self.kind is _SHARE:
             return "of devices"
         return "hours" if self.what == INSTALL_TIME else "a device"

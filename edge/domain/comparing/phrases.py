@@ -4,13 +4,16 @@ Every sentence says no more than its interval. The word for what tests of fixed 
 interval that holds at every look says what it rules out instead.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from edge.domain.comparing.event_share import RatioInterval
 from edge.domain.comparing.measures import INSTALL_TIME, Measure
 from edge.domain.comparing.reading import ArmComparison, MeasureReading, ShownState, SplitReading
+from edge.domain.guarding.networks import LEFT_OUT
 
+NOT_COMPARED = "Not compared"
 _DAY_MS = 86_400_000
 _FAR = 3.0  # a ratio from here on is said as "times", not as percent
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -65,6 +68,27 @@ def early(measure: Measure, missing: str, could_be_ms: int | None, now_ms: int, 
     return Wording(says, missing, sentence)
 
 
+def alike(measure: Measure, arm: str, *, ended: bool) -> Wording:
+    """A variance of 0 is no certainty: it is of devices that have not lived long enough to differ."""
+    says, why = "Too few" if ended else "Too early", f"all devices of {arm} have the same number"
+    return Wording(says, why, f"{measure.title}: {says.lower()} to compare, {why}.")
+
+
+def alone(measure: Measure, idle: Sequence[str]) -> Wording:
+    """`idle` are the arms with nothing to install: who keeps what it has cannot fail to install it."""
+    more = f"{' and '.join(idle)} install{'' if len(idle) > 1 else 's'} nothing, each arm's own rate stands alone"
+    return Wording(NOT_COMPARED, more, f"{measure.title}: not compared, since {more}.")
+
+
+def of_few(measure: Measure, *, ended: bool) -> Wording:
+    """It is not there without two networks, or not if each arm had its weight's part of the devices."""
+    says, why = (
+        "Not shown" if ended else "Not shown yet",
+        f"it rests on at most {LEFT_OUT} networks, or on devices that only checked",
+    )
+    return Wording(says, why, f"{measure.title}: {says[0].lower()}{says[1:]}; {why}.")
+
+
 def unknown(measure: Measure) -> Wording:
     """No device can tell."""
     note = f" ({measure.note})" if measure.note else ""
@@ -73,9 +97,7 @@ def unknown(measure: Measure) -> Wording:
 
 def doubted(measure: Measure) -> Wording:
     """The split is not as meant."""
-    return Wording(
-        "Not compared", "the split is doubted", f"{measure.title}: not compared, since the split is doubted."
-    )
+    return Wording(NOT_COMPARED, "the split is doubted", f"{measure.title}: not compared, since the split is doubted.")
 
 
 def span(interval: RatioInterval) -> str:
@@ -111,10 +133,20 @@ def summary(measures: tuple[MeasureReading, ...], topics: dict[str, str], split:
     told = [each.sentence for _, each in found if each.state in (ShownState.MORE, ShownState.FEWER)]
     parts = [f"{each[0].upper()}{each[1:]}" for each in told]
     parts += _grouped(found, ShownState.NO_DIFFERENCE, "No difference is shown in {}.")
+    parts += [f"{topic[0].upper()}{topic[1:]} is not compared: {why}." for topic, why in _alone(found)]
     for topic, each in _once(found, ShownState.OPEN):
         parts.append(f"Whether {topic} differs is not shown yet; {each.more}.")
     parts += _grouped(found, ShownState.EARLY, f"{'Too few' if ended else 'Too early'} to compare {{}}.")
     return " ".join(parts) or "Nothing can be compared yet."
+
+
+def _alone(found: list[tuple[str, ArmComparison]]) -> list[tuple[str, str]]:
+    """Topics by why they are not compared."""
+    by_why: dict[str, list[str]] = {}
+    for topic, each in _once(found, ShownState.UNKNOWN):
+        if each.says == NOT_COMPARED:
+            by_why.setdefault(each.more, []).append(topic)
+    return [(" or ".join(topics), why) for why, topics in by_why.items()]
 
 
 def _grouped(found: list[tuple[str, ArmComparison]], state: ShownState, text: str) -> list[str]:

@@ -5,11 +5,11 @@ Where either would have to change, the answer is "not at this rate".
 """
 
 from collections.abc import Callable
-from math import log
+from math import log, sqrt
 
 from edge.domain.comparing.event_share import log_odds
 from edge.domain.comparing.measures import ArmMeasure
-from edge.domain.comparing.sequences import mean_of, scale_of
+from edge.domain.comparing.sequences import mean_of, scale_of, spread_of
 
 HORIZON_MS = 90 * 86_400_000  # beyond that nobody plans
 TIMES_LIMIT = 20.0  # as much as there is now: a guess from so little is none
@@ -28,10 +28,8 @@ def enough_devices(arm: ArmMeasure, other: ArmMeasure, alpha: float) -> float | 
     difference = mean_of(arm) - mean_of(other)
     if not difference:
         return None
-    variance = sum(
-        max(0.0, each.squares / each.devices - mean_of(each) ** 2) * n / each.devices for each in (arm, other)
-    )
-    return _least(lambda times: difference * difference >= variance * scale_of(n * times, alpha))
+    width = sqrt(spread_of(arm, n) + spread_of(other, n))
+    return _least(lambda times: abs(difference) >= width * sqrt(scale_of(n * times, alpha)))
 
 
 def when_ms(now_ms: int, since_ms: int, grown: float, needed: float) -> int | None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from edge.domain.comparing.event_share import RatioInterval
 from edge.domain.comparing.measures import ArmMeasure
 
+_ROUNDING = 1e-14  # of a mean, relative to it: some fifty times that of one number
 TIGHTEST_AT = 10_000  # devices of both arms: there the sequence is as narrow as it can be
 
 
@@ -35,7 +36,7 @@ def half_width(n: float, variance: float, alpha: float) -> float:
 def mean_difference(arm: ArmMeasure, other: ArmMeasure, alpha: float) -> MeanDifference:
     """Both arms have devices."""
     n = arm.devices + other.devices
-    width = half_width(n, _spread(arm, n) + _spread(other, n), alpha)
+    width = half_width(n, spread_of(arm, n) + spread_of(other, n), alpha)
     difference = mean_of(arm) - mean_of(other)
     return MeanDifference(difference - width, difference + width)
 
@@ -47,11 +48,19 @@ def mean_ratio(arm: ArmMeasure, other: ArmMeasure, alpha: float) -> RatioInterva
     mean, base = mean_of(arm), mean_of(other)
     if base <= 0 or mean < 0:
         return None
-    a, b, c = base * base - scale * _spread(other, n), mean * base, mean * mean - scale * _spread(arm, n)
+    off, widths = mean / base, [sqrt(scale * spread_of(each, n)) / base for each in (other, arm)]  # no squares of means
+    a, b, c = 1 - widths[0] * widths[0], off, off * off - widths[1] * widths[1]
     root = sqrt(max(0.0, b * b - a * c))
     if a > 0:
         return RatioInterval(max(0.0, (b - root) / a), (b + root) / a)
     return RatioInterval(0.0 if c <= 0 or a == 0 else max(0.0, (b - root) / a), None)
+
+
+def varies(measure: ArmMeasure) -> bool:
+    """Whether its devices' numbers differ by more than the rounding of their mean: where they do not, the variance is
+    not known to be small, it is not known."""
+    rounding = _ROUNDING * mean_of(measure)
+    return measure.deviations > measure.devices * rounding * rounding
 
 
 def mean_of(measure: ArmMeasure) -> float:
@@ -59,7 +68,6 @@ def mean_of(measure: ArmMeasure) -> float:
     return measure.total / measure.devices
 
 
-def _spread(measure: ArmMeasure, n: int) -> float:
+def spread_of(measure: ArmMeasure, n: int) -> float:
     """Its variance, divided by its share of `n` devices."""
-    mean = mean_of(measure)
-    return max(0.0, measure.squares / measure.devices - mean * mean) * n / measure.devices
+    return measure.deviations / measure.devices * n / measure.devices

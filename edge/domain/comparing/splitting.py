@@ -17,10 +17,17 @@ def check_split(devices: Sequence[int], weights: Sequence[int]) -> SplitReading:
     """Each arm against all others, with its part of alpha; two arms are one comparison."""
     n, whole = sum(devices), sum(weights)
     tests = 1 if len(devices) == 2 else len(devices)
-    found = max(log_odds(n, k, weight / whole) for k, weight in zip(devices, weights, strict=True))
+    found = max(_log_odds(n, k, weight / whole) for k, weight in zip(devices, weights, strict=True))
     limit = tests / DOUBT_ALPHA
     odds, doubted = exp(min(found, _ODDS_LIMIT)), found >= log(limit)
     return SplitReading(doubted=doubted, odds=odds, limit=limit, sentence=_sentence(devices, weights, odds, limit))
+
+
+def _log_odds(n: int, k: int, share: float) -> float:
+    """Also of an arm for all devices or for none: then a single one that is elsewhere refutes it."""
+    if 0 < share < 1:
+        return log_odds(n, k, share)
+    return 0.0 if k == n * share else _ODDS_LIMIT
 
 
 def _sentence(devices: Sequence[int], weights: Sequence[int], odds: float, limit: float) -> str:

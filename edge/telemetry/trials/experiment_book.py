@@ -85,7 +85,7 @@ def _make_room(connection: sqlite3.Connection, app: str) -> None:
 
 def forget_experiment(connection: sqlite3.Connection, number: int) -> int:
     """All that is kept of it; how many rows."""
-    tables = ("trials", "trial_events", "trial_points")
+    tables = ("trials", "trial_events", "trial_points", "trial_networks")
     rows = sum(
         connection.execute(f"DELETE FROM {table} WHERE experiment = ?", (number,)).rowcount  # noqa: S608  ours
         for table in tables

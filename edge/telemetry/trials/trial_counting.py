@@ -1,19 +1,24 @@
 """Devices in experiments, of one batch: each from its first check in one, by the arm that its check says.
 
 Whether it installed anything or not, what it does from then on counts in its arm: its sessions, errors, crashes,
-whether its arm's bundle was set or failed, and the app's own events that are measured. In the fold's transaction.
+whether its arm's bundle was set or failed, and the app's own events that are measured. Of one network only so many
+devices are counted, as of a guarded release: by the network of a device's first report, whatever becomes of it. In the
+fold's transaction.
 """
 
 import sqlite3
 from collections.abc import Callable, Sequence
 
+from edge.domain.statistics.arithmetic import DOWNLOAD_FAIL_MS, LAX_DOWNLOAD_FAIL_MS
 from edge.domain.statistics.device_record import DeviceRecord
 from edge.domain.statistics.generations import Ability
+from edge.domain.statistics.meanings import Meaning
 from edge.domain.statistics.observation import Cohort, Step
 from edge.domain.statistics.subjects import CRASHED, ERROR, EVENT, OUTCOME, SESSION
 from edge.telemetry.trials.experiment_book import CountedExperiment, ExperimentsOf, open_experiments
+from edge.telemetry.trials.trial_networks import TrialNetworks
 from edge.telemetry.trials.trial_points import keep_point
-from edge.telemetry.trials.trial_rows import TrialBit, TrialRow, load_rows, store_rows
+from edge.telemetry.trials.trial_rows import UNHEARD, TrialBit, TrialRow, load_rows, store_rows
 from edge.telemetry.trials.trials_schema import TRIAL_DEVICES_LIMIT
 
 BundleOf = Callable[[int, str], int]  # the number of an app's bundle, by the app's number and the bundle's name
@@ -21,6 +26,10 @@ BundleOf = Callable[[int, str], int]  # the number of an app's bundle, by the ap
 _CAN_CRASH, _CAN_ERR = int(TrialBit.CAN_CRASH), int(TrialBit.CAN_ERR)
 _CRASHED, _FAILED, _INSTALL_FAILED = int(TrialBit.CRASHED), int(TrialBit.FAILED), int(TrialBit.INSTALL_FAILED)
 _FAILURES = ((int(Step.FAILED_BOOT), _FAILED), (int(Step.FAILED_INSTALL), _INSTALL_FAILED))
+_CAPPED, _HAD, _HAD_ANY = int(TrialBit.CAPPED), int(TrialBit.HAD), int(TrialBit.HAD_ANY)
+_TOLD_FAILURES = ((int(Meaning.FAILED_BOOT), _FAILED), (int(Meaning.FAILED_INSTALL), _INSTALL_FAILED))
+_OF_BUNDLE = int(Meaning.SET | Meaning.FAILED_BOOT | Meaning.FAILED_INSTALL)
+_SET, _OF_OFFER = int(Meaning.SET), int(Meaning.OF_OFFER)
 _TELLS_CRASHES, _TELLS_ERRORS = int(Ability.CRASHES), int(Ability.ERRORS)
 _OF_EVENTS = ((EVENT, "event"), (OUTCOME, "outcome"))
 _DEVICE = "device"  # no emulator, no development build
@@ -35,6 +44,13 @@ class _Followed:
         self.counted, self.rows, self.bundles = counted, rows, bundles
         self.looked_up = set(keys)
         self.devices, self.last_ms = counted.devices, 0
+        self.heard: list[tuple[int, int]] = []  # when, and the key of a device that had not reported
+
+    def come_in(self, row: TrialRow, runs: int) -> None:
+        """It runs this bundle as it comes in, 0: that is not said here."""
+        row.is_unsaid = not runs
+        row.bits &= ~(_HAD | _HAD_ANY)
+        row.bits |= _HAD * (runs == self.bundles[row.arm]) | _HAD_ANY * (runs in self.bundles) if runs else 0
 
 
 class TrialCounting:
@@ -71,8 +87,12 @@ class TrialCounting:
                     continue
                 row = each.rows[state.key] = TrialRow(number, at_ms)
                 each.devices += 1
+                each.come_in(row, runs)
             elif at_ms < row.first_ms:  # of another worker's notes, which came later
                 row.first_ms, row.is_changed = at_ms, True
+                each.come_in(row, runs)
+            elif row.is_unsaid and runs:
+                each.come_in(row, runs)
             if runs and runs == each.bundles[row.arm]:
                 _install(row, at_ms)
             each.last_ms = max(each.last_ms, at_ms)
@@ -84,6 +104,31 @@ class TrialCounting:
             if row is not None and at_ms >= row.first_ms:
                 _note(row, each.counted, subject, n, value)
                 each.last_ms = max(each.last_ms, at_ms)
+
+    def hear(self, state: DeviceRecord, at_ms: int, net: int) -> None:
+        """It reported from there."""
+        for each in self.apps.get(state.app, ()):
+            row = each.rows.get(state.key)
+            if row is not None and row.net == UNHEARD and at_ms >= row.first_ms:
+                row.net, row.is_changed = net, True
+                each.heard.append((at_ms, state.key))
+
+    def report(self, state: DeviceRecord, meaning: int, at_ms: int, bundle: int, *, lax: bool) -> None:
+        """What has this meaning, of the bundle: also what it reported of it before it came in."""
+        if not meaning & _OF_BUNDLE:
+            return
+        if meaning & _OF_OFFER:
+            within_ms = LAX_DOWNLOAD_FAIL_MS if lax else DOWNLOAD_FAIL_MS
+            bundle = state.offered if 0 <= at_ms - state.offer_ms <= within_ms else 0
+        for each in self.apps.get(state.app, ()):
+            row = each.rows.get(state.key)
+            if row is None or at_ms < row.first_ms or bundle != each.bundles[row.arm]:
+                continue
+            if meaning & _SET:
+                _install(row, at_ms)
+            for told, bit in _TOLD_FAILURES:
+                if meaning & told and not row.bits & bit:
+                    row.bits, row.is_changed = row.bits | bit, True
 
     def store(self, states: Sequence[DeviceRecord]) -> None:
         """Add it all, with what the steps of devices say of their arms' bundles."""
@@ -101,6 +146,11 @@ class TrialCounting:
         if not any(row.is_changed for row in each.rows.values()):
             return
         number = each.counted.number
+        networks = TrialNetworks(self._connection, number)
+        for _, key in sorted(each.heard):
+            if not networks.admit(each.rows[key].net):
+                each.rows[key].bits |= _CAPPED
+        networks.store()
         store_rows(self._connection, number, each.rows.items())
         self._connection.execute(
             "UPDATE experiments SET devices = ?, last_ms = max(last_ms, ?) WHERE id = ?",

@@ -9,20 +9,24 @@ import msgspec
 from edge.domain.comparing import phrases
 from edge.domain.comparing.judging import ALPHA, TrialTerms, read_measure
 from edge.domain.comparing.measures import kind_of_arms
-from edge.domain.comparing.reading import ArmReading, ExperimentReading
+from edge.domain.comparing.reading import ArmReading, ExperimentReading, SplitReading
 from edge.domain.comparing.running import RunningExperiment
 from edge.domain.comparing.splitting import check_split
 from edge.domain.errors import NotFound
+from edge.domain.guarding.networks import LEFT_OUT, cap_of
 from edge.domain.shares import format_share
 from edge.telemetry.trials.experiment_book import read_document
+from edge.telemetry.trials.trial_networks import devices_of
 from edge.telemetry.trials.trial_points import (
     Counts,
+    count_capped,
     count_devices,
     count_installed,
     count_measures,
     points_of,
     read_points,
 )
+from edge.telemetry.trials.trial_sums import MeasureSums
 
 _UNCOUNTED = -1  # the number of an experiment of which nothing is counted yet
 
@@ -36,6 +40,9 @@ _CRITERIA_NOTE = (
     "Arms are compared with everybody in them, also devices that do not match the segment of their arm and get what "
     "the channel offers. An arm for few devices differs less than those few do."
 )
+
+
+_NOTES = {"timing": (_TIMING_NOTE,), "criteria": (_CRITERIA_NOTE,)}
 
 
 class ExperimentAsked(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,16 +68,22 @@ def read_experiment(connection: sqlite3.Connection, asked: ExperimentAsked) -> E
     experiment, number, at_ms = kept.running.experiment, kept.number, kept.as_of_ms
     measures, arms = kept.running.measures(), experiment.arms
     devices = count_devices(connection, number, len(arms))
-    split = check_split(devices, [arm.weight for arm in arms])
+    capped = count_capped(connection, number, len(arms))
+    split, strict = _split(devices, capped, [arm.weight for arm in arms])
     comparisons = len(measures) * (len(arms) - 1)
     weights, ended = [arm.weight for arm in arms], kept.ended_ms is not None
-    terms = TrialTerms(weights, ALPHA / comparisons, split.doubted, ended, sum(devices))
+    terms = TrialTerms(weights, ALPHA / comparisons, split.doubted, ended, sum(devices), strict)
     points: list[tuple[int, Counts]] = [
         each for each in read_points(connection, number, len(measures)) if each[0] < at_ms
     ]
     points = points[:: -max(1, -(-len(points) * comparisons // SERIES_POINTS))][::-1]
     points.append((at_ms, count_measures(connection, number, kept.running, at_ms)))
-    read = tuple(read_measure(each, terms, points_of(points, place)) for place, each in enumerate(measures))
+    names = [arm.name for arm in arms]
+    sums = [MeasureSums(connection, number, each, place, names, at_ms) for place, each in enumerate(measures)]
+    read = tuple(
+        read_measure(each, terms, points_of(points, place), sums[place].by_network)
+        for place, each in enumerate(measures)
+    )
     kind = kind_of_arms(arms)
     return ExperimentReading(
         app=asked.app,
@@ -89,7 +102,26 @@ def read_experiment(connection: sqlite3.Connection, asked: ExperimentAsked) -> E
         measures=read,
         comparisons=comparisons,
         confidence=1 - terms.alpha,
-        notes={"timing": (_TIMING_NOTE,), "criteria": (_CRITERIA_NOTE,)}.get(kind, ()),
+        notes=(*_NOTES.get(kind, ()), _cap_note(devices_of(connection, number), sum(capped))),
+    )
+
+
+def _split(devices: Sequence[int], capped: Sequence[int], weights: Sequence[int]) -> tuple[SplitReading, bool]:
+    """And whether it is as meant only without the devices beyond their networks' caps: made-up ones of one arm, since
+    a split that something breaks is broken without them too."""
+    split = check_split(devices, weights)
+    if not split.doubted or not any(capped):
+        return split, False
+    without = check_split([n - gone for n, gone in zip(devices, capped, strict=True)], weights)
+    return (split, False) if without.doubted else (without, True)
+
+
+def _cap_note(counted: int, capped: int) -> str:
+    cap = f"Of one network (a /24, in IPv6 a /48) at most {cap_of(counted)} devices count now, as for the guard"
+    beyond = f"; {capped:,} more reported from networks that are full" if capped else ""
+    return (
+        f"{cap}{beyond}. The guard's trusted networks have no cap. What differs is shown only if it does without any "
+        f"{LEFT_OUT} networks. Checks tell no network: made-up ones can still make the split doubted."
     )
 
 

@@ -15,18 +15,29 @@ class TrialBit(enum.IntFlag):
     CRASHED = 4
     FAILED = 8  # its arm's bundle did not start on it
     INSTALL_FAILED = 16
+    CAPPED = 32  # its network had its share of the counted devices when it was first heard
+    HAD = 64  # it ran its arm's bundle when it came in
+    HAD_ANY = 128  # that of some arm
+
+
+UNHEARD = -1  # the network of a device that has not reported: notes of checks have none
 
 
 class TrialRow:
     """One device in one experiment; `is_new`: it has no row yet."""
 
-    __slots__ = ("arm", "bits", "errors", "events", "first_ms", "installed_ms", "is_changed", "is_new", "sessions")
+    __slots__ = (
+        "arm", "bits", "errors", "events", "first_ms", "installed_ms", "is_changed", "is_new", "is_unsaid", "net",
+        "sessions",
+    )  # fmt: skip
 
     def __init__(self, arm: int, first_ms: int) -> None:
         self.arm, self.first_ms = arm, first_ms
         self.installed_ms = self.sessions = self.errors = self.bits = 0
         self.events: dict[int, tuple[int, float]] = {}  # by measure, what this batch adds
+        self.net = UNHEARD
         self.is_new = self.is_changed = True
+        self.is_unsaid = False  # what it ran when it came in, which this batch may say yet
 
 
 def load_rows(connection: sqlite3.Connection, experiment: int, keys: Sequence[int]) -> dict[int, TrialRow]:
@@ -36,13 +47,13 @@ def load_rows(connection: sqlite3.Connection, experiment: int, keys: Sequence[in
     for start in range(0, len(ordered), _CHUNK):
         some = ordered[start : start + _CHUNK]
         rows = connection.execute(
-            "SELECT key, arm, first_ms, installed_ms, sessions, errors, bits FROM trials"  # noqa: S608
+            "SELECT key, arm, first_ms, installed_ms, sessions, errors, bits, net FROM trials"  # noqa: S608
             f" WHERE experiment = ? AND key IN ({','.join('?' * len(some))})",
             (experiment, *some),
         )
         for key, arm, first_ms, *numbers in rows:
             row = found[key] = TrialRow(arm, first_ms)
-            row.installed_ms, row.sessions, row.errors, row.bits = numbers
+            row.installed_ms, row.sessions, row.errors, row.bits, row.net = numbers
             row.is_new = row.is_changed = False
     return found
 
@@ -51,9 +62,9 @@ def store_rows(connection: sqlite3.Connection, experiment: int, rows: Iterable[t
     """What changed."""
     changed = sorted(((key, row) for key, row in rows if row.is_changed), key=lambda each: each[0])
     connection.executemany(
-        "INSERT OR REPLACE INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (experiment, key, row.arm, row.first_ms, row.installed_ms, row.sessions, row.errors, row.bits)
+            (experiment, key, row.arm, row.first_ms, row.installed_ms, row.sessions, row.errors, row.bits, row.net)
             for key, row in changed
         ],
     )

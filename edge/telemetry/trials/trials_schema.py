@@ -9,7 +9,10 @@ CREATE TABLE IF NOT EXISTS experiments (
 CREATE TABLE IF NOT EXISTS trials (
     experiment INTEGER NOT NULL, key INTEGER NOT NULL, arm INTEGER NOT NULL, first_ms INTEGER NOT NULL,
     installed_ms INTEGER NOT NULL, sessions INTEGER NOT NULL, errors INTEGER NOT NULL, bits INTEGER NOT NULL,
-    PRIMARY KEY (experiment, key)
+    net INTEGER NOT NULL, PRIMARY KEY (experiment, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS trial_networks (
+    experiment INTEGER NOT NULL, net INTEGER NOT NULL, devices INTEGER NOT NULL, PRIMARY KEY (experiment, net)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS trial_events (
     experiment INTEGER NOT NULL, measure INTEGER NOT NULL, key INTEGER NOT NULL, arm INTEGER NOT NULL,
@@ -21,8 +24,10 @@ CREATE TABLE IF NOT EXISTS trial_points (
 """
 # experiments: `salt` is the experiment's id, `document` a RunningExperiment; ended_ms 0: it runs; last_ms: of the
 # latest record of a device in it; pointed_ms: of its latest point; devices: rows in trials. trials: one a device, from
-# its first check in the experiment, `arm` by number; installed_ms 0: it has not got its arm's bundle. trial_events: of
-# the app's own events and outcomes, by the number of the measure. trial_points: the counts of all measures then.
+# its first check in the experiment, `arm` by number; installed_ms 0: it has not got its arm's bundle; net: the network
+# of its first report, -1: it has not reported. trial_networks: counted devices by network (trial_networks.py).
+# trial_events: of the app's own events and outcomes, by the number of the measure. trial_points: the counts of all
+# measures then.
 
 TRIAL_DEVICES_LIMIT = 500_000  # of one experiment: those that come later are in their arms, and not counted
 EXPERIMENTS_LIMIT = 50  # of an app, running and kept: the oldest that ended makes room

@@ -1,11 +1,14 @@
 """What a comparison says: shown, not shown, open, too early, unknown, doubted."""
 
+import msgspec
 import pytest
 
 from edge.domain.comparing.judging import MeasuredAt, TrialTerms, read_measure
 from edge.domain.comparing.measures import ArmMeasure, parse_measure
 from edge.domain.comparing.phrases import summary
+from edge.domain.comparing.projecting import enough_devices
 from edge.domain.comparing.reading import ShownState
+from edge.domain.comparing.sequences import mean_ratio
 from edge.domain.comparing.splitting import check_split
 
 DAY = 86_400_000
@@ -15,11 +18,18 @@ START = 1_795_000_000_000
 def counts(name, devices, having, total=None, squares=None):
     total = having if total is None else total
     squares = total if squares is None else squares
-    return ArmMeasure(arm=name, devices=devices, having=having, total=total, squares=squares)
+    deviations = squares - total * total / devices if devices else 0.0
+    return ArmMeasure(arm=name, devices=devices, having=having, total=total, deviations=deviations)
 
 
 def halved(arm):
-    return counts(arm.arm, arm.devices // 2, arm.having // 2, arm.total / 2, arm.squares / 2)
+    return ArmMeasure(
+        arm=arm.arm,
+        devices=arm.devices // 2,
+        having=arm.having // 2,
+        total=arm.total / 2,
+        deviations=arm.deviations / 2,
+    )
 
 
 def compared(measure, control, new, *, days=10, half=None, **terms):
@@ -118,9 +128,21 @@ def test_a_mean_is_compared_by_the_difference_and_shown_as_a_ratio():
     assert each.sentence.startswith("new has more sessions a device: ")
 
 
-def test_equal_numbers_of_all_devices_are_never_about_to_differ():
-    (each,) = compared("sessions", counts("control", 4_000, 4_000), counts("new", 4_000, 4_000)).comparisons
-    assert (each.state, each.could_be_ms) == (ShownState.NO_DIFFERENCE, None)
+@pytest.mark.parametrize("spread", [0.0, 1e-4])
+def test_equal_numbers_of_all_devices_are_no_certainty(spread):
+    """A variance of 0, or of the rounding, has no interval."""
+    arms = [counts(name, 400, 400, 400 * 1e12, 400 * 1e24) for name in ("control", "new")]
+    arms = [msgspec.structs.replace(arm, deviations=spread) for arm in arms]
+    (each,) = compared("sessions", *arms, half=arms).comparisons
+    assert (each.state, each.low, each.difference_low, each.series) == (ShownState.EARLY, None, None, ())
+    assert each.more == "all devices of control have the same number"
+
+
+def test_the_largest_means_are_projected_too():
+    totals = {"a": 1e160, "b": 2e160}
+    arms = [ArmMeasure(arm=n, devices=100, having=100, total=t, deviations=1e300) for n, t in totals.items()]
+    assert enough_devices(arms[1], arms[0], 0.01) == pytest.approx(1)
+    assert mean_ratio(arms[1], arms[0], 0.01) is not None
 
 
 def test_what_no_device_can_tell_is_not_known_and_not_zero():

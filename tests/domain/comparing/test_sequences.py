@@ -7,8 +7,7 @@ from edge.domain.comparing.sequences import half_width, mean_difference, mean_ra
 
 
 def arm(devices, mean, variance):
-    squares = devices * (variance + mean * mean)
-    return ArmMeasure(arm="a", devices=devices, having=devices, total=mean * devices, squares=squares)
+    return ArmMeasure(arm="a", devices=devices, having=devices, total=mean * devices, deviations=devices * variance)
 
 
 @pytest.mark.parametrize(

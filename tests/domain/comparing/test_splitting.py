@@ -28,3 +28,8 @@ def test_three_arms_share_the_alpha_of_the_check():
 
 def test_the_odds_are_bounded():
     assert check_split((1_000_000, 0), (50, 50)).odds > 1e300
+
+
+def test_an_arm_for_all_devices_has_all():
+    assert not check_split((500, 0), (100, 0)).doubted
+    assert check_split((500, 1), (100, 0)).doubted

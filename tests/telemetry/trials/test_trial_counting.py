@@ -5,6 +5,7 @@ from telemetry_lines import APP
 from trial_world import NEW, NOW_MS, OLD, TrialWorld, an_experiment, device
 
 from edge.domain.statistics.device_key import device_key
+from edge.telemetry.spool.record import NET_OF_IPV6
 from edge.telemetry.trials import trial_counting
 
 ROWS = "SELECT key, arm, first_ms, installed_ms, sessions, errors, bits FROM trials ORDER BY key"
@@ -37,14 +38,15 @@ def test_what_it_does_from_then_on_counts_in_its_arm_whether_it_installed_or_not
     read = world.figures(60)
     assert read["errors"] == {"control": (1, 0, 0.0), "new": (1, 1, 1.0)}
     assert read["crashed"] == {"control": (1, 0, 0.0), "new": (1, 1, 1.0)}
-    assert read["failed"]["new"] == (1, 0, 0.0)
+    assert read["failed"]["new"] == (0, 0, 0.0)  # it has not tried to install it
 
 
 def test_installed_is_the_bundle_of_its_own_arm(world):
-    world.fold(world.check(1, offered=NEW), world.check(2, offered=NEW), world.check(3, "control", runs=OLD))
+    world.fold(world.check(1, offered=NEW), world.check(2, offered=NEW), world.check(3, "control"))
+    world.fold(world.check(4, "control"), world.report(4, "set", 31, version=OLD))
     world.fold(world.report(1, "set", 30), world.report(3, "set", 31, version=NEW))
-    world.fold(world.check(2, after=3_700, runs=NEW), after=4_000)
-    assert world.figures(4_000)["installed"] == {"control": (1, 1, 1.0), "new": (2, 2, 2.0)}
+    world.fold(world.check(2, after=3_700, runs=NEW), world.report(2, "app_launch_start", 3_701), after=4_000)
+    assert world.figures(4_000)["installed"] == {"control": (2, 1, 1.0), "new": (2, 2, 2.0)}
     assert sorted(installed - NOW_MS for _, arm, _, installed, *_ in world.rows(ROWS) if arm) == [30_000, 3_700_000]
 
 
@@ -67,6 +69,32 @@ def test_events_and_outcomes_of_the_app_count_by_name_one_number_a_device(tmp_pa
     world.fold(world.outcome(1, "ticket", 20), world.outcome(2, "revenue", 20, 10.0), world.outcome(2, "ticket", -90))
     new = {name: arms["new"] for name, arms in world.figures(60).items()}
     assert new == {"event:paid": (2, 1, 1.0), "outcome:ticket": (2, 1, 1.0), "value:revenue": (2, 1, 16.5)}
+
+
+def test_a_bundle_that_failed_before_the_experiment_fails_again_in_it(world):
+    world.fold(world.report(1, "set", -3_700), world.report(1, "update_fail", -3_600), after=-3_500)
+    world.fold(world.check(1, offered=NEW), world.report(1, "set", 10), world.report(1, "update_fail", 30))
+    assert world.figures(90)["failed"]["new"] == (1, 1, 1.0)
+    assert world.figures(90)["installed"]["new"] == (1, 1, 1.0)
+
+
+def test_of_one_network_only_so_many_devices_are_counted_whatever_becomes_of_them(world):
+    """By the time of their first report; a trusted network (0) and devices of their own have no cap."""
+    world.fold(*(world.check(number) for number in range(30)))
+    loud = [world.report(number, "update_fail", 30 - number, net=7) for number in range(10)]
+    world.fold(*loud, *(world.report(number, "update_fail", 40, net=0) for number in range(10, 20)))
+    world.fold(*(world.report(number, "update_fail", 50, net=7) for number in range(20, 25)))
+    assert world.rows("SELECT net, devices FROM trial_networks") == [(-1, 13), (0, 10), (7, 3)]
+    counted = [device_key(APP, device(number)) for number in (7, 8, 9)]
+    assert {key for (key,) in world.rows("SELECT key FROM trials WHERE net = 7 AND bits & 32 = 0")} == {*counted}
+    assert world.figures(90)["failed"]["new"] == (13, 13, 13.0)
+
+
+def test_a_provider_has_a_cap_of_its_own(world):
+    """All networks of one IPv6 /32 together, as for the guard."""
+    world.fold(*(world.check(number) for number in range(60)))
+    world.fold(*(world.report(number, "update_fail", 9, net=NET_OF_IPV6 | number) for number in range(60)))
+    assert world.figures(90)["failed"]["new"] == (30, 30, 30.0)
 
 
 def test_a_fold_that_is_repeated_counts_nothing_twice(world):

@@ -41,7 +41,7 @@ def rate_interval(attempts: int, failed: int, alpha: float = ALPHA) -> RateInter
 def _edge(inside: float, outside: float, is_outside: Callable[[float], bool]) -> float:
     for _ in range(HALVINGS):
         middle = (inside + outside) / 2
-        if is_outside(middle):
+        if middle in (0.0, 1.0) or is_outside(middle):  # as near to the end as a float comes
             outside = middle
         else:
             inside = middle

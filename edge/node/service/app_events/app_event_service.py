@@ -68,7 +68,7 @@ class AppEventService:
             return "refused"
         self._check_key(report, key or report.key, snapshot)
         used = Used(report.app, report.device, report.events, report.custom_id, report.platform)
-        record = encode_used(used, self._clock.now(), self._network_of(peer.prefix))
+        record = encode_used(used, self._clock.now(), self._network_of(peer.prefix, snapshot.trusted))
         if not self._limits.admit(report.app, peer.prefix, len(report.events), len(record), self._clock.steady()):
             self._count(report, "over_limit")
             raise WireError(429, "too_many_requests", "Too many events of this app or address: send them again later")

@@ -111,6 +111,7 @@ class DeviceCounting:
         labels, app, hear = self._labels, state.app, self._arithmetic.hear
         tally, observed = self._telling.tally.counts, self._telling.observations is not None
         times, new = self._seen.times, self._seen.new_of(labels.app)
+        trials = self._telling.trials if self._telling.trials.apps else None
         traits: ToldTraits | None = None
         told: ToldVersion | None = None
         version = native = None
@@ -121,6 +122,8 @@ class DeviceCounting:
                 break
             done += 1
             at_ms, events = item.at_ms, item.events
+            if trials is not None:
+                trials.hear(state, at_ms, item.net)
             first = events[0]
             if at_ms // MINUTE_MS != minute:
                 minute, day, told = at_ms // MINUTE_MS, at_ms // DAY_MS, None
@@ -212,6 +215,8 @@ class DeviceCounting:
         if old:
             left = self._labels.bundle(old, ms // DAY_MS)
         lax = self._vote(state, event, meaning, cause, ms, bundle, net)
+        if self._telling.trials.apps:
+            self._telling.trials.report(state, meaning, ms, bundle, lax=lax)
         return self._arithmetic.report(state, meaning, cause, ms, at, bundle, left, lax=lax)
 
     def _vote(
@@ -245,7 +250,8 @@ class DeviceCounting:
             state.custom = self._customs.state(state.app, text, state.key, at_ms, state.custom)
 
     def _count_used(self, item: UsedThere, state: DeviceRecord, part: int) -> None:
-        at_ms, used, fates = item
+        at_ms, used, fates, net = item
+        self._telling.hear(state, at_ms, net)
         if not state.cohort:
             self._be_of(state, *self._labels.told_cohort((used.platform, "", "", True, False)))
         if used.custom_id and state.followed:

@@ -115,7 +115,7 @@ class _Read(msgspec.Struct, gc=False):
 
 
 class FoldedLine(msgspec.Struct, gc=False):
-    """One of its kinds; or `unread` events that cannot be read. `net` is the network of events."""
+    """One of its kinds; or `unread` events that cannot be read. `net` is the network of its events."""
 
     received_ms: int
     events: Sequence[ToldEvent] = ()
@@ -147,7 +147,7 @@ def parse_folded(line: bytes) -> FoldedLine:
         return FoldedLine(read.received_ms, (read.event,), net=read.net)
     heard, delivered, used, outcomes = read.heard, read.delivered, read.used, read.outcomes
     unread = 0 if heard or delivered or used or outcomes else 1
-    return FoldedLine(read.received_ms, (), heard, delivered, used, outcomes, unread)
+    return FoldedLine(read.received_ms, (), heard, delivered, used, outcomes, unread, read.net)
 
 
 def _parse_slowly(line: bytes) -> FoldedLine:
@@ -159,7 +159,7 @@ def _parse_slowly(line: bytes) -> FoldedLine:
     if isinstance(found, DeliveredLine):
         return FoldedLine(found.received_ms, delivered=found.delivered)
     if isinstance(found, UsedLine):
-        return FoldedLine(found.received_ms, used=found.used)
+        return FoldedLine(found.received_ms, used=found.used, net=found.net)
     if isinstance(found, OutcomesLine):
         return FoldedLine(found.received_ms, outcomes=found.outcomes)
     return FoldedLine(0, unread=found.events)

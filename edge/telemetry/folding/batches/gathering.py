@@ -55,6 +55,7 @@ class UsedThere(NamedTuple):
     at_ms: int
     used: Used
     fates: Fates
+    net: int
 
 
 class DeviceWork:
@@ -215,7 +216,7 @@ class Gathering:
         elif line.delivered is not None:
             self._gather_delivered(at_ms, line.delivered, fates)
         elif line.used is not None:
-            self.app(line.used.app).of_id(line.used.device).items.append(UsedThere(at_ms, line.used, fates))
+            self.app(line.used.app).of_id(line.used.device).items.append(UsedThere(at_ms, line.used, fates, line.net))
         elif line.outcomes is not None:
             self._gather_outcomes(at_ms, line.outcomes, fates)
         else:

@@ -52,6 +52,11 @@ class Telling:
         if state.app in self.trials.apps:
             self.trials.enter(state, at_ms, self._numbers.labels_of(cohort).cohort, runs)
 
+    def hear(self, state: DeviceRecord, at_ms: int, net: int) -> None:
+        """A device reported from this network."""
+        if self.trials.apps:
+            self.trials.hear(state, at_ms, net)
+
     def retain(self, state: DeviceRecord, day: int, age: int) -> None:
         """The `Retain` of the arithmetic."""
         self.retentions[state.app, day, age, self._numbers.labels_of(state.first_cohort).group] += 1

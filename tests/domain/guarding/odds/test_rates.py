@@ -24,6 +24,11 @@ def test_an_interval_of_a_rate(attempts, failed, low, high):
     assert rate_interval(attempts, failed) == pytest.approx((low, high), abs=6e-4)
 
 
+def test_where_all_but_one_of_very_many_fail_it_ends_at_the_whole():
+    low, high = rate_interval(10**9, 10**9 - 1)
+    assert 0.999_999 < low < high <= 1.0
+
+
 def test_its_ends_are_where_the_odds_against_the_rate_are_twenty():
     attempts, failed = 96, 14
     beta = Fraction(math.factorial(failed) * math.factorial(attempts - failed), math.factorial(attempts + 1))

@@ -109,7 +109,7 @@ def deliveries(client: ControlClient, out: Output, name: str) -> None:
         ]
         for each in found
     ]
-    out.result(found, lambda: table(columns, rows, "nothing was sent to it yet"))
+    out.result(found, lambda: table(columns, rows, "no notice was for it yet; tests are not listed"))
 
 
 def _path(name: str) -> str:

@@ -97,7 +97,7 @@ def list_deeds(client: ControlClient, out: Output, app: str, channel: str, limit
 
     def print_text() -> None:
         rows = [
-            [each["revision"], moment(each["at"]), each["by"], each["bundle"], each["reason"] or each["summary"]]
+            [each["revision"], moment(each["at"]), each["by"], each["bundle"], _what_and_why(each)]
             for each in found["entries"]
         ]
         table(("revision", "when", "by", "bundle", "what and why"), rows, "nothing so far")
@@ -105,6 +105,12 @@ def list_deeds(client: ControlClient, out: Output, app: str, channel: str, limit
             note(f"for older revisions: --before {found['next_before']}")
 
     out.result(found, print_text)
+
+
+def _what_and_why(entry: dict[str, Any]) -> str:
+    """The guard's own reasons say what it did."""
+    said = [entry["reason"]] if entry["by"] == "guard" else [entry["summary"], entry["reason"]]
+    return ": ".join(filter(None, said)) or str(entry["summary"])
 
 
 def _path(app: str, channel: str, *more: str) -> str:

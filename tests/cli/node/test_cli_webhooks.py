@@ -12,7 +12,7 @@ def test_a_webhook_from_its_start_to_its_end(node):
     listed = node.text("webhook", "list")
     assert "https://hooks.example.com/…" in listed and "guard_paused" in listed
     assert "secret" not in listed and secret not in listed
-    assert node.text("webhook", "deliveries", "ops").strip() == "nothing was sent to it yet"
+    assert node.text("webhook", "deliveries", "ops").strip() == "no notice was for it yet; tests are not listed"
     assert node.text("webhook", "remove", "ops").strip() == "removed webhook ops"
     assert node.json("webhook", "list") == []
 

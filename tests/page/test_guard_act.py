@@ -112,3 +112,11 @@ async def test_a_reader_sees_the_rules_and_changes_nothing(app, world):
     form = {"revision": "3", "change": "page-" + "0" * 32, "reason": "x"}
     assert (await app.post(filled(max_failure="5"), form)).status == 403
     assert policy(world).max_failure == parse_share("2%")
+
+
+async def test_who_was_slower_changes_no_rule(app, world, publish):
+    hidden = (await app.get(filled(max_failure="5"))).seen.fields
+    await publish("1.1.0", "production")
+    await app.post(filled(max_failure="5"), {name: hidden[name] for name in ("revision", "change")} | {"reason": "x"})
+    assert "Somebody was faster." in (await app.get(f"{CHANNEL}/settings")).text
+    assert policy(world).max_failure == parse_share("2%")

@@ -1,9 +1,14 @@
 """All apps: trouble first, then what is on its way; each part fails alone; few in full, many in a line each."""
 
+import msgspec
+from channel_sights import NOW, a_channel, a_report
 from control_world import APP, OTHER, Api
+from stats_answers import an_answer
 
 from edge.domain.errors import Unavailable
-from edge.page.views.fleet.sights import FULL_LIMIT
+from edge.domain.statistics.curves import NO_OFFER
+from edge.page.views.fleet.rows import full_row
+from edge.page.views.fleet.sights import FULL_LIMIT, RowSight
 
 
 async def test_a_node_without_apps_shows_the_first_steps(root):
@@ -100,3 +105,19 @@ async def test_one_app_has_a_page_of_its_own(root, publish):
 async def test_names_of_others_are_text(root, publish):
     page = await root.get("/?find=%3Cscript%3Ealert(1)%3C/script%3E")
     assert "<script>alert" not in page.source
+
+
+async def test_a_guard_that_is_off_leads_to_its_form(root, publish):
+    api = await two_apps(root, publish)
+    form = f"/apps/{APP}/channels/production/acts/guard"
+    assert form not in (await root.get("/")).seen.links
+    await api("POST", f"/v1/apps/{APP}/channels/production/rollout/promote")
+    assert form in (await root.get("/")).seen.links
+
+
+def test_what_nobody_was_offered_is_said_in_two_words():
+    report = a_report("2.31.0", 1, 0.2, healthy=0, failed=0)
+    now = msgspec.structs.replace(report.adoption.now, value=None, unknown=NO_OFFER)
+    report = msgspec.structs.replace(report, adoption=msgspec.structs.replace(report.adoption, now=now))
+    row = RowSight(app=APP, channel=a_channel(), rollout=None, figures=an_answer(report=report), guard=None)
+    assert {"text": "nobody yet", "tone": "muted"} in full_row(row, NOW)["cells"]

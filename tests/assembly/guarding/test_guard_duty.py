@@ -2,103 +2,26 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field
 
-import msgspec
 import pytest
 from factories import APP, NOW
+from guarded_node import Node, a_move, roll_out, rules
 from node_world import PROMPT_SECONDS
-from truths import Truth, a_published, a_released_truth
+from truths import a_published, a_released_truth
 
-from edge.assembly.guarding.guard_duty import TRIES_LIMIT, GuardDuty
-from edge.domain.changes.commands import ChannelSettings, MoveRollout, PublishBundle, SetChannel, StartRollout
-from edge.domain.changes.guard.guard_commands import Finding, GuardSettings, SetGuard
-from edge.domain.errors import Unavailable
+from edge.assembly.guarding.guard_duty import TRIES_LIMIT
+from edge.domain.changes.commands import (
+    ChannelSettings,
+    PublishBundle,
+    SetChannel,
+)
+from edge.domain.changes.guard.guard_commands import Finding
 from edge.domain.guard_policy import GuardAction, Guarded
-from edge.domain.guarding.evidence import Evidence, Verdict
-from edge.domain.guarding.watch import rules_of, watch_of
+from edge.domain.guarding.evidence import Verdict
 from edge.domain.model import Phase
 from edge.domain.schedule.rollout import Move
 from edge.messages.notice import NoticeKind
 from edge.store.damage import NotTaken
-
-LATER = NOW + 1_000.0
-
-
-@dataclass
-class Node:
-    """A guard on a store, with workers that take everything and an outbox that may refuse."""
-
-    truth: Truth
-    now: float = LATER
-    announced: list = field(default_factory=list)
-    posted: list = field(default_factory=list)
-    guarding: list = field(default_factory=list)
-    known: Evidence | None = None
-    refuses: bool = False
-    blind: str = ""
-
-    def __post_init__(self):
-        releases = self.truth.releases
-        self.guard = GuardDuty(
-            *(releases, releases.heads, self._announce, self._standing, self._post, lambda: self.now),
-            tell_guarding=self.guarding.append,
-            blindness=lambda: self.blind,
-        )
-
-    async def _announce(self, app, head):
-        self.announced.append((app, head.revision))
-        return NotTaken()
-
-    async def _standing(self, app, channel):
-        return self.known
-
-    async def _post(self, notice):
-        if self.refuses:
-            raise Unavailable("outbox_unavailable", "the disk is full")
-        self.posted.append(notice)
-
-    @property
-    def channel(self):
-        return self.truth.releases.load(APP).channels["production"]
-
-    def evidence(self, verdict=Verdict.FAILS, **changes) -> Evidence:
-        watch = watch_of(self.channel)
-        assert watch is not None
-        told = Evidence(
-            app=APP,
-            watch=watch.id,
-            as_of_ms=int(self.now * 1000),
-            verdict=verdict,
-            offered=300,
-            attempts=96,
-            failed=14,
-            low=0.055,
-            high=0.29,
-            reason="14 of 96 installs failed, 5.5 to 29 %; the limit is 2 %",
-            rules=rules_of(watch.policy),
-        )
-        return msgspec.structs.replace(told, **changes)
-
-    async def find(self, verdict=Verdict.FAILS, **changes):
-        await self.guard.hear(self.evidence(verdict, **changes))
-        await self.guard.act()
-        await self.guard.tell()
-
-    async def unseen(self):
-        await self.guard.look()
-        await self.guard.stop_unseen()
-
-    def last(self):
-        return self.truth.releases.history(APP, 1)[0]
-
-
-def rules(**settings) -> SetGuard:
-    return SetGuard(channel="production", settings=GuardSettings(**settings))
-
-
-def a_move(move: Move) -> MoveRollout:
-    return MoveRollout(channel="production", move=move)
 
 
 @pytest.fixture
@@ -106,13 +29,6 @@ def node(tmp_path):
     truth = a_released_truth(tmp_path / "truth")
     truth.commit(PublishBundle(bundle=a_published(truth, "1.1.0")))
     return Node(truth)
-
-
-def roll_out(node: Node, *before, **how) -> None:
-    for command in before:
-        node.truth.commit(command)
-    steps = {"steps": (5_000, 50_000, 100_000), "every_seconds": 3_600}
-    node.truth.commit(StartRollout(channel="production", bundle="1.1.0", **(steps | how)))
 
 
 async def test_a_failing_rollout_is_paused_once_with_figures(node):

@@ -6,7 +6,8 @@ change is made at that revision alone; a second press repeats its id, which chan
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -30,8 +31,9 @@ from edge.page.acts.app_plans import (
 )
 from edge.page.acts.confirmation import Confirmation
 from edge.page.acts.guard_plan import plan_guard, with_refusal
-from edge.page.acts.moves import GUARD, channel_base, foreign_words
-from edge.page.acts.plans import ActPlan, plan_channel_act, plan_undo, plan_withdraw
+from edge.page.acts.insisting import on_page
+from edge.page.acts.moves import GUARD, START, channel_base, foreign_words
+from edge.page.acts.plans import ActPlan, plan_channel_act, plan_undo, plan_withdraw, start_refused
 from edge.page.acts.touching import cautions_of, touches_of
 from edge.page.views.history.entries import GUARD as BY_GUARD
 from edge.page.views.history.told import title_of
@@ -55,12 +57,18 @@ class PageNotice(NamedTuple):
     link: str = ""
 
 
+def _no_form(refused: EdgeError) -> ActPlan | None:
+    return None
+
+
 class Planned(NamedTuple):
-    """A plan with where it came from: `back` is the page that it is about, `revision` the app's now."""
+    """A plan with where it came from: `back` is the page that it is about, `revision` the app's now. `refused` makes of
+    a refusal of its dry run the form again, or None."""
 
     plan: ActPlan
     back: str
     revision: int | None
+    refused: Callable[[EdgeError], ActPlan | None] = _no_form
 
 
 async def plan_act(visit: Visit, fields: Mapping[str, str]) -> Planned:
@@ -92,9 +100,10 @@ async def show_act(visit: Visit) -> Shown:
     try:
         foreseen = None if plan.touches else await _rehearsed(visit, plan)
     except EdgeError as error:
-        if not plan.inputs:
+        again = with_refusal(plan, error) if plan.inputs else planned.refused(error)
+        if again is None:
             raise
-        return _form(visit, planned._replace(plan=with_refusal(plan, error)))
+        return _form(visit, planned._replace(plan=again))
     ask = Confirmation(
         href=f"{visit.path}?{urlencode(fields)}" if fields else visit.path,
         back=planned.back,
@@ -154,7 +163,7 @@ async def perform(visit: Visit, form: Mapping[str, str]) -> tuple[str, PageNotic
         overtaken = await overtaken_by(visit, int(revision), change)
         if overtaken is None and not isinstance(error, Conflict):
             raise
-        return back, overtaken or PageNotice("bad", "Nothing was changed.", f"{error.message} [{error.code}]")
+        return back, overtaken or PageNotice("bad", "Nothing was changed.", f"{on_page(error.message)} [{error.code}]")
     return planned.back, await _done(visit, plan, answer)
 
 
@@ -197,7 +206,8 @@ async def _plan_on_channel(visit: Visit, app: AppView, fields: Mapping[str, str]
         fields,
         versions,
     )
-    return Planned(plan, channel_base(app.app, name), app.revision)
+    refused = partial(start_refused, app.app, found, fields, versions) if plan.act is START else _no_form
+    return Planned(plan, channel_base(app.app, name), app.revision, refused)
 
 
 async def _plan_guard(visit: Visit, app: AppView, channel: str, fields: Mapping[str, str]) -> Planned:

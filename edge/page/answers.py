@@ -8,6 +8,7 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 
 from edge.domain.errors import EdgeError
+from edge.page.acts.insisting import on_page
 from edge.page.door.headers import LASTING, PRIVATE
 from edge.page.framing import build_frame
 from edge.page.house import House, Visitor
@@ -55,7 +56,7 @@ async def answer_refusal(house: House, visitor: Visitor | None, visit: Visit | N
     heading = _HEADINGS.get(error.status, "This did not work")
     values = {
         "heading": heading,
-        "sentence": error.message[:1_000],
+        "sentence": on_page(error.message)[:1_000],
         "code": error.code,
         "back": {"href": "/", "label": "All apps"},
     }

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
@@ -16,8 +16,9 @@ from edge.control.shapes.apps import AppView
 from edge.control.shapes.bundles import BundleDetail
 from edge.domain.errors import Conflict, EdgeError, Forbidden, Invalid
 from edge.domain.model import parse_version_name
-from edge.page.acting import CHANGE_ID, PageNotice
+from edge.page.acting import CHANGE_ID, REVISION, PageNotice, overtaken_by
 from edge.page.acts.confirmation import Confirmation
+from edge.page.acts.insisting import insisting_cautions, insisting_inputs, on_page
 from edge.page.acts.moves import channel_base
 from edge.page.acts.touching import cautions_of, touches_of
 from edge.page.house import House, Visitor
@@ -26,6 +27,7 @@ from edge.page.publishing.receiving import receive_form
 from edge.page.views.bundles.findings import (
     EVERY_DEFAULT,
     HOW,
+    PUBLISH_FLAGS,
     STEPS_DEFAULT,
     PublishChoice,
     check_version,
@@ -83,7 +85,9 @@ async def show_drop(house: House, visitor: Visitor, visit: Visit) -> Shown:
     choice = choice_of({name: visit.query[name] for name in visit.query})
     values |= await _found(visit, app, drop, drop.packed, choice)
     if choice is not None:
-        values["ask"] = await _asked(visit, app, drop, drop.packed, choice)
+        values["ask"] = ask = await _asked(visit, app, drop, drop.packed, choice)
+        said = (ask.code, ask.message) if isinstance(ask, Unread) else ("", "")
+        values["insisting"] = insisting_inputs(choice.fields, PUBLISH_FLAGS, *said)
     return Shown("drop.html", title, values | {"waiting": False})
 
 
@@ -91,8 +95,17 @@ async def publish_drop(house: House, visitor: Visitor, visit: Visit, form: Mappi
     """Publish it as chosen; where to go on. Raises what the operation raises, apart from conflicts, which are told."""
     drop = _find(house, visitor, visit)
     choice, change, revision = choice_of(form), form.get("change", ""), form.get("revision", "")
-    if drop.packed is None or choice is None or CHANGE_ID.fullmatch(change) is None or not revision.isdigit():
+    if (
+        drop.packed is None
+        or choice is None
+        or CHANGE_ID.fullmatch(change) is None
+        or REVISION.fullmatch(revision) is None
+    ):
         raise Invalid("invalid_form", "this form is incomplete: open the page and try again")
+    if choice.force and form.get("typed", "").strip() != drop.version:
+        words = f"Type {named(drop.version)} into the form if you mean it. [not_typed]"
+        visitor.session.notice = PageNotice("bad", "Nothing was published.", words)
+        return f"{drop_address(drop)}?{urlencode(choice.fields)}"
     try:
         answer = await house.inner.ask(
             visitor.grant,
@@ -101,10 +114,12 @@ async def publish_drop(house: House, visitor: Visitor, visit: Visit, form: Mappi
             body=request_of(drop.version, drop.packed, choice),
             change_id=change,
             reason=form.get("reason", "").strip(),
-            revision=int(revision[:16]),
+            revision=int(revision),
         )
     except Conflict as error:
-        visitor.session.notice = PageNotice("bad", "Nothing was published.", f"{error.message} [{error.code}]")
+        overtaken = await overtaken_by(visit, int(revision), change)
+        told = f"{on_page(error.message)} [{error.code}]"
+        visitor.session.notice = overtaken or PageNotice("bad", "Nothing was published.", told)
         return drop_address(drop)
     house.drops.forget(drop)
     done = answer["revision"] if isinstance(answer, dict) else answer.revision
@@ -161,7 +176,7 @@ async def _asked(visit: Visit, app: AppView, drop: Drop, packed: IntakeDone, cho
         request = request_of(drop.version, packed, choice)
         answer = await visit.inner.ask(visit.grant, "publish_bundle", {"app": drop.app}, body=request, dry_run=True)
     except EdgeError as error:
-        return Unread(code=error.code, message=error.message)
+        return Unread(code=error.code, message=on_page(error.message))
     return Confirmation(
         href=visit.path,
         back=visit.path,
@@ -171,7 +186,9 @@ async def _asked(visit: Visit, app: AppView, drop: Drop, packed: IntakeDone, cho
         revision=app.revision,
         change=f"page-{secrets.token_hex(16)}",
         touches=touches_of(answer),
-        warnings=cautions_of(answer),
+        warnings=[*insisting_cautions(choice.fields), *cautions_of(answer)],
+        typed=drop.version if choice.force else "",
+        danger=bool(choice.force),
         fields=choice.fields,
         level=2,
     )

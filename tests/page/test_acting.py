@@ -202,3 +202,16 @@ async def test_what_is_no_device_id_has_no_confirmation(app, act):
     await app.sign_in("root")
     page = await app.get(f"/apps/{APP}/acts/{act}?device=nonsense&version=1.1.0&channel=production")
     assert page.status == 422 and "[invalid_device_id]" in page.text
+
+
+async def test_a_refusal_on_the_page_offers_a_choice_and_no_flag(app, world, publish):
+    await app.sign_in("publisher")
+    await publish("1.2.0", "production")
+    query = "bundle=1.1.0&steps=1,100&every=6h"
+    page = await app.get(f"{CHANNEL}/acts/start?{query}")
+    assert page.status == 200 and "[lower_version]" in page.text and "--downgrade" not in page.text
+    assert "Offer a lower version than the channel offers now" in page.text
+    page = await app.get(f"{CHANNEL}/acts/start?{query}&downgrade=yes")
+    assert "--downgrade" in page.text and "You chose so." in page.text
+    await app.post(f"{CHANNEL}/acts/start?{query}&downgrade=yes", asked(page))
+    assert channel_of(world).rollout.bundle == "1.1.0"

@@ -5,16 +5,17 @@ What is missing is asked for first: a plan with `asked` has no body yet.
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edge.control.shapes.channels import ChannelView
 from edge.control.shapes.rollouts import RollbackRequest, RolloutRequest, RolloutView, UndoRequest, WithdrawRequest
 from edge.control.shapes.targeting import ExperimentStopRequest
 from edge.domain.changes.going_back.undo import UndoneStop
-from edge.domain.errors import Invalid, NotFound
+from edge.domain.errors import EdgeError, Invalid, NotFound
 from edge.domain.schedule.durations import parse_duration
 from edge.page.acts.confirmation import AskInput, Caution, Touch
+from edge.page.acts.insisting import AGAIN, DOWNGRADE, YES, insisted_on, insisting_cautions, insisting_inputs
 from edge.page.acts.moves import (
     ADVANCE,
     CHANNEL_ACTS,
@@ -34,6 +35,7 @@ from edge.page.words.rates import share_text
 
 STEPS_DEFAULT = "1,5,25,100"
 EVERY_DEFAULT = "6h"
+START_FLAGS = (DOWNGRADE, AGAIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,18 +149,10 @@ def _plan_start(app: str, channel: ChannelView, fields: Mapping[str, str], bundl
     parts = {"app": app, "name": channel.name}
     bundle, steps, every = (fields.get(each, "").strip() for each in ("bundle", "steps", "every"))
     if not bundle or not steps:
-        choices = [(each, named(each)) for each in bundles]
-        asked = (
-            AskInput(name="bundle", label="Bundle", value=bundle, choices=choices, required=True, limit=256),
-            AskInput(name="steps", label="Shares, in percent", value=STEPS_DEFAULT, required=True, limit=400),
-            AskInput(name="every", label="A step lasts (empty: until somebody goes on)", value=EVERY_DEFAULT, limit=16),
-        )
-        question = f"Roll out on {named(channel.name)}"
-        return ActPlan(
-            act=START, parts=parts, question=question, verb="Whom would it touch?", command="", done="", asked=asked
-        )
+        return _start_form(app, channel, fields, bundles)
     shares = [each.strip().removesuffix("%").strip() for each in steps.split(",")]
     words = f"Roll out {named(bundle)} on {named(channel.name)}, {share_text(shares[0] + '%')} first?"
+    flags = insisted_on(fields, START_FLAGS)
     return ActPlan(
         act=START,
         parts=parts,
@@ -168,12 +162,49 @@ def _plan_start(app: str, channel: ChannelView, fields: Mapping[str, str], bundl
             "edge rollout start",
             *(app, channel.name, "--bundle", bundle, "--steps", ",".join(shares)),
             *(("--every", every) if every else ()),
+            *(f"--{flag}" for flag, given in flags.items() if given),
         ),
         done=f"rollout of {named(bundle)} started",
         body=RolloutRequest(
-            bundle=bundle, steps=[f"{each}%" for each in shares], every_seconds=parse_duration(every) if every else 0
+            bundle=bundle,
+            steps=[f"{each}%" for each in shares],
+            every_seconds=parse_duration(every) if every else 0,
+            downgrade=flags[DOWNGRADE],
+            again=flags[AGAIN],
         ),
-        fields={"bundle": bundle, "steps": steps, "every": every},
+        fields={"bundle": bundle, "steps": steps, "every": every, **{flag: YES for flag in flags if flags[flag]}},
+        cautions=insisting_cautions(fields),
+    )
+
+
+def start_refused(
+    app: str, channel: ChannelView, fields: Mapping[str, str], bundles: Sequence[str], refused: EdgeError
+) -> ActPlan | None:
+    """The form again, with a choice for what was refused; None if no choice changes that."""
+    choices = insisting_inputs(fields, START_FLAGS, refused.code, refused.message)
+    if not choices:
+        return None
+    plan = _start_form(app, channel, fields, bundles)
+    return replace(plan, asked=[*plan.asked, *choices])
+
+
+def _start_form(app: str, channel: ChannelView, fields: Mapping[str, str], bundles: Sequence[str]) -> ActPlan:
+    bundle = fields.get("bundle", "").strip()
+    known = bundles if bundle in ("", *bundles) else [bundle, *bundles]
+    steps, every = fields.get("steps") or STEPS_DEFAULT, fields.get("every", EVERY_DEFAULT)
+    asked = (
+        AskInput("bundle", "Bundle", bundle, choices=[(each, named(each)) for each in known], required=True, limit=256),
+        AskInput("steps", "Shares, in percent", steps, required=True, limit=400),
+        AskInput("every", "A step lasts (empty: until somebody goes on)", every, limit=16),
+    )
+    return ActPlan(
+        act=START,
+        parts={"app": app, "name": channel.name},
+        question=f"Roll out on {named(channel.name)}",
+        verb="Whom would it touch?",
+        command="",
+        done="",
+        asked=asked,
     )
 
 

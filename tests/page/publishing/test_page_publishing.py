@@ -146,7 +146,7 @@ async def test_somebody_who_was_faster_is_told(app, world, drops, publish):
     confirmation = await app.get(f"{address}?channel=production&how=all")
     await publish("1.1.0")
     done = await app.post(address, asked(confirmation))
-    assert done.location == address and "Nothing was published" in (await app.get(address)).text
+    assert done.location == address and "Somebody was faster." in (await app.get(address)).text
     assert "2.0.0" not in world.releases.load(APP).bundles
 
 
@@ -155,3 +155,18 @@ async def test_it_is_forgotten_after_an_hour(app, drops, clock):
     clock.at += 3_601
     await app.sign_in("publisher")
     assert (await app.get(address)).status == 404
+
+
+async def test_what_runs_is_ended_by_a_choice_and_the_version_typed(app, world, drops):
+    address, _ = await packed(app, drops)
+    await app.post(address, asked(await app.get(f"{address}?channel=production&how=rollout&steps=1,100&every=6h")))
+    address, _ = await packed(app, drops, version="2.1.0")
+    query = "channel=production&how=all"
+    refused = await app.get(f"{address}?{query}")
+    assert "[rollout_active]" in refused.text and "End the rollout" in refused.text and "--force" not in refused.text
+    confirmation = await app.get(f"{address}?{query}&force=yes")
+    assert "--force" in confirmation.text and "Type 2.1.0" in confirmation.text
+    await app.post(address, asked(confirmation))
+    assert "2.1.0" not in world.releases.load(APP).bundles
+    await app.post(address, asked(confirmation) | {"typed": "2.1.0"})
+    assert world.releases.load(APP).channels["production"].bundle == "2.1.0"

@@ -15,10 +15,12 @@ from edge.domain.decision.foresight.bundle_changes import FileFate, compare_file
 from edge.domain.errors import Invalid
 from edge.domain.model import Digest, FileEntry
 from edge.domain.schedule.durations import parse_duration
+from edge.page.acts.insisting import AGAIN, DOWNGRADE, FORCE, YES, insisted_on
 from edge.page.words.numbers import cleaned, count, named, size
 
 LEFT_OUT_SHOWN = 12
 STEPS_DEFAULT, EVERY_DEFAULT = "1,5,25,100", "6h"
+PUBLISH_FLAGS = (DOWNGRADE, AGAIN, FORCE)
 KEEP, ROLLOUT, ALL = "keep", "rollout", "all"
 HOW = {
     ROLLOUT: "step by step, watched by the guard",
@@ -33,6 +35,9 @@ class PublishChoice(NamedTuple):
     how: str = ROLLOUT
     steps: str = STEPS_DEFAULT
     every: str = EVERY_DEFAULT
+    downgrade: str = ""
+    again: str = ""
+    force: str = ""
 
     @property
     def fields(self) -> dict[str, str]:
@@ -49,6 +54,7 @@ def choice_of(given: Mapping[str, str]) -> PublishChoice | None:
         how if how in HOW else ROLLOUT,
         given.get("steps", "")[:400] or STEPS_DEFAULT,
         given.get("every", "")[:16],
+        **{flag: YES for flag, chosen in insisted_on(given, PUBLISH_FLAGS).items() if chosen},
     )
 
 
@@ -60,7 +66,14 @@ def request_of(version: str, packed: IntakeDone, choice: PublishChoice) -> Publi
         every = int(parse_duration(choice.every)) if choice.every else 0
         rollout = RolloutPlan(steps=[f"{each}%" for each in shares], every_seconds=every)
     return PublishRequest(
-        version=version, zip=packed.zip, manifest=packed.manifest, channel=choice.channel or None, rollout=rollout
+        version=version,
+        zip=packed.zip,
+        manifest=packed.manifest,
+        channel=choice.channel or None,
+        rollout=rollout,
+        downgrade=choice.downgrade == YES,
+        again=choice.again == YES,
+        force=choice.force == YES,
     )
 
 
@@ -72,7 +85,9 @@ def command_of(app: str, version: str, file: str, choice: PublishChoice) -> str:
     words += ["--channel", choice.channel]
     if choice.how == ROLLOUT:
         words += ["--rollout", choice.steps, *(["--every", choice.every] if choice.every else [])]
-    return shlex.join(words)
+    return shlex.join(
+        [*words, *(f"--{flag}" for flag, yes in insisted_on(choice.fields, PUBLISH_FLAGS).items() if yes)]
+    )
 
 
 def question_of(version: str, choice: PublishChoice) -> str:

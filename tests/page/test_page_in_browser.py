@@ -155,6 +155,9 @@ def test_a_dialog_gives_the_focus_back(screen, story):
     page.get_by_role("dialog").wait_for()
     assert page.evaluate("() => document.activeElement.name") == "reason"
     assert screen.barriers() == []
+    for key in ("Tab",) * 8 + ("Shift+Tab",) * 8:
+        page.keyboard.press(key)
+        assert page.evaluate("() => document.activeElement.closest('[role=dialog]') !== null"), "it stays in it"
     page.keyboard.press("Escape")
     page.get_by_role("dialog").wait_for(state="detached")
     assert "Withdraw" in page.evaluate("() => document.activeElement.textContent")

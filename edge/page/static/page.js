@@ -29,6 +29,14 @@
       asking = null;
       if (asker) asker.focus();
     });
+    asking.addEventListener("keydown", (event) => { // the focus stays in it: what is below may be covered
+      if (event.key !== "Tab") return;
+      const stops = [...form.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary")];
+      const [end, begin] = event.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
+      if (document.activeElement !== end) return;
+      event.preventDefault();
+      begin.focus();
+    });
     body.append(asking);
     asking.showPopover();
     (one("input:not([type=hidden]), select", form) || one("button", form)).focus();

@@ -194,9 +194,10 @@ from edge.telemetry.trials.trials_schema import EXPERIMENTS_LIMIT, TRIAL_DEVICES
 from edge.telemetry.trials.trials_schema import KEPT_DAYS as KEPT_TRIAL_DAYS
 from edge.telemetry.trials.trials_schema import POINTS_LIMIT as POINTS_LIMIT_OF_TRIAL
 from edge.telemetry.upkeep.ageing import DEVICE_DAYS, HOUR_SUMS_DAYS, MINUTE_SUMS_HOURS, STEP_BUNDLES
+from edge.telemetry.votes.pending_reports import PENDING_LIMIT, PENDING_MS, PENDING_OF_NETWORK
 from edge.telemetry.votes.standing import ENDED_LIMIT, POINTS_LIMIT, STANDING_DAYS
 from edge.telemetry.votes.vote_keeper import VOTES_OF_NODE_LIMIT, WATCHES_LIMIT
-from edge.telemetry.votes.watch_book import PENDING_LIMIT, PENDING_MS, VOTES_LIMIT
+from edge.telemetry.votes.watch_book import VOTES_LIMIT
 from edge.wire.app_events import (
     EVENT_NAME_LIMIT,
     EVENTS_BATCH_LIMIT,
@@ -399,7 +400,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"| votes of devices on releases under guard | {VOTES_LIMIT:,} of one release, {VOTES_OF_NODE_LIMIT:,} a node, "
         f"on {WATCHES_LIMIT:,} releases at once |",
         f"| reports that wait for the note of an offer | {PENDING_LIMIT:,} of one release, "
-        f"for {PENDING_MS // 1000} s |",
+        f"{PENDING_OF_NETWORK} of a network, for {PENDING_MS // 1000} s |",
         f"| what was known of a release under guard | {STANDING_DAYS} days after its watch ended, the latest "
         f"{ENDED_LIMIT:,} of a node; {POINTS_LIMIT} points of its chart |",
         f"| folds while a guard may act | one begins every {GUARD_SECONDS:.0f} s, else every {FOLD_SECONDS:.0f} s; "

@@ -237,6 +237,7 @@ class World:
             lost_bytes=0,
             differences=[],
             devices_beyond_limit=0,
+            groups_beyond_limit=0,
         )
 
     async def export(self, app, since_ms, until_ms, form):

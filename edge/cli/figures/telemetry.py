@@ -87,6 +87,11 @@ def _show_audit(found: dict[str, Any]) -> None:
         line(
             f"{counted(found['devices_beyond_limit'], 'time')} a device found no room for a row: counted in sums alone"
         )
+    if found["groups_beyond_limit"]:
+        line(
+            f"{counted(found['groups_beyond_limit'], 'time')} a kind of device found no room with all its labels: "
+            "counted without segments, side or arm"
+        )
     if any(each["before"] for each in found["kinds"]):
         line(f"{sum(each['before'] for each in found['kinds'])} of these were counted before there was an audit")
     for each in found["differences"]:

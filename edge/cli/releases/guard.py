@@ -202,6 +202,8 @@ def _known(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     if evidence["capped"]:
         votes = f"{evidence['capped']:,} votes ({evidence['capped_failed']:,} failures)"
         yield "left out", f"{votes} of networks that had their share; --trusted-prefix counts all of one"
+    if standing["lost"]:
+        yield "no vote", f"{standing['lost']:,} devices: they reported before their check was noted, and had no place"
     if found["auto_advance"]:
         yield "next step", evidence["waits"] or None
 

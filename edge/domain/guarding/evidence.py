@@ -52,8 +52,8 @@ class SilenceEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one watch as of `as_of_ms`. `attempts` and `failed` are all counted votes of the first test, `low` and `high`
-    an interval of their rate that is valid at every look; `capped` votes, `capped_failed` of them failures, were left
+    """Of one watch as of `as_of_ms`. `attempts` and `failed` are all counted votes of `plan.figures_of`, `low` and
+    `high` an interval of their rate that is valid at every look; `capped` votes, `capped_failed` failures, were left
     out since their network had its share. `reason` is a sentence for people, of what decides the verdict. `rolls_back`:
     the devices known for a day show it too, so the guard may take the bundle back. `waits`: why the next step does not
     begin by itself; empty only when it PASSES. `rules` is the digest of the policy that it was judged by."""

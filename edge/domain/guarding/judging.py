@@ -14,8 +14,8 @@ from edge.domain.guarding.odds.alpha import ALARM_LOG_ODDS, EpochOdds, log_weigh
 from edge.domain.guarding.odds.control import ArmEvents, control_log_odds
 from edge.domain.guarding.odds.rates import rate_interval
 from edge.domain.guarding.odds.threshold import is_enough, log_odds
-from edge.domain.guarding.plan import GuardTest, tests_of
-from edge.domain.guarding.sentences import control_said, failures_said, percent, silence_said
+from edge.domain.guarding.plan import GuardTest, figures_of, tests_of
+from edge.domain.guarding.sentences import control_said, count, failures_said, percent, silence_said
 from edge.domain.guarding.silence import judge_silence
 from edge.domain.guarding.tally import ControlTally, ControlVotes, CountedVotes, ThresholdTally, VoteTally
 from edge.domain.guarding.watch import Watch, rules_of
@@ -30,11 +30,13 @@ def judge(app: str, watch: Watch, tally: VoteTally, now_ms: int) -> Evidence:
     counted, failed = tally.attempts - tally.capped, tally.failed - tally.capped_failed
     low, high = rate_interval(counted, failed)
     enough = enough_known(counted, failed, tally.step_attempts, limit)
-    metric = next((each.metric for each in plan if not each.versus_control), GuardMetric.UPDATE_FAIL)
+    figures = figures_of(plan)
+    metric = GuardMetric.UPDATE_FAIL if figures is None else plan[figures].metric
     silence = judge_silence(tally.silence)
     found = None if silence is None else SilenceEvidence(**silence._asdict(), alarm_log_odds=ALARM_LOG_ODDS)
     verdict = _verdict(tests, found, enough.is_known)
-    reason = _reason(verdict, tests, found, failures_said(counted, failed, metric), watch.policy)
+    shown = None if figures is None else tests[figures]
+    reason = _reason(verdict, tests, found, shown, failures_said(counted, failed, metric), watch.policy)
     return Evidence(
         app=app,
         watch=watch.id,
@@ -144,6 +146,7 @@ def _reason(
     verdict: Verdict,
     tests: tuple[TestedCount, ...],
     silence: SilenceEvidence | None,
+    shown: TestedCount | None,
     failures: str,
     policy: GuardPolicy,
 ) -> str:
@@ -151,13 +154,25 @@ def _reason(
     if verdict is Verdict.SILENT and silence is not None:
         return silence_said(silence.installed, silence.silent, silence.age_ms, silence.allowed or 0.0)
     if verdict is not Verdict.FAILS:
-        return f"{failures}; {limit}"
+        return f"{failures}; {limit}" if shown is not None else _compared(tests, failures)
     worst = max((each for each in tests if each.alarm), key=lambda each: each.log_odds)
     if worst.versus_control:
         return control_said(worst.metric, worst.attempts, worst.failed, policy.factor)
-    if worst is tests[0] and not worst.epoch:
+    if worst is shown and not worst.epoch:
         return f"{failures}; {limit}"
     return f"{_deciding(worst)}; {limit}"
+
+
+def _compared(tests: tuple[TestedCount, ...], failures: str) -> str:
+    """Of a guard that only compares: the limit is not tested."""
+    events = [
+        f"{each.metric} on {count(each.attempts)} devices, {count(each.failed)} of them in the rollout"
+        if each.attempts
+        else f"no {each.metric} yet"
+        for each in tests
+        if not each.segment
+    ]
+    return "; ".join([*events, failures])
 
 
 def _deciding(test: TestedCount) -> str:

@@ -18,6 +18,7 @@ the known an attempt is every **offered** device, from its offer on, so forged i
 lets the guard take a bundle back.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from edge.domain.guard_policy import GuardAction, GuardMetric, GuardPolicy
@@ -38,6 +39,9 @@ class GuardTest(NamedTuple):
     known: bool = False
 
 
+FIGURES = GuardTest("figures", GuardMetric.UPDATE_FAIL)  # what is counted and shown where no test counts all devices
+
+
 def tests_of(policy: GuardPolicy, in_rollout: bool = True) -> tuple[GuardTest, ...]:
     """At most TESTS_LIMIT, the first for all devices; `is_too_much` of a policy says if it asks for more. Without a
     rollout nobody is outside of it, so nothing is tested against a control."""
@@ -48,6 +52,13 @@ def tests_of(policy: GuardPolicy, in_rollout: bool = True) -> tuple[GuardTest, .
         known = [GuardTest(f"{metric.value} of known devices", metric, known=True) for metric in counted]
         found[len(policy.metrics) : len(policy.metrics)] = known
     return tuple(each for each in found if each is not None)[:TESTS_LIMIT]
+
+
+def figures_of(plan: Sequence[GuardTest]) -> int | None:
+    """The index of the test that the figures of a watch are of, whatever the order of the metrics: `update_fail` of all
+    devices, else the first of all devices. None: every test is against the control, or of some devices only."""
+    whole = [n for n, test in enumerate(plan) if not (test.versus_control or test.segment or test.known)]
+    return min(whole, key=lambda n: (plan[n].metric is not GuardMetric.UPDATE_FAIL, n), default=None)
 
 
 def tests_asked(policy: GuardPolicy) -> int:

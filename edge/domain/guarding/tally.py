@@ -57,8 +57,8 @@ class ControlTally(NamedTuple):
 class VoteTally(NamedTuple):
     """All of a watch. `tests` are in the order of `plan.tests_of`. `latest_epoch` is the number of the present one.
 
-    `offered` are distinct devices; `attempts` and `failed` are all votes of the first threshold test (of `update_fail`,
-    if there is none), those not counted included; `capped` and `capped_failed` those not counted. `step_attempts` and
+    `offered` are distinct devices; `attempts` and `failed` are all votes of `plan.figures_of` (of `update_fail`, if
+    there is none), those not counted included; `capped` and `capped_failed` those not counted. `step_attempts` and
     `step_failed` are counted votes of the same whose `set` arrived in the present step.
     """
 

@@ -2,10 +2,14 @@
 
 An app has a bounded number of groups and cohorts. What devices can make up without end (releases of the plugin that the
 table of releases does not name, systems with odd numbers) has a quarter of the cohorts, and then becomes `other`;
-combinations of segments have half of the groups. So channels, sides, arms and known releases always keep a place.
+combinations of segments have half of the groups. So channels, sides, arms and known releases keep a place. Ageing
+gives places back (`upkeep`); where all are taken nonetheless, a group loses its segments but those that a guard or a
+rollout names, then its side and arm, at last its channel. Who counts by side, arm or segment (votes, experiments)
+reads the check's own note, where nothing is lost.
 """
 
 import sqlite3
+from collections.abc import Callable, Set
 from typing import NamedTuple
 
 import msgspec
@@ -19,11 +23,21 @@ from edge.wire.plugins.capabilities import is_listed
 
 GROUPS_LIMIT = 2_000  # of an app: 5 channels, 3 platforms and 100 combinations of segments, sides and arms
 OWN_GROUPS_LIMIT = 2 * GROUPS_LIMIT  # with those without a combination of segments: the team alone makes more of them
+NAMED_GROUPS_LIMIT = GROUPS_LIMIT + GROUPS_LIMIT // 2  # with combinations of segments that a guard or a rollout names
+FEWER_GROUPS_LIMIT = OWN_GROUPS_LIMIT + GROUPS_LIMIT // 2  # with those by platform, channel and kind alone
 COHORTS_LIMIT = 20_000  # of an app: some 10 of each group, by release, country and plugin
 MADE_UP_COHORTS_LIMIT = COHORTS_LIMIT // 4  # of these, such with a word that is neither known nor bounded
 FEWER_COHORTS_LIMIT = COHORTS_LIMIT + COHORTS_LIMIT // 2  # with those by group and known release alone
 _LONGEST_SYSTEM = 2  # digits of a major version: there are a hundred of them
 OTHER = "other"
+REFUSED = "groups_beyond_limit"  # among the totals: kinds of devices without all their labels, each once a batch
+
+SegmentsNamed = Callable[[str], Set[str]]  # by an app's guards and rollouts
+
+
+def no_segments(app: str) -> Set[str]:
+    """A `SegmentsNamed` where no guard and no rollout names any."""
+    return frozenset()
 
 
 class CohortLabels(NamedTuple):
@@ -52,9 +66,10 @@ def is_told(cohort: Cohort) -> bool:
 class LabelNumbers:
     """To be dropped, like its words, if the transaction is rolled back."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, segments_named: SegmentsNamed = no_segments) -> None:
         self.words = Words(connection)
-        self._connection = connection
+        self._connection, self._segments_named = connection, segments_named
+        self._refused: set[tuple[int, Group]] = set()
         self._cohorts: dict[tuple[int, Cohort], int] = {}
         self._labels: dict[int, CohortLabels] = {}
         self._subjects: dict[tuple[int, str], SubjectNumber] = {}
@@ -108,6 +123,12 @@ class LabelNumbers:
             found = self._minute_groups[group] = self.words.number(self._app(group), WordKind.GROUP, coarse)
         return found
 
+    def store(self) -> None:
+        """Count the groups that found no room with all their labels."""
+        if self._refused:
+            query = "INSERT INTO totals VALUES (?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
+            self._connection.execute(query, (REFUSED, len(self._refused)))
+
     def _cohort_of(self, number: int) -> Cohort:
         try:
             return parse_cohort(self.words.word(number))
@@ -149,10 +170,22 @@ class LabelNumbers:
 
     def _admit_group(self, app: int, group: Group) -> Group:
         plain = group._replace(segments=(OTHER,)) if group.segments else group
-        for one, limit in ((group, GROUPS_LIMIT if group.segments else 0), (plain, OWN_GROUPS_LIMIT)):
+        if self._has_room(app, WordKind.GROUP, encode_group(group), GROUPS_LIMIT if group.segments else 0):
+            return group
+        named = self._segments_named(self.words.word(app)) if group.segments else frozenset()
+        kept = tuple(each for each in group.segments if each in named)
+        for one, limit in (
+            (group._replace(segments=(*kept, OTHER)) if kept else plain, NAMED_GROUPS_LIMIT if kept else 0),
+            (plain, OWN_GROUPS_LIMIT),
+            (Group(group.platform, group.channel, kind=group.kind), FEWER_GROUPS_LIMIT),
+        ):
             if self._has_room(app, WordKind.GROUP, encode_group(one), limit):
-                return one
-        return Group(group.platform, OTHER, kind=group.kind)
+                break
+        else:
+            one = Group(group.platform, OTHER, kind=group.kind)
+        if one != group:
+            self._refused.add((app, group))
+        return one
 
     def _has_room_for_made_up(self, app: int, cohort: Cohort) -> bool:
         if _without_made_up(cohort) == cohort:

@@ -37,6 +37,14 @@ def with_devices(sketch: bytes | None, devices: Iterable[int]) -> bytes:
     return bytes(found.serialize_compact())
 
 
+def merged(*sketches: bytes) -> bytes:
+    """A sketch of the devices that are in any of them. Raises one of UNREADABLE_SKETCH."""
+    union = hll_union(_LOG_REGISTERS)
+    for sketch in sketches:
+        union.update(hll_sketch.deserialize(sketch))
+    return bytes(union.get_result(tgt_hll_type.HLL_4).serialize_compact())
+
+
 def distinct(sketches: Iterable[bytes]) -> int:
     """About how many devices are in any of them."""
     union = hll_union(_LOG_REGISTERS)

@@ -1,7 +1,8 @@
 """Bounds the database of figures: what is too fine or too old is deleted, or kept as a sum.
 
 Sums by minute stay for two days, everything by the hour for ninety, by the day for ever. Rows about single devices stay
-while the device, and the bundle, are heard of; experiments for ninety days after their end.
+while the device, and the bundle, are heard of; experiments for ninety days after their end. Labels give their places
+back: cohorts that no device has, groups that nobody was counted under.
 """
 
 import sqlite3
@@ -13,6 +14,7 @@ from edge.telemetry.folding.device_rows import ENDED_COHORT
 from edge.telemetry.folding.label_numbers import COHORTS_LIMIT
 from edge.telemetry.folding.words import NO_APP, WordKind
 from edge.telemetry.trials.trial_upkeep import age_experiments
+from edge.telemetry.upkeep.group_ageing import free_groups
 
 MINUTE_SUMS_HOURS = 48
 HOUR_SUMS_DAYS = 90
@@ -43,6 +45,7 @@ def age(connection: sqlite3.Connection, now: float) -> AgeReport:
             report.rows += _delete_periods(connection, app, int(now))
             report.rows += _delete_devices(connection, app, int(now))
             report.rows += _free_cohorts(connection, app)
+            report.rows += free_groups(connection, app)
             recount_devices(connection, app)
         for bundle in _old_bundles(connection, app, int(now)):
             report.rows += _sum_up(connection, app, bundle)

@@ -15,6 +15,7 @@ import msgspec
 
 from edge.telemetry.folding.database import open_for_reading
 from edge.telemetry.folding.device_room import BEYOND
+from edge.telemetry.folding.label_numbers import REFUSED
 from edge.telemetry.folding.words import WordKind
 from edge.telemetry.spool.segment import UnreadableSegment, list_segments
 from edge.telemetry.upkeep.acknowledged import BEFORE, kind_of
@@ -72,6 +73,7 @@ class Audit(msgspec.Struct, frozen=True):
     differences: list[AuditDifference]  # the first `DIFFERENCES_SHOWN`
     exact: bool
     devices_beyond_limit: int = 0  # that told something in a batch, counted as everybody, and got no row: `device_room`
+    groups_beyond_limit: int = 0  # kinds of devices whose labels found no room, each once a batch: `label_numbers`
 
 
 class _Books:
@@ -94,8 +96,8 @@ class _Books:
         for segment, kind, n in connection.execute("SELECT segment, kind, n FROM acknowledged"):
             self.deleted[segment][kind] += n
         self.in_figures = {kind: _sum_of(connection, likes) for kind, likes in _SUBJECTS.items()}
-        row = connection.execute("SELECT n FROM totals WHERE name = ?", (BEYOND,)).fetchone()
-        self.devices_beyond = int(row[0]) if row else 0
+        totals = dict(connection.execute("SELECT name, n FROM totals").fetchall())
+        self.devices_beyond, self.groups_beyond = (int(totals.get(name, 0)) for name in (BEYOND, REFUSED))
         connection.execute("COMMIT")
 
 
@@ -200,6 +202,7 @@ class _Auditing:
             differences=self._differences[:DIFFERENCES_SHOWN],
             exact=not self._differences,
             devices_beyond_limit=self._books.devices_beyond,
+            groups_beyond_limit=self._books.groups_beyond,
         )
 
     def _kind(self, kind: str) -> KindAudit:

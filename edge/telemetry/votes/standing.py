@@ -65,7 +65,8 @@ class SilentAge(msgspec.Struct, frozen=True):
 class GuardStanding(msgspec.Struct, frozen=True, kw_only=True):
     """`evidence` is None for a channel that has, or had, no release under guard. `breakdowns` are by "cause",
     "platform", "os", "country" and "plugin". `deciding_ms` is the time of the vote with which the alarm began; the
-    times are 0 where there is none. `full`: a limit keeps further devices from being counted. `counts_anew`: the counts
+    times are 0 where there is none. `full`: a limit keeps further devices from being counted. `lost` devices have no
+    vote: their first report came before the note of their check, and found no place to wait. `counts_anew`: the counts
     were damaged and are made again from what the node still has. `crowded`: no watch goes on, and if there is a release
     to watch, as many others as a node can count leave no room for it."""
 
@@ -82,5 +83,6 @@ class GuardStanding(msgspec.Struct, frozen=True, kw_only=True):
     first_failure_ms: int = 0
     deciding_ms: int = 0
     full: bool = False
+    lost: int = 0
     counts_anew: bool = False
     crowded: bool = False

@@ -1,9 +1,8 @@
 """One device's vote on one release under guard: what is known of it, and when it counts in which test. Pure.
 
-`tests` holds five masks of the plan's tests, by their index: those whose scope the device is in, those in which it is
+`tests` holds five masks of the book's tests, by their index: those whose scope the device is in, those in which it is
 an attempt, those in which that attempt is counted, those in which it failed, and those in which it is counted in its
-epoch too. What counts is decided once, when it
-arrives, and stays.
+epoch too. What counts is decided once, when it arrives, and stays.
 """
 
 import enum
@@ -27,17 +26,20 @@ class Told(enum.IntFlag):
     TELLS_CRASHES = 128
     TELLS_ERRORS = 256
     KNOWN = 512  # for a day before the watch began
+    LOST = 1024  # it reported before the note of its check, and that found no place: nothing of it counts
 
 
 OFFERED, SET, BOOT, INSTALL = (int(each) for each in (Told.OFFERED, Told.SET, Told.FAILED_BOOT, Told.FAILED_INSTALL))
 CRASHED, ERRED, EARLIER = int(Told.CRASHED), int(Told.ERRED), int(Told.EARLIER)
-KNOWN = int(Told.KNOWN)
+KNOWN, LOST = int(Told.KNOWN), int(Told.LOST)
+TELLS = int(Told.TELLS_CRASHES | Told.TELLS_ERRORS)
 OF_DEVICE = int(Told.TELLS_CRASHES | Told.TELLS_ERRORS | Told.KNOWN)
 OF_ATTEMPT = SET | BOOT | INSTALL | CRASHED | ERRED
 
-MASK = (1 << TESTS_LIMIT) - 1
+_WIDTH = TESTS_LIMIT + 1  # with the count that is shown where every test is against the control
+MASK = (1 << _WIDTH) - 1
 # Shifts within `tests`; the scope has 0.
-ENTERED, COUNTED, FAILED, IN_EPOCH = TESTS_LIMIT, 2 * TESTS_LIMIT, 3 * TESTS_LIMIT, 4 * TESTS_LIMIT
+ENTERED, COUNTED, FAILED, IN_EPOCH = _WIDTH, 2 * _WIDTH, 3 * _WIDTH, 4 * _WIDTH
 
 _FAILS = {
     GuardMetric.UPDATE_FAIL: BOOT,

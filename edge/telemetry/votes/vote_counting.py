@@ -2,12 +2,13 @@
 transaction.
 
 A device votes if this node offered it the bundle in this watch: the note of its check names the rollout's side and the
-bundle. The note may come after the report, so a report waits for it some minutes. Emulators, development builds and
+bundle. The note may come after the report, so a report waits for it some minutes; if it cannot, nothing of the device
+counts. Sides and segments are those of the note itself, never of a bounded label. Emulators, development builds and
 releases of the plugin that do not tell these apart have no vote.
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import NamedTuple
 
 from edge.domain.guard_policy import GuardMetric
@@ -17,6 +18,7 @@ from edge.domain.statistics.device_record import DeviceRecord
 from edge.domain.statistics.generations import Ability, tells_what_it_is
 from edge.domain.statistics.meanings import Meaning
 from edge.domain.statistics.observation import Cohort, Step
+from edge.domain.statistics.tally import MINUTE_MS
 from edge.telemetry.votes.arm_counts import Drawn, draw
 from edge.telemetry.votes.breakdowns import LabelsOf
 from edge.telemetry.votes.control_notes import SPEAKS, ControlNotes
@@ -27,6 +29,7 @@ from edge.telemetry.votes.vote import (
     ERRED,
     INSTALL,
     KNOWN,
+    LOST,
     OF_ATTEMPT,
     OFFERED,
     SET,
@@ -34,7 +37,7 @@ from edge.telemetry.votes.vote import (
     Vote,
 )
 from edge.telemetry.votes.vote_keeper import VoteKeeper
-from edge.telemetry.votes.watch_book import PENDING_LIMIT, PENDING_MS, UNSTORED, VOTES_LIMIT, WatchBook
+from edge.telemetry.votes.watch_book import UNSTORED, VOTES_LIMIT, WatchBook
 from edge.telemetry.votes.watch_rows import drop_votes, load_votes, store_book, store_votes
 
 _TOLD = (
@@ -50,6 +53,7 @@ _HEALTHY = int(Step.HEALTHY)
 _FAILURES = BOOT | INSTALL | CRASHED | ERRED
 _BEGINS = SET | BOOT | INSTALL  # what a report without an offer is kept for
 _DEVICE = "device"
+_LOST_MS = 3_600_000  # before the note of a check: who reported then, and has no vote, has lost it
 
 
 class NotedOffer(NamedTuple):
@@ -60,10 +64,11 @@ class NotedOffer(NamedTuple):
     cohort: int
     bits: int  # what is known of the device
     tests: int  # the mask of its scope
+    is_late: bool  # its device has reported what begins an attempt, shortly before
 
 
 class NotedReport(NamedTuple):
-    """`told` are bits of a vote; `speaks`: the device shows that it lives."""
+    """`told` are bits of a vote; `speaks`: the device shows that it lives; `is_late` as of NotedOffer."""
 
     at_ms: int
     key: int
@@ -71,6 +76,7 @@ class NotedReport(NamedTuple):
     speaks: bool
     cause: int
     net: int
+    is_late: bool
 
 
 class NotedEvent(NamedTuple):
@@ -106,26 +112,27 @@ class AppVotes:
         self._by_bundle: dict[int, list[BookNotes]] = {}
         for each in self.notes:
             self._by_bundle.setdefault(bundle_number(each.book.watch.bundle), []).append(each)
-        self._offers: dict[tuple[int, int], list[tuple[BookNotes, int]]] = {}
+        self._offers: dict[tuple[Cohort, int], list[tuple[BookNotes, int]]] = {}
         self._sampled = [each for each in self.notes if each.book.watch.rollout is not None]
         self._compares = any(each.controlled for each in self.notes)
 
-    def offer(self, state: DeviceRecord, at_ms: int, cohort: int, bundle: int) -> None:
-        """The device's check was answered with the bundle."""
-        found = self._offers.get((cohort, bundle))
+    def offer(self, state: DeviceRecord, at_ms: int, cohort: int, told: Cohort, bundle: int) -> None:
+        """The device's check was answered with the bundle; `told` are the labels that its note has, `cohort` is the
+        number of those that were admitted."""
+        found = self._offers.get((told, bundle))
         if found is None:
-            found = self._offers[cohort, bundle] = list(self._watching(self._labels_of(cohort), bundle))
+            found = self._offers[told, bundle] = list(self._watching(told, bundle))
         if not found or not state.key:
             return
-        ability = state.ability
-        can = Told.TELLS_CRASHES * bool(ability & Ability.CRASHES) | Told.TELLS_ERRORS * bool(ability & Ability.ERRORS)
+        can = _can(state)
         for notes, tests in found:
             since_ms = notes.book.watch.since_ms
             if notes.book.watch.rollout is None and at_ms < since_ms:
                 continue
             is_known = 0 < state.first_ms <= since_ms - KNOWN_MS
             scope = tests | (notes.book.known_scope if is_known else 0)
-            notes.items.append(NotedOffer(at_ms, state.key, cohort, int(can) | KNOWN * is_known, scope))
+            is_late = _has_reported(state, bundle, since_ms, at_ms)
+            notes.items.append(NotedOffer(at_ms, state.key, cohort, can | KNOWN * is_known, scope, is_late))
 
     def report(
         self, state: DeviceRecord, device: str, meaning: int, cause: int, at_ms: int, bundle: int, net: int, *,
@@ -167,8 +174,11 @@ class AppVotes:
                 speaks = False
             if speaks:
                 notes.spoken.add(state.key)
+        if told & SET:
+            told |= _can(state)
         if told or speaks:
-            notes.items.append(NotedReport(at_ms, state.key, told, speaks, cause, net))
+            is_late = _has_reported(state, bundle, notes.book.watch.since_ms, at_ms)
+            notes.items.append(NotedReport(at_ms, state.key, told, speaks, cause, net, is_late))
 
     def _compare(self, state: DeviceRecord, device: str, meaning: int, at_ms: int, net: int) -> None:
         if not state.followed or not state.cohort:
@@ -195,12 +205,35 @@ _METRICS = {
 }
 
 
+def _can(state: DeviceRecord) -> int:
+    """What the device's reports can tell, as bits of a vote."""
+    ability = state.ability
+    return Told.TELLS_CRASHES * bool(ability & Ability.CRASHES) | Told.TELLS_ERRORS * bool(ability & Ability.ERRORS)
+
+
+def _has_reported(state: DeviceRecord, bundle: int, since_ms: int, at_ms: int) -> bool:
+    """Whether, by its own row, the device has reported what begins an attempt, in this watch and shortly before."""
+    step = state.steps.get(bundle)
+    if step is None:
+        return False
+    first_ms = max(since_ms, at_ms - _LOST_MS)
+    # A failure's time is kept by the minute.
+    return first_ms <= step.set_ms <= at_ms or first_ms < step.failed_ms + MINUTE_MS <= at_ms + MINUTE_MS
+
+
 class VoteCounting:
     """Of one batch, at `now_ms`."""
 
     def __init__(self, connection: sqlite3.Connection, keeper: VoteKeeper, now_ms: int) -> None:
         self._connection, self._keeper, self._now_ms = connection, keeper, now_ms
         self._apps: list[AppVotes] = []
+
+    def segments_named(self, app: str) -> Set[str]:
+        """By the guards and rollouts of the app that are remembered."""
+        watches = [book.watch for of, book in self._keeper.books if of == app]
+        of_policies = {each for watch in watches for each in watch.policy.segments}
+        rollouts = [watch.rollout for watch in watches if watch.rollout is not None]
+        return of_policies | {each for rollout in rollouts for each in (*rollout.segments, *rollout.first)}
 
     def of_app(self, app: str, bundle_number: Callable[[str], int], labels_of: LabelsOf) -> AppVotes | None:
         """None for an app with no release under guard. Once for each app, after the batch was read."""
@@ -230,7 +263,7 @@ class VoteCounting:
         for item in sorted(notes.items, key=_at):
             vote = votes.get(item.key)
             if vote is None:
-                vote = self._begin(book, item)
+                vote = self._begin(book, item, votes)
                 if vote is None:
                     continue
                 votes[item.key] = vote
@@ -242,16 +275,20 @@ class VoteCounting:
         store_votes(self._connection, book.id, changed)
         return bool(changed)
 
-    def _begin(self, book: WatchBook, item: NotedOffer | NotedReport) -> Vote | None:
-        """A device that has no row."""
-        if isinstance(item, NotedReport):
-            if not item.told & _BEGINS or len(book.pending) >= PENDING_LIMIT:
-                return None
-            book.pending[item.key] = item.at_ms
+    def _begin(self, book: WatchBook, item: NotedOffer | NotedReport, votes: dict[int, Vote]) -> Vote | None:
+        """A device that has no row. One that waits may lose its own for it."""
+        if isinstance(item, NotedReport) and not _may_wait(book, item):
+            return None
         if book.rows >= VOTES_LIMIT or not self._keeper.has_room():
             book.is_full = True
-            book.pending.pop(item.key, None)
             return None
+        if isinstance(item, NotedReport):
+            gone = book.pending.make_room()
+            if gone is not None:
+                votes.pop(gone, None)
+                drop_votes(self._connection, book.id, [gone])
+                book.rows -= 1
+            book.pending.add(item.key, item.at_ms, item.net)
         book.rows += 1
         return Vote(item.key)
 
@@ -277,13 +314,17 @@ class VoteCounting:
 
     def _drop_pending(self, book: WatchBook) -> bool:
         """Reports for which no note of an offer came."""
-        # Also those of a clock that was ahead.
-        gone = [key for key, ms in book.pending.items() if not 0 <= self._now_ms - ms < PENDING_MS]
+        gone = book.pending.beyond(self._now_ms)
         for key in gone:
-            del book.pending[key]
+            book.pending.drop(key)
         book.rows -= len(gone)
         drop_votes(self._connection, book.id, gone)
         return bool(gone)
+
+
+def _may_wait(book: WatchBook, item: NotedReport) -> bool:
+    """Whether a report of a device that has no row is kept. One whose earlier report was not, neither is."""
+    return bool(item.told & _BEGINS) and not item.is_late and book.pending.has_room(item.net)
 
 
 def _at(item: NotedOffer | NotedReport | NotedEvent) -> int:
@@ -294,8 +335,11 @@ def _apply_offer(book: WatchBook, vote: Vote, item: NotedOffer, now_ms: int) -> 
     if vote.bits & OFFERED:
         return
     vote.changed = True
-    vote.bits |= OFFERED | item.bits
-    vote.tests |= item.tests
+    if item.is_late and not vote.bits:
+        vote.bits |= OFFERED | LOST
+    else:
+        vote.bits |= OFFERED | item.bits
+        vote.tests |= item.tests
     vote.cohort, vote.offered_ms = item.cohort, min(item.at_ms, now_ms)
     book.note_offer(vote)
     book.settle(vote)
@@ -304,18 +348,22 @@ def _apply_offer(book: WatchBook, vote: Vote, item: NotedOffer, now_ms: int) -> 
 
 def _apply_report(book: WatchBook, vote: Vote, item: NotedReport, at_ms: int) -> None:
     told = item.told
+    if vote.bits & LOST:
+        return
     if at_ms < book.watch.since_ms:
         if told & _BEGINS and not vote.bits & OF_ATTEMPT and not vote.bits & EARLIER:
             vote.bits |= EARLIER
             vote.changed = True
-            book.pending.pop(vote.key, None)
+            book.pending.drop(vote.key)
         return
     if vote.bits & EARLIER:
         if not told & SET:
             return
+        if not vote.bits & OFFERED:
+            if not book.pending.has_room(item.net):
+                return
+            book.pending.add(vote.key, at_ms, item.net)
         vote.begin_again()
-        if vote.is_pending:
-            book.pending[vote.key] = at_ms
     had_set = bool(vote.bits & SET)
     if told & (CRASHED | ERRED) and not had_set:
         told &= ~(CRASHED | ERRED)

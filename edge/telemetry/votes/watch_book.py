@@ -10,19 +10,21 @@ from typing import NamedTuple
 import msgspec
 
 from edge.domain.guarding.epochs import Epoch, epoch_of, epochs_through, open_epochs
-from edge.domain.guarding.plan import GuardTest, tests_of
+from edge.domain.guarding.plan import FIGURES, GuardTest, figures_of, tests_of
 from edge.domain.guarding.silence import SILENCE_AGES_MS, InstallsSettled
 from edge.domain.guarding.tally import VoteTally
 from edge.domain.guarding.watch import Watch
 from edge.telemetry.votes.arm_counts import ArmsOfTest
 from edge.telemetry.votes.control_starts import ControlStarts
 from edge.telemetry.votes.counted_votes import UNHEARD, VotesOfTest
+from edge.telemetry.votes.pending_reports import PendingReports
 from edge.telemetry.votes.vote import (
     COUNTED,
     ENTERED,
     FAILED,
     IN_EPOCH,
     KNOWN,
+    LOST,
     MASK,
     OFFERED,
     SET,
@@ -35,8 +37,6 @@ from edge.telemetry.votes.vote import (
 VOTES_LIMIT = (
     2_000_000  # of a watch: some 50 bytes of disk each, 100 MB; devices beyond it are not counted, and it says so
 )
-PENDING_LIMIT = 10_000  # reports of a watch that wait for the note of an offer: anyone can send such
-PENDING_MS = 600_000  # a worker hands its notes over every 10 s; one that hangs may take longer
 EPOCHS_KEPT = 2_000  # more than a year: a clock that is years ahead must not make more
 UNSTORED = -1  # the stamp of a book that is not, or not yet, what the rows say
 _MINUTE_MS = 60_000
@@ -50,26 +50,29 @@ class KeptPlan(msgspec.Struct, frozen=True):
 
 
 class Cell(NamedTuple):
-    """Counted votes of the first test with these labels: numbers of a cohort, and of the cause (0: none failed)."""
+    """Counted votes of the figures with these labels: numbers of a cohort, and of the cause (0: none failed)."""
 
     cohort: int
     cause: int
 
 
 class WatchBook:
-    """`id` is its row; `stamp` the one of the rows that this was made from."""
+    """`id` is its row; `stamp` the one of the rows that this was made from. `plan` are the watch's tests, and behind
+    them a count of `update_fail` where all are against the control; `figures` is the index of what the watch's figures
+    are of."""
 
     def __init__(self, id: int, watch: Watch, began_ms: int, epochs: tuple[Epoch, ...] = ()) -> None:
         self.id, self.stamp = id, UNSTORED
         self.watch = msgspec.structs.replace(watch, since_ms=began_ms)
-        self.plan = tests_of(watch.policy, watch.rollout is not None)
+        self.plan = _plan_of(watch)
+        self.figures = figures_of(self.plan) or 0
         self.epochs = epochs
         self.votes = [VotesOfTest() for _ in self.plan]
         self.arms = [ArmsOfTest() for _ in self.plan]
         self.control = ControlStarts()
-        self.pending: dict[int, int] = {}  # keys, and when they reported
+        self.pending = PendingReports()
         self.cells = Counter[Cell]()
-        self.rows = self.offered = self.attempts = self.failed = self.capped = self.capped_failed = 0
+        self.rows = self.offered = self.attempts = self.failed = self.capped = self.capped_failed = self.lost = 0
         self.first_offer_ms = self.first_failure_ms = self.last_failure_ms = 0
         self.is_full = False
         self._installed: defaultdict[int, list[int]] = defaultdict(lambda: [0] * (1 + len(SILENCE_AGES_MS)))
@@ -85,7 +88,7 @@ class WatchBook:
 
     def is_of(self, watch: Watch) -> bool:
         """Whether the watch still has the plan by which its votes were counted."""
-        return self.plan == tests_of(watch.policy, watch.rollout is not None)
+        return self.plan == _plan_of(watch)
 
     def go_on(self, now_ms: int) -> None:
         """Begin the epochs until now; those of a clock that was wrong are no epochs."""
@@ -96,7 +99,7 @@ class WatchBook:
         """A row as it is in the database."""
         self.rows += 1
         if vote.is_pending:
-            self.pending[vote.key] = max(vote.set_ms, vote.failed_ms)
+            self.pending.add(vote.key, max(vote.set_ms, vote.failed_ms), vote.net)
             return
         if vote.bits & OFFERED:
             self._note_offer(vote)
@@ -115,8 +118,8 @@ class WatchBook:
             failed = vote.tests >> FAILED + index & 1
             if failed and counted:
                 self.votes[index].fail(vote.net, epoch, in_epoch=in_epoch)
-            if not index:
-                self._note_first(vote, 1, int(failed), is_counted=bool(counted))
+            if index == self.figures:
+                self._note_figures(vote, 1, int(failed), is_counted=bool(counted))
         self._note_install(vote)
 
     def settle(self, vote: Vote) -> None:
@@ -142,8 +145,8 @@ class WatchBook:
                 counted, in_epoch = votes.has_room(vote.net, epoch)
                 if counted:
                     votes.enter(vote.net, epoch, in_epoch=in_epoch)
-            if not index and not test.known:
-                self._note_first(vote, 1, 0, is_counted=counted)
+            if index == self.figures and not test.known:
+                self._note_figures(vote, 1, 0, is_counted=counted)
         if test.known and entered and not counted and has_reported:
             counted, in_epoch = votes.has_room(vote.net, epoch)
             if counted:
@@ -153,8 +156,8 @@ class WatchBook:
             vote.tests |= 1 << FAILED + index
             if counted:
                 votes.fail(vote.net, epoch, in_epoch=in_epoch)
-            if not index:
-                self._note_first(vote, 0, 1, is_counted=counted)
+            if index == self.figures:
+                self._note_figures(vote, 0, 1, is_counted=counted)
 
     def scope(self, segments: tuple[str, ...], bits: int) -> int:
         """The tests whose scope a device in these segments is in, as the mask of a vote."""
@@ -164,7 +167,7 @@ class WatchBook:
         """A row as it would have come into an empty book, by the present plan."""
         self.rows += 1
         if vote.is_pending:
-            self.pending[vote.key] = max(vote.set_ms, vote.failed_ms)
+            self.pending.add(vote.key, max(vote.set_ms, vote.failed_ms), vote.net)
         elif vote.bits & OFFERED:
             self._note_offer(vote)
             self.settle(vote)
@@ -172,7 +175,7 @@ class WatchBook:
 
     def note_offer(self, vote: Vote) -> None:
         """The device is offered the bundle for the first time in the watch."""
-        self.pending.pop(vote.key, None)
+        self.pending.drop(vote.key)
         self._note_offer(vote)
 
     def note_set(self, vote: Vote) -> None:
@@ -191,12 +194,12 @@ class WatchBook:
         numbers = [each.number for each in open_epochs(self.epochs)]
         tests = tuple(
             (self.arms if test.versus_control else self.votes)[index].tally(numbers)
-            for index, test in enumerate(self.plan)
+            for index, test in enumerate(tests_of(self.watch.policy, self.watch.rollout is not None))
         )
         step = self.epochs[-1].step
         present = [each.number for each in self.epochs if each.step == step]
-        first = self.votes[0].epochs if self.plan and not self.plan[0].versus_control else {}
-        of_step = [first[number] for number in present if number in first]
+        epochs = self.votes[self.figures].epochs
+        of_step = [epochs[number] for number in present if number in epochs]
         return VoteTally(
             tests,
             latest_epoch=self.epochs[-1].number,
@@ -220,10 +223,11 @@ class WatchBook:
 
     def _note_offer(self, vote: Vote) -> None:
         self.offered += 1
+        self.lost += bool(vote.bits & LOST)
         self.first_offer_ms = min(self.first_offer_ms or vote.offered_ms, vote.offered_ms)
 
-    def _note_first(self, vote: Vote, attempts: int, failed: int, *, is_counted: bool) -> None:
-        """Of the first test, which is that of all devices."""
+    def _note_figures(self, vote: Vote, attempts: int, failed: int, *, is_counted: bool) -> None:
+        """Of the test of the figures, which is that of all devices."""
         self.attempts += attempts
         self.failed += failed
         if failed:
@@ -240,8 +244,7 @@ class WatchBook:
 
     def _is_install(self, vote: Vote) -> bool:
         """Of a device whose vote is counted: one host with many ids makes no release silent."""
-        is_capped = bool(self.plan) and not self.plan[0].versus_control
-        return bool(vote.bits & SET and vote.bits & OFFERED and (not is_capped or vote.tests >> COUNTED & 1))
+        return bool(vote.bits & SET and vote.bits & OFFERED and vote.tests >> COUNTED + self.figures & 1)
 
     def _note_install(self, vote: Vote) -> None:
         if self._is_install(vote):
@@ -254,3 +257,8 @@ class WatchBook:
         of_minute = self._installed[vote.set_ms // _MINUTE_MS]
         for index, age_ms in enumerate(SILENCE_AGES_MS):
             of_minute[1 + index] += n * (vote.spoke_ms - vote.set_ms <= age_ms)
+
+
+def _plan_of(watch: Watch) -> tuple[GuardTest, ...]:
+    plan = tests_of(watch.policy, watch.rollout is not None)
+    return plan if figures_of(plan) is not None else (*plan, FIGURES)

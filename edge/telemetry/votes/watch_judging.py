@@ -58,7 +58,7 @@ def judge_watch(
     evidence = judge(app, book.watch, tally if in_backlog else tally._replace(silence=silence), now_ms)
     if _says_the_same(before, evidence, now_ms) or (in_backlog and evidence.verdict is not Verdict.FAILS):
         return evidence
-    series = _with_point(before.series, evidence)
+    series = _with_point(before.series, evidence, book.figures)
     failing = [of for net, of in _networks(book).items() if of[1]]
     worst = sorted(failing, key=lambda of: (-of[1], of[0]))[:_WORST]
     standing = GuardStanding(
@@ -74,6 +74,7 @@ def judge_watch(
         first_failure_ms=book.first_failure_ms,
         deciding_ms=before.deciding_ms or (book.last_failure_ms if evidence.verdict is Verdict.FAILS else 0),
         full=book.is_full,
+        lost=book.lost,
         counts_anew=before.counts_anew,
     )
     connection.execute("UPDATE watches SET standing = ? WHERE id = ?", (msgspec.json.encode(standing), book.id))
@@ -145,7 +146,7 @@ def _silent_age(count: SilenceCount) -> SilentAge:
 
 
 def _networks(book: WatchBook) -> dict[int, list[int]]:
-    networks = book.votes[0].whole.networks if book.votes else {}
+    networks = book.votes[book.figures].whole.networks
     return {net: of for net, of in networks.items() if net not in (TRUSTED_NETWORK, UNHEARD) and of[0]}
 
 
@@ -156,11 +157,11 @@ def _says_the_same(before: GuardStanding, evidence: Evidence, now_ms: int) -> bo
     return kept == msgspec.structs.replace(evidence, as_of_ms=kept.as_of_ms)
 
 
-def _with_point(series: Sequence[SeriesPoint], evidence: Evidence) -> list[SeriesPoint]:
+def _with_point(series: Sequence[SeriesPoint], evidence: Evidence, figures: int) -> list[SeriesPoint]:
     """One more, if it says something new; at the limit every second one of those before goes."""
     found = [each for each in series if each.at_ms < evidence.as_of_ms]  # a clock that was ahead draws no line back
     last = found[-1] if found else None
-    test = evidence.tests[0] if evidence.tests else None
+    test = evidence.tests[figures] if figures < len(evidence.tests) else None
     tested = (test.log_odds, test.attempts, test.failed) if test is not None else (0.0, 0, 0)
     if last is not None and (last.attempts, last.failed) == (evidence.attempts, evidence.failed):
         return found

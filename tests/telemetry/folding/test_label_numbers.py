@@ -3,7 +3,7 @@
 from contextlib import closing
 
 import pytest
-from figures_world import APP, AT_MS, heard, write_figures
+from figures_world import APP, AT_MS, heard, observation, write_figures
 
 from edge.domain.statistics.device_record import DeviceRecord
 from edge.domain.statistics.observation import Cohort, Group
@@ -11,8 +11,9 @@ from edge.telemetry.folding import label_numbers
 from edge.telemetry.folding.database import open_for_folding
 from edge.telemetry.folding.device_rows import ENDED_COHORT, store_devices
 from edge.telemetry.folding.label_numbers import LabelNumbers
-from edge.telemetry.folding.words import WordKind, parse_cohort
-from edge.telemetry.upkeep import ageing
+from edge.telemetry.folding.sketches import distinct
+from edge.telemetry.folding.words import WordKind, parse_cohort, parse_group
+from edge.telemetry.upkeep import ageing, group_ageing
 from edge.telemetry.upkeep.ageing import age
 
 TOLD = Group("android")
@@ -22,7 +23,8 @@ OURS = Group("android", "production", ("vip",), "r/new", "e/a")
 @pytest.fixture
 def few_places(monkeypatch):
     limits = {"COHORTS_LIMIT": 40, "MADE_UP_COHORTS_LIMIT": 10, "FEWER_COHORTS_LIMIT": 60}
-    for name, limit in (limits | {"GROUPS_LIMIT": 5, "OWN_GROUPS_LIMIT": 10}).items():
+    groups = {"GROUPS_LIMIT": 5, "NAMED_GROUPS_LIMIT": 7, "OWN_GROUPS_LIMIT": 10, "FEWER_GROUPS_LIMIT": 13}
+    for name, limit in (limits | groups).items():
         monkeypatch.setattr(label_numbers, name, limit)
     monkeypatch.setattr(ageing, "COHORTS_LIMIT", 40)
 
@@ -65,6 +67,38 @@ def test_combinations_of_segments_take_no_place_of_channels_sides_and_arms(few_p
     assert admitted(connection, Cohort(OURS))[0].group == OURS._replace(segments=("other",))
     plain = OURS._replace(segments=())
     assert admitted(connection, Cohort(plain))[0].group == plain
+
+
+def test_where_all_places_are_taken_a_group_keeps_its_channel_as_long_as_there_are_some(few_places, connection):
+    admitted(connection, *(Cohort(TOLD._replace(side=f"r{n}/new")) for n in range(30)))
+    found = admitted(connection, *(Cohort(OURS._replace(channel=name)) for name in ("production", "beta", "gamma")))
+    assert [each.group for each in found] == [
+        *(Group("android", name) for name in ("production", "beta")),
+        Group("android", "other"),
+    ]
+
+
+def test_groups_that_nobody_was_counted_under_are_freed_by_age(monkeypatch, tmp_path):
+    """Each release makes new ones; without that, sides and arms have no place after some hundreds of releases."""
+    monkeypatch.setattr(group_ageing, "GROUPS_LIMIT", 8)
+    ours = {"arm": "e/a"}
+    old = [heard(n, at_ms=AT_MS + n, group=ours | {"side": f"r{n % 5}/new"}) for n in range(1, 11)]
+    later = AT_MS / 1000 + 92 * 86_400
+    new = heard(99, at_ms=int(later * 1000), group=OURS._asdict())
+    groups_of_old = [ours | {"side": f"r{n % 5}/new"} for n in range(10)]
+    counts = [observation("download", at_ms=AT_MS, group=each, value=2.0) for each in groups_of_old]
+    write_figures(tmp_path / "figures.db", [*old, *counts, new])
+    with closing(open_for_folding(tmp_path / "figures.db")) as connection:
+        counted = "SELECT sum(n), count(DISTINCT grp), (SELECT sum(n) FROM histograms_day) FROM sums_day"
+        assert connection.execute(counted).fetchall() == [(10, 5, 10)]
+        age(connection, AT_MS / 1000)
+        assert connection.execute(counted).fetchall() == [(10, 5, 10)], "all of it is recent"
+        age(connection, later)
+        assert connection.execute(counted).fetchall() == [(10, 1, 10)]
+        sketches = connection.execute("SELECT sketch FROM sketches_day").fetchall()
+        known = {parse_group(word) for (word,) in connection.execute("SELECT word FROM words WHERE kind = 4")}
+    assert sorted(distinct([each]) for (each,) in sketches) == [1, 10]
+    assert OURS in known and {each.side for each in known} == {"", OURS.side}
 
 
 def test_cohorts_without_devices_are_freed_by_age(few_places, connection, tmp_path):

@@ -4,15 +4,17 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from telemetry_lines import APP
+from telemetry_lines import APP, NOW
 from voting_world import NEW, NOW_MS, OLD, SEGMENT, VotingWorld, a_cohort, a_rollout, a_watch, device
 
 from edge.domain.guard_policy import GuardAction, GuardMetric
+from edge.domain.guarding.judging import judge
 from edge.domain.guarding.tally import VoteTally
+from edge.telemetry.folding import label_numbers
 from edge.telemetry.folding.database import open_for_folding
 from edge.telemetry.upkeep.erased_rows import erase_rows
 from edge.telemetry.votes import vote_counting, vote_keeper
-from edge.telemetry.votes.watch_book import PENDING_LIMIT
+from edge.telemetry.votes.pending_reports import PENDING_LIMIT
 
 DAY = 86_400
 
@@ -265,3 +267,78 @@ def test_releases_beyond_how_many_a_node_counts_are_named_until_there_is_room(wo
     world.watches = ()
     world.fold(world.check(4, 65), after=65)
     assert world.keeper.unwatched == 0
+
+
+def judged(world, after=60):
+    (book,) = [book for _, book in world.keeper.books]
+    at_ms = int((NOW + after) * 1000)
+    return judge(APP, book.watch, book.tally(at_ms), at_ms)
+
+
+@pytest.mark.parametrize("metrics", [("crash", "update_fail"), ("update_fail", "crash"), ("crash",)])
+def test_the_figures_are_of_update_fail_in_any_order_of_metrics(tmp_path, metrics):
+    world = VotingWorld(tmp_path, a_watch(metrics=tuple(map(GuardMetric, metrics)), versus_control=True))
+    sets = [world.report(n, "set", 12) for n in range(300)]
+    world.fold(*(world.check(n) for n in range(300)), *sets, *(world.report(n, "update_fail", 22) for n in range(6)))
+    found = judged(world)
+    assert (found.attempts, found.failed, found.step_attempts) == (300, 6, 300)
+    assert [test.metric for test in found.tests] == [*metrics]
+    assert "6 of 300 installs failed" in found.reason
+    (book,) = [book for _, book in world.keeper.books]
+    assert sum(book.cells.values()) == 300
+    world.begin_again()
+    world.fold(world.check(999, offered=""))
+    assert judged(world) == found
+
+
+def test_installs_of_one_network_are_capped_also_where_the_first_test_is_against_the_control(tmp_path):
+    world = VotingWorld(tmp_path, a_watch(metrics=(GuardMetric.CRASH,), versus_control=True))
+    world.fold(*(world.check(n) for n in range(500)), *(world.report(n, "set", 2, net=5) for n in range(500)))
+    (book,) = [book for _, book in world.keeper.books]
+    assert book.settled(NOW_MS + DAY * 1000)[0].installed == 3
+
+
+@pytest.fixture
+def no_labels(monkeypatch):
+    """All places of labels are taken."""
+    for name in ("GROUPS_LIMIT", "OWN_GROUPS_LIMIT", "NAMED_GROUPS_LIMIT", "FEWER_GROUPS_LIMIT"):
+        monkeypatch.setattr(label_numbers, name, 0)
+
+
+def test_votes_do_not_depend_on_places_for_labels(no_labels, tmp_path):
+    world = VotingWorld(tmp_path, a_watch(segments=(SEGMENT,)))
+    in_segment = [world.check(n, cohort=a_cohort(segments=(SEGMENT,))) for n in range(20)]
+    world.fold(*in_segment, *(world.check(n) for n in range(20, 30)), world.check(40, cohort=a_cohort("r/rest")))
+    world.fold(*(world.report(n, "set", 12) for n in range(41)), *(world.report(n, "update_fail", 22) for n in (1, 25)))
+    assert (world.count(0), world.count(1)) == ((30, 2), (20, 1))
+    refused = world.rows("SELECT n FROM totals WHERE name = 'groups_beyond_limit'")
+    assert refused == [(4,)], "three of checks, and one of what reports say"
+
+
+def test_a_segment_that_the_guard_names_keeps_its_place_among_labels(monkeypatch, tmp_path):
+    monkeypatch.setattr(label_numbers, "GROUPS_LIMIT", 0)
+    monkeypatch.setattr(label_numbers, "NAMED_GROUPS_LIMIT", 5)
+    watch = a_watch(metrics=(GuardMetric.CRASH,), versus_control=True, segments=(SEGMENT,))
+    world = VotingWorld(tmp_path, watch)
+    world.fold(world.check(99, offered=""))  # from now on the watch is remembered
+    both = ("made up", SEGMENT)
+    world.fold(*(world.check(n, cohort=a_cohort(segments=both)) for n in range(20)), after=2)
+    world.fold(*(world.report(n, "app_crash", 20) for n in range(20)))
+    crashed = [sum(sum(each[1:]) for each in test.whole.steps) for test in world.tally().tests]
+    assert crashed == [20, 20]
+
+
+def test_what_a_device_can_tell_is_learned_from_its_reports_where_its_labels_were_refused(tmp_path):
+    world = VotingWorld(tmp_path, a_watch(metrics=(GuardMetric.UPDATE_FAIL, GuardMetric.CRASH)))
+    unknown = a_cohort(plugin="other", os="other")
+    world.fold(*(world.check(n, cohort=unknown) for n in range(5)))
+    world.fold(*(world.report(n, "set", 5) for n in range(5)), world.report(1, "app_crash", 20))
+    assert world.count(1) == (5, 1)
+
+
+def test_crashes_of_devices_whose_labels_were_refused_are_compared_with_the_control(tmp_path):
+    world = VotingWorld(tmp_path, a_watch(metrics=(GuardMetric.CRASH,), versus_control=True))
+    world.fold(*(world.check(n, cohort=a_cohort(plugin="other", os="other")) for n in range(20)), after=2)
+    world.fold(*(world.report(n, "app_crash", 20) for n in range(20)))
+    (steps,) = world.tally().tests[0].whole.steps
+    assert steps.rollout + steps.control == 20

@@ -35,7 +35,9 @@ class AuditView(AnswerBody, frozen=True, kw_only=True):
     """Of one node, since its figures begin. `lost_places` are damaged places of files on disk, or their ends that a
     crash tore before anyone was told that they are stored. `differences` are the first 1,000.
     `devices_beyond_limit` counts devices that had no room for a row of their own, each once a batch in which they were
-    heard of: what they sent is counted all the same."""
+    heard of: what they sent is counted all the same. `groups_beyond_limit` counts kinds of devices that found no room
+    with all their labels (segments, then side and arm), likewise: figures by these miss them, guards and experiments do
+    not."""
 
     exact: bool
     kinds: list[KindAuditView]
@@ -45,3 +47,4 @@ class AuditView(AnswerBody, frozen=True, kw_only=True):
     lost_bytes: int
     differences: list[DifferenceView]
     devices_beyond_limit: int
+    groups_beyond_limit: int

@@ -73,11 +73,12 @@ def series_of(sight: ChannelSight, guard: GuardSight) -> GuardSeries | None:
 
 
 def deciding(evidence: Evidence) -> TestedCount | None:
-    """The test that says most: of those in alarm the strongest, else the first, of the whole."""
+    """The test that says most: of those in alarm the strongest, else that of the figures."""
     alarms = [each for each in evidence.tests if each.alarm]
     if alarms:
         return max(alarms, key=lambda each: each.log_odds - each.alarm_log_odds)
-    return evidence.tests[0] if evidence.tests else None
+    whole = (each for each in evidence.tests if not (each.versus_control or each.segment or each.known))
+    return min(whole, key=lambda each: each.metric != "update_fail", default=next(iter(evidence.tests), None))
 
 
 def acts_at(evidence: Evidence) -> float:
@@ -164,6 +165,11 @@ def left_out_words(sight: ChannelSight) -> str:
         said.append(
             f"{capped} more attempts ({failed} failed) are not counted: "
             "their networks had sent as many as one network may."
+        )
+    if standing.lost:
+        said.append(
+            f"{count(standing.lost)} devices have no vote: they reported before their check was noted, "
+            "while others of their network filled its places."
         )
     if standing.full:
         said.append("Further devices are not counted: the limit of devices under watch is reached.")

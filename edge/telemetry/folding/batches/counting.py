@@ -22,7 +22,7 @@ from edge.telemetry.folding.device_room import FIGURE_DEVICES_LIMIT, DeviceRoom
 from edge.telemetry.folding.device_rows import Place, load_devices, load_steps, store_devices
 from edge.telemetry.folding.duplicates import EXPOSED_LIMIT, OUTCOMES_LIMIT, RememberedKeys
 from edge.telemetry.folding.figures_store import store
-from edge.telemetry.folding.label_numbers import LabelNumbers
+from edge.telemetry.folding.label_numbers import LabelNumbers, no_segments
 from edge.telemetry.folding.labels import NamesOf, no_names
 from edge.telemetry.folding.seen_reports import SeenReports
 from edge.telemetry.trials.experiment_book import ExperimentsOf, no_experiments
@@ -64,7 +64,7 @@ class Counting:
         votes: VoteCounting | None = None,
     ) -> None:
         self._connection, self._remembered, self._judging_of = connection, remembered, judging_of
-        self._numbers = LabelNumbers(connection)
+        self._numbers = LabelNumbers(connection, votes.segments_named if votes is not None else no_segments)
         self._gathering = Gathering(connection, self._numbers, names_of, latest_ms)
         self._trials = TrialCounting(connection, experiments_of)
         self._telling = Telling(self._numbers, self._trials, observe=observe)
@@ -147,6 +147,7 @@ class Counting:
         self._customs.store()
         self._trials.store([*states.values()])
         self._room.store()
+        self._numbers.store()
         self._remembered.seen.store()
         if self._votes is not None:
             self._votes.store()

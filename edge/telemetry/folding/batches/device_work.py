@@ -73,9 +73,9 @@ class DeviceCounting:
             if isinstance(item, Checked):
                 self._be_of(state, item.cohort, item.ability)
                 correct_first_labels(state, item.at_ms, self._numbers, self._telling.retentions)
-                self._telling.enter(state, item.at_ms, item.cohort, item.runs)
+                self._telling.enter(state, item.at_ms, item.told, item.runs)
                 if item.offered and self._votes is not None:  # which have room of their own
-                    self._votes.offer(state, item.at_ms, item.cohort, item.offered)
+                    self._votes.offer(state, item.at_ms, item.cohort, item.told, item.offered)
                 if not state.followed:
                     self._hear_alone(state, item.at_ms, item.runs)
                     continue
@@ -86,7 +86,7 @@ class DeviceCounting:
                 continue
             if isinstance(item, Placed):
                 self._be_of(state, item.cohort, item.ability)
-                self._telling.enter(state, item.at_ms, item.cohort, 0)
+                self._telling.enter(state, item.at_ms, item.told, 0)
                 if item.offered and item.at_ms >= state.offer_ms:
                     state.offered, state.offer_ms = item.offered, item.at_ms
                 continue
@@ -236,10 +236,13 @@ class DeviceCounting:
             self._telling.tell(state, at_ms, bundle, HEARD, 0)
 
     def _learn(self, state: DeviceRecord, traits: ToldTraits, day: int) -> None:
-        """What an event says of its device. A check says it better."""
+        """What an event says of its device. A check says it better, unless its labels were refused: then what the
+        device can tell is known from its reports alone."""
         known = self._numbers.labels_of(state.cohort) if state.cohort else None
         if known is None or known.is_told:
             self._be_of(state, *self._labels.told_cohort(traits))
+        elif not state.ability:
+            self._be_of(state, state.cohort, self._labels.told_cohort(traits)[1])
         if state.followed:
             use = use_of(state, day)
             use.reports_errors = use.reports_errors or bool(state.ability & _ERRORS)

@@ -40,13 +40,14 @@ class ToldThere(msgspec.Struct, gc=False):
 
 class Checked(NamedTuple):
     """It checked; numbers of its cohort, the bundle that it runs and the one that it was offered, 0 for none; what its
-    reports can tell."""
+    reports can tell; `told` are the labels of the note, of which `cohort` may have fewer."""
 
     at_ms: int
     cohort: int
     runs: int
     offered: int
     ability: int
+    told: Cohort
 
 
 class UsedThere(NamedTuple):
@@ -250,7 +251,7 @@ class Gathering:
         bundle = offered or runs or labels.bundle("", day)
         self.counts.append(LooseCount(at_ms, labels, cohort, bundle, CHECK + each.code, each.n, None))
         told = each.cohort
-        checked = Checked(at_ms, cohort, runs, offered, ability_of(told.group.platform, told.os, told.plugin))
+        checked = Checked(at_ms, cohort, runs, offered, ability_of(told.group.platform, told.os, told.plugin), told)
         steps = {bundle for bundle in (runs, offered) if bundle in labels.own}
         for key in array("q", each.devices):
             work = app.of_key(key)

@@ -7,18 +7,20 @@ taken as true, since devices check first. What the check itself says, and how of
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from edge.domain.statistics.observation import Cohort
 from edge.telemetry.folding.batches.gathering import Checked, ToldThere, UsedThere
 from edge.telemetry.spool.worker_records import HANDED_OVER_MS
 
 
 class Placed(NamedTuple):
     """What follows is of this cohort, and of a device that was offered this bundle, 0 for none, at that time or later;
-    `ability` as of Checked."""
+    `ability` and `told` as of Checked."""
 
     at_ms: int
     cohort: int
     ability: int
     offered: int
+    told: Cohort
 
 
 DeviceItem = ToldThere | Checked | UsedThere | Placed
@@ -37,5 +39,5 @@ def placed(items: Sequence[ToldThere | Checked | UsedThere], cohort: int) -> Ite
                 passed += 1
                 if check.at_ms > item.at_ms and (check.offered or check.cohort != cohort):
                     cohort = check.cohort
-                    yield Placed(check.at_ms - HANDED_OVER_MS, cohort, check.ability, check.offered)
+                    yield Placed(check.at_ms - HANDED_OVER_MS, cohort, check.ability, check.offered, check.told)
         yield item

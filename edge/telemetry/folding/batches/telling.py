@@ -47,10 +47,10 @@ class Telling:
         if self.observations is not None:
             self.observe(state, at_ms, bundle, subject, n, value, steps, cohort or state.cohort)
 
-    def enter(self, state: DeviceRecord, at_ms: int, cohort: int, runs: int) -> None:
-        """A device of this cohort checked, and runs this bundle, 0: it did not say."""
+    def enter(self, state: DeviceRecord, at_ms: int, told: Cohort, runs: int) -> None:
+        """A device checked whose note has these labels, and runs this bundle, 0: it did not say."""
         if state.app in self.trials.apps:
-            self.trials.enter(state, at_ms, self._numbers.labels_of(cohort).cohort, runs)
+            self.trials.enter(state, at_ms, told, runs)
 
     def hear(self, state: DeviceRecord, at_ms: int, net: int) -> None:
         """A device reported from this network."""

@@ -168,6 +168,8 @@ from edge.page.publishing.drops import (
 from edge.page.publishing.packing import PACK_MEMORY_BYTES, PACK_SECONDS, STILL_SECONDS
 from edge.page.publishing.receiving import DROP_LIMIT_BYTES, IDLE_SECONDS, RECEIVE_SECONDS
 from edge.page.rendering import PAGE_LIMIT_BYTES
+from edge.page.views.remembering import ANSWERS_LIMIT, COUNTING_AT_ONCE
+from edge.page.views.remembering import REMEMBERED_SECONDS as ANSWER_AGES
 from edge.page.views.visit import PART_SECONDS
 from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
@@ -176,6 +178,8 @@ from edge.telemetry.behaviour.table_writer import CAPACITY_BEHAVIOURS
 from edge.telemetry.clickhouse.server import CONNECT_SECONDS, QUESTION_SECONDS
 from edge.telemetry.clickhouse.tables import REMEMBERED_INSERTS
 from edge.telemetry.devices.known_devices import DEVICES_LIMIT
+from edge.telemetry.devices.remembered_devices import DEVICES_REMEMBERED
+from edge.telemetry.devices.remembered_devices import REMEMBERED_SECONDS as DEVICES_AGE
 from edge.telemetry.folding.batches.app_labels import NAMES_LIMIT
 from edge.telemetry.folding.batches.custom_ids import CUSTOM_IDS_LIMIT
 from edge.telemetry.folding.device_room import FIGURE_DEVICES_LIMIT
@@ -408,6 +412,9 @@ def test_the_other_limits_are_those_of_the_code():
         f"| looks at a backlog of events while it is counted | one every {MEANWHILE_SECONDS:.0f} s |",
         f"| compressing counted events after a fold, erasing while a guard may act | {COMPRESS_SECONDS:.0f} s each, "
         "and the segment begun |",
+        f"| what pages remember | {ANSWERS_LIMIT:,} answers, for {max(ANSWER_AGES.values()):.0f} s at most; "
+        f"{DEVICES_REMEMBERED:,} known devices of all apps, for {DEVICES_AGE:.0f} s; "
+        f"{COUNTING_AT_ONCE} questions about counts at once |",
         f"| questions about figures | {QUESTIONS_WAITING_LIMIT} wait at once, {ASKER_WAITING_LIMIT} of one token "
         f"and {PAGE_WAITING_LIMIT} of its pages, "
         f"for {ANSWER_SECONDS:.0f} s each; "

@@ -45,15 +45,19 @@ from edge.domain.model import AppId, DeviceId
 from edge.node.processes.data_directory import DataPaths
 from edge.node.processes.link import Link
 from edge.node.service.numbered_replies import NumberedReplies
+from edge.telemetry.questions.registry import QUESTIONS
 from edge.telemetry.spool.app_records import KnownOutcomes, Outcomes
 from edge.telemetry.upkeep.erasures import note_erasure
 
 START_SECONDS = 5.0  # how long a question waits for a process that is starting
 AUDIT_SECONDS = 1800.0  # it reads all that is kept: 8 GiB, compressed, at some 100 MB/s of events
 ANSWER_SECONDS = 120.0  # what waits in a full spool takes that long to count
+# What a page asks about what was counted already; all else is of everything that is acknowledged.
+PAGE_QUESTIONS = frozenset({*QUESTIONS, "guard_standing", "experiment_reading"})
 KNOWN_SECONDS = 20.0  # for what is told beside the answer: who states outcomes waits for it
 QUESTIONS_WAITING_LIMIT = 64  # questions: nobody waits for more
 ASKER_WAITING_LIMIT = 8  # of one token: who asks in a loop keeps nobody else from asking
+PAGE_FOLD_SECONDS = 3.0  # a page shows what was counted so long ago, and says until when
 PAGE_WAITING_LIMIT = 24  # of the pages of one: each asks for several figures at once
 SHORT_LIFE_SECONDS = 10.0  # a process that ends sooner will end again: wait before the next try
 SILENT_SECONDS = 60.0  # twelve signs of life; a process that is stopped or stuck says none, and is killed
@@ -100,6 +104,7 @@ class Folding:
         self._set_aside_before = 0  # by processes that have ended
         self._replies = NumberedReplies[FigureAnswered | Declined | None]()
         self._waiting = Counter[Asker]()
+        self._counted_at = 0.0  # when this process said that it has counted, in seconds since the epoch
         self._heard = 0.0  # when the process last said anything, by the loop's time
         self._naming: set[asyncio.Task[None]] = set()
 
@@ -157,10 +162,13 @@ class Folding:
         fresh: bool = True,
         seconds: float = ANSWER_SECONDS,
     ) -> T:
-        """The folding process' answer; with `fresh`, of everything acknowledged so far. Raises Unavailable
+        """The folding process' answer; with `fresh`, of everything acknowledged so far, and on a page as far as
+        `counted_until` says. Raises Unavailable
         `figures_unavailable`, `busy` beyond `QUESTIONS_WAITING_LIMIT` questions or the share of the asker
         (`ASKED_BY`), and what the question raises."""
         try:
+            now = time.time()
+            fresh = fresh and (question not in PAGE_QUESTIONS or self.counted_until(now) == now)
             reply = await self._reply(question, msgspec.json.encode(parameters), fresh, seconds)
         except Unavailable:
             self.asked["unavailable"] += 1
@@ -170,6 +178,12 @@ class Folding:
             raise reply.error()
         self.asked["answered"] += 1
         return msgspec.json.decode(reply.answer, type=answer)
+
+    def counted_until(self, now: float) -> float:
+        """Until when what is acknowledged counts for who asks now: until `now`, and on a page until the last fold if
+        that is not long ago."""
+        recent = 0 <= now - self._counted_at < PAGE_FOLD_SECONDS
+        return self._counted_at if recent and ASKED_BY.get().on_page else now
 
     async def _reply(self, question: str, parameters: bytes, fresh: bool, seconds: float) -> FigureAnswered | Declined:
         asker = ASKED_BY.get()
@@ -274,6 +288,7 @@ class Folding:
                     pass
                 case FoldCondition():
                     self.condition = _with_totals(message, self.condition)
+                    self._counted_at = 0.0 if message.failing else message.folded_at
                 case Name():
                     self._start(self._answer_name(link, message))
                 case WantNotes(number):
@@ -323,6 +338,7 @@ class Folding:
         self._link = None
         self._linked.clear()
         self.pid = None
+        self._counted_at = 0.0
         self._set_aside_before += self.condition.set_aside
         self.condition = msgspec.structs.replace(self.condition, set_aside=0)
         self._replies.settle_all(None)

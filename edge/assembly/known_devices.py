@@ -5,6 +5,7 @@ Each reads the spool and decides for every device, in a thread and one at a time
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from edge.assembly.current_snapshots import CurrentSnapshots
-from edge.control.ports import FoundDevices, MatchCount, Matcher
+from edge.control.ports import ASKED_BY, FoundDevices, MatchCount, Matcher
 from edge.control.shapes.impact import (
     REACHES_LISTED,
     DevicesImpactView,
@@ -53,6 +54,7 @@ from edge.telemetry.behaviour.known_facts import KnownFacts
 from edge.telemetry.devices.device_search import DeviceSearch, find_devices
 from edge.telemetry.devices.device_story import StoryPage, take_page
 from edge.telemetry.devices.known_devices import KnownDevice, KnownDevices
+from edge.telemetry.devices.remembered_devices import RememberedDevices, SeenDevices
 from edge.telemetry.devices.waiting_devices import count_waiting
 from edge.telemetry.spool.recent_events import RecentEvents
 from edge.telemetry.upkeep.erasures import erased_until
@@ -76,6 +78,7 @@ class KnownDeviceQuestions:
         self._facts_table = facts_table
         self._snapshots = snapshots
         self._moment_of = moment_of
+        self._remembered = RememberedDevices(time.time)
         self._turns = Turns(1, WAITING_LIMIT - 1, "too many requests about known devices at once; try again later")
 
     async def preview(self, app: AppId, command: StartRollout, change_id: str, listed: int) -> PreviewAnswer:
@@ -85,8 +88,12 @@ class KnownDeviceQuestions:
 
     async def reported(self, app: AppId, device: str) -> KnownDevice | None:
         """What the device would request now, judged by its latest report; None without a report."""
-        known = self._known(app, device)
-        return await self._in_turn(lambda: next(iter(known), None))
+        return await self._in_turn(lambda: self._reported(app, device))
+
+    def as_of(self, app: AppId, now: float) -> float:
+        """When what is told of known devices was read, for who asks at `now`: a page may get what others got."""
+        read = self._remembered.read_at(app) if ASKED_BY.get().on_page else None
+        return now if read is None else min(now, read)
 
     async def find(self, app: AppId, search: DeviceSearch, limit: int) -> FoundDevices:
         """The devices that `search` matches, in pages of at most `limit`."""
@@ -136,13 +143,13 @@ class KnownDeviceQuestions:
         return take_page(events, limit, before_ms, erased)._replace(cut=events.cut)
 
     def _segments(self, app: AppId, now: float) -> SegmentsReach:
-        snapshot, known = self._snapshots.load(app), self._known(app)
+        snapshot, known = self._snapshots.load(app), self._shown(app)
         with closing(self._known_facts()) as table:
             counts = count_segments(snapshot, self._with_facts(known, table, now))
         return view_segments(app, counts, since=known.since, cut=known.cut)
 
     def _count_matching(self, app: AppId, build: Callable[[], Matcher], now: float) -> MatchCount:
-        matcher, known = build(), self._known(app)
+        matcher, known = build(), self._shown(app)
         matching, unknown = 0, Counter[str]()
         with closing(self._known_facts()) as table:
             for check, facts in self._with_facts(known, table, now):
@@ -150,12 +157,24 @@ class KnownDeviceQuestions:
                 unknown.update(matcher.unknown(check, facts))
         return MatchCount(known.devices, matching, unknown, known.since, known.cut)
 
-    def _known(self, app: AppId, device: str | None = None) -> KnownDevices:
+    def _known(self, app: AppId) -> KnownDevices:
         erased = erased_until(self._directory.erasures_dir, app)
-        return KnownDevices(self._directory.spool_dir, app, device=device, erased=erased)
+        return KnownDevices(self._directory.spool_dir, app, erased=erased)
+
+    def _shown(self, app: AppId) -> KnownDevices | SeenDevices:
+        """What a page shows may have been read some seconds ago, see `as_of`; what weighs a change is not."""
+        if not ASKED_BY.get().on_page:
+            return self._known(app)
+        return self._remembered.of(app, self._known(app), erased_until(self._directory.erasures_dir, app))
+
+    def _reported(self, app: AppId, device: str) -> KnownDevice | None:
+        erased = erased_until(self._directory.erasures_dir, app)
+        if ASKED_BY.get().on_page and (found := self._remembered.find(app, DeviceId(device), erased)) is not None:
+            return found
+        return next(iter(KnownDevices(self._directory.spool_dir, app, device=device, erased=erased)), None)
 
     def _find(self, app: AppId, search: DeviceSearch, limit: int) -> FoundDevices:
-        known = self._known(app)
+        known = self._shown(app)
         page = find_devices(known, search, limit)
         return FoundDevices(page, known.since, known.cut)
 
@@ -213,7 +232,7 @@ class KnownDeviceQuestions:
         return _answer(after, channel, change_id, preview, known)
 
     def _with_facts(
-        self, known: KnownDevices, table: KnownFacts, now: float
+        self, known: KnownDevices | SeenDevices, table: KnownFacts, now: float
     ) -> Iterator[tuple[UpdateCheck, DeviceFacts]]:
         for check, _ in known:
             yield check, table.look_up(check.app, check.device)

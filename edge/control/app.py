@@ -6,7 +6,7 @@ middleware turns every exception into `{error, message}`. No handler checks acce
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -242,6 +242,14 @@ class InnerApi:
         assert operation.permission is not None, "it takes a token"
         check_permission(grant, operation.permission, request)
         await routes_blobs.keep_local(Call(ports=self._ports, grant=grant, request=request, body=None), file)
+
+    def known_heads(self, app: str | None) -> Hashable:
+        """Differs once the releases of the app, or of any app, have: see `Releases`."""
+        return self._ports.releases.known_heads(None if app is None else AppId(app))
+
+    def devices_as_of(self, app: str, now: float) -> float:
+        """When what a page was told of the app's known devices was read, at `now`."""
+        return self._ports.known_devices.as_of(AppId(app), now)
 
     def allows(self, grant: Grant, name: str, app: str | None) -> bool:
         """Whether the role of `grant` permits the operation, for `app` where it is about one."""

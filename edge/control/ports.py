@@ -84,6 +84,10 @@ class KnownDevicesPort(Protocol):
     """Questions about the devices whose reports this node still holds. Each reads the spool, which takes seconds at
     worst, one caller at a time; callers beyond the queue's limit get Unavailable `busy` unless stated otherwise."""
 
+    def as_of(self, app: AppId, now: float) -> float:
+        """When what is told of known devices was read, for who asks at `now`: at `now`, or for a page some seconds
+        before."""
+
     async def preview(self, app: AppId, command: StartRollout, change_id: str, listed: int) -> PreviewAnswer:
         """Which devices a rollout would reach if it were started with this command and id; at most `listed` device ids
         per step. Raises what `apply` raises for the command, and Conflict `command_id_used`."""
@@ -155,12 +159,15 @@ ASKED_BY: ContextVar[Asker] = ContextVar("asked_by", default=Asker())  # noqa: B
 class TelemetryPort(Protocol):
     """What devices have reported."""
 
+    def counted_until(self, now: float) -> float:
+        """Until when `ask` counts for who asks at `now`: until then, or on a page until some seconds before."""
+
     async def stats(self, app: AppId) -> AppStats:
         """Counts of every acknowledged event, those of a moment ago included. An unknown app has none."""
 
     async def ask(self, question: str, parameters: object, answer: type[T]) -> T:
-        """The answer to one of `edge/telemetry/questions/registry.py`, from everything acknowledged so far. Raises
-        Unavailable `figures_unavailable`, and what the question raises."""
+        """The answer to one of `edge/telemetry/questions/registry.py`, from everything acknowledged so far, and on
+        a page as `counted_until` says. Raises Unavailable `figures_unavailable`, and what the question raises."""
 
     async def erase(self, app: AppId, device: DeviceId) -> RawErasedView | None:
         """Return once it is durable that a device is erased from events and figures, with what is erased by now; None:

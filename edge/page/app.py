@@ -128,7 +128,7 @@ async def _live(house: House, request: web.Request) -> web.StreamResponse:
         assert visit is not None, "somebody is signed in"
         async with asyncio.timeout(PAGE_SECONDS):
             page = await look_at(house, still, visit, await route.view(visit))
-        return parse_look(page), as_of(visit.now).clock
+        return parse_look(page), as_of(visit.as_of).clock
 
     return await house.streams.serve(request, visitor.session, look)
 
@@ -290,6 +290,7 @@ def _visit(
         query=request.query,
         now=house.now(),
         address=request.rel_url.raw_path_qs,
+        memory=None if route.name == "act" else house.memory,
     )
 
 

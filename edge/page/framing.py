@@ -86,7 +86,7 @@ async def build_frame(visit: Visit, shown: Shown, session: Session, node: str) -
         signed_in=True,
         crumbs=shown.crumbs if shown.crumbs is not None else _crumbs(visit, shown),
         search=f"/apps/{quote(app, safe='')}/search" if app else "/search",
-        as_of=as_of(visit.now),
+        as_of=as_of(visit.as_of),
         name=visit.grant.name,
         role=visit.grant.role.value,
         until=as_of(session.until).clock[:5],

@@ -15,6 +15,7 @@ from edge.page.door.sessions import Session, Sessions
 from edge.page.door.tries import Tries
 from edge.page.live import Streams
 from edge.page.publishing.drops import Drops
+from edge.page.views.remembering import AnswerMemory
 
 COOKIE = "edge_session"
 SECURE_COOKIE = "__Host-edge_session"  # browsers take it over TLS alone, for this host and all its paths
@@ -33,6 +34,7 @@ class House:
     node: str
     sessions: Sessions = field(default_factory=Sessions)
     tries: Tries = field(default_factory=Tries)
+    memory: AnswerMemory = field(default_factory=AnswerMemory)
     streams: Streams = field(default_factory=Streams)
     drops: Drops = field(default_factory=lambda: Drops(None))
 

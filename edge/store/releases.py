@@ -6,7 +6,7 @@ that is not complete, and no revision is lost from the chain.
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import ExitStack, suppress
 from functools import partial
 from operator import is_
@@ -145,6 +145,12 @@ class Releases:
         if head is None:
             raise NotFound("unknown_app", f"unknown app {app!r}")
         return head
+
+    def known_heads(self, app: AppId | None) -> Hashable:
+        """Differs once this process has read or written another head of the app, or of any app: costs no reading."""
+        if app is not None:
+            return self._heads.known(shard_of(app)).apps.get(app)
+        return tuple(tuple(self._heads.known(shard).apps.items()) for shard in SHARDS)
 
     def load(self, app: AppId) -> AppState:
         """The app's state now. Raises as `head` and `load_revision`."""

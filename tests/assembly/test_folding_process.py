@@ -14,7 +14,13 @@ from telemetry_lines import line, stored, write_segment
 
 from edge.assembly.counting.own_names import OwnNames
 from edge.assembly.counting.process import FOLD_SECONDS
-from edge.assembly.folding import ASKER_WAITING_LIMIT, QUESTIONS_WAITING_LIMIT, SILENT_SECONDS, Folding
+from edge.assembly.folding import (
+    ASKER_WAITING_LIMIT,
+    PAGE_FOLD_SECONDS,
+    QUESTIONS_WAITING_LIMIT,
+    SILENT_SECONDS,
+    Folding,
+)
 from edge.config import Log, Telemetry
 from edge.control.ports import ASKED_BY, Asker
 from edge.control.shapes.apps import AppStats
@@ -67,6 +73,23 @@ def is_alive(pid):
         os.kill(pid, 0)
         return True
     return False
+
+
+async def test_a_page_takes_what_was_just_counted_and_knows_until_when(truth):
+    folding = a_folding(truth)
+    assert folding.counted_until(5.0) == 5.0
+    async with on_duty(folding):
+        await answered(folding)
+        while folding.counted_until(time.time()) and not folding._counted_at:
+            await asyncio.sleep(0)
+        counted = folding._counted_at
+        soon, later = counted + 1, counted + PAGE_FOLD_SECONDS
+        assert folding.counted_until(soon) == soon
+        before = ASKED_BY.set(Asker("ops", on_page=True))
+        try:
+            assert (folding.counted_until(soon), folding.counted_until(later)) == (counted, later)
+        finally:
+            ASKED_BY.reset(before)
 
 
 async def test_what_is_acknowledged_is_counted_before_the_answer(truth):

@@ -11,6 +11,7 @@ from edge.page.door.hosts import HostNames
 from edge.page.door.login_links import LoginLinks
 from edge.page.house import House
 from edge.page.publishing.drops import Drops
+from edge.page.views.remembering import AnswerMemory
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
@@ -69,6 +70,7 @@ async def open_page(aiohttp_client, world, clock, links, drops):
             secure=False,
             node="eu-1",
             drops=drops,
+            memory=AnswerMemory(clock.now),
         )
         add_page(app, house)
         client = await aiohttp_client(app)

@@ -316,6 +316,7 @@ class World:
             known_devices=port(
                 preview=self.preview,
                 reported=self.reported,
+                as_of=lambda app, now: now,
                 find=self.find,
                 waiting=self.waiting,
                 reach=self.reach,
@@ -330,7 +331,12 @@ class World:
             outcomes=port(keep=self.keep),
             login_links=port(make=self.make_link),
             telemetry=port(
-                stats=self.stats, audit=self.audit, erase=self.erase, ask=self.ask, known_outcomes=self.known_outcomes
+                counted_until=lambda now: now,
+                stats=self.stats,
+                audit=self.audit,
+                erase=self.erase,
+                ask=self.ask,
+                known_outcomes=self.known_outcomes,
             ),
             node=port(status=self.status, metrics=self.metrics),
             quota=UploadQuota(self.store.root.parent / "uploads", changed.get("upload_limit_bytes", 0), NOW),

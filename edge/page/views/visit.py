@@ -16,10 +16,19 @@ from multidict import MultiMapping
 from edge.control.app import InnerApi
 from edge.control.tokens import Grant
 from edge.domain.errors import EdgeError
+from edge.page.views.remembering import COUNTED, REMEMBERED_SECONDS, AnswerMemory
 
 T = TypeVar("T")
 
+OF_KNOWN_DEVICES = frozenset({"list_devices", "show_segments_reach", "count_segment", "explain_device"})
 PART_SECONDS = 10.0  # for one answer; what takes longer is shown as not read
+
+
+@dataclass(slots=True)
+class Looked:
+    """What a page shows was counted for whoever asked at `oldest` or later, in seconds since the epoch."""
+
+    oldest: float = float("inf")
 
 
 class Crumb(NamedTuple):
@@ -52,7 +61,8 @@ class Shown:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
     """One authorised look at a page. `parts` are those of the address, decoded; `now` is in seconds since the epoch;
-    `path` is the address without its query, as it was asked for, `address` with it."""
+    `path` is the address without its query, as it was asked for, `address` with it. Without a `memory` nothing that is
+    shown was asked for before."""
 
     inner: InnerApi
     grant: Grant
@@ -62,6 +72,13 @@ class Visit:
     query: MultiMapping[str]
     now: float
     address: str
+    memory: AnswerMemory | None = None
+    looked: Looked = field(default_factory=Looked)
+
+    @property
+    def as_of(self) -> float:
+        """When what is counted on the page was asked for, in seconds since the epoch."""
+        return min(self.now, self.looked.oldest)
 
     async def ask(
         self,
@@ -71,8 +88,24 @@ class Visit:
         body: Any = None,
     ) -> Any:
         """The answer of an operation, about the parts of the page's own address if none are given. Raises EdgeError."""
+        about = self.parts if parts is None else parts
         async with asyncio.timeout(PART_SECONDS):
-            return await self.inner.ask(self.grant, name, self.parts if parts is None else parts, query, body)
+            if self.memory is None or name not in REMEMBERED_SECONDS or not self.allows(name, about.get("app")):
+                answer = await self.inner.ask(self.grant, name, about, query, body)
+                if name in OF_KNOWN_DEVICES:
+                    self.looked.oldest = min(self.looked.oldest, self.inner.devices_as_of(about["app"], self.now))
+                return answer
+            return await self._recall(self.memory, name, about, query or {})
+
+    async def _recall(self, memory: AnswerMemory, name: str, parts: Mapping[str, str], query: Mapping[str, str]) -> Any:
+        whose = self.grant.role, self.grant.app
+        about = frozenset(parts.items()), frozenset(query.items()), self.inner.known_heads(parts.get("app"))
+        found = await memory.answer(
+            name, (whose, about), self.now, lambda: self.inner.ask(self.grant, name, parts, query)
+        )
+        if name in COUNTED:
+            self.looked.oldest = min(self.looked.oldest, found.at)
+        return found.value
 
     async def attempt(
         self,

@@ -29,7 +29,7 @@ _PLATFORMS = frozenset({"android", "ios", "electron", "web", "other"})
 async def handle_figures(call: Call[None]) -> StatsAnswer:
     """Raises NotFound `unknown_app`; `unknown_bundle`, `unknown_channel`, `unknown_segment`, `unknown_platform` for a
     name that the app does not have, unless something was counted under it: it may have been deleted."""
-    now_ms = int(call.ports.clock.now() * 1000)
+    now_ms = int(call.ports.telemetry.counted_until(call.ports.clock.now()) * 1000)
     given = labels(call.request)
     state = await load_app(call)
     bundle = state.bundles.get(VersionName(given.get("bundle", "")))

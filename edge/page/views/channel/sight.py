@@ -115,6 +115,11 @@ async def see_channel(visit: Visit) -> ChannelSight:
     )
 
 
+def window_seconds(age_seconds: float, least: int) -> int:
+    """How far back to ask for figures of what is so old: the same for a minute, so that an answer serves again."""
+    return min(_MOST_SECONDS, max(least, int(age_seconds) // 60 * 60 + 120))
+
+
 def earlier_bundles(channel: ChannelView, subject: str | None) -> list[str]:
     """What the channel offered to everybody before, latest first."""
     known = [channel.served, *reversed(channel.earlier)]
@@ -137,7 +142,7 @@ def guard_sight(answer: GuardView) -> GuardSight:
 async def _figures(visit: Visit, channel: str, bundle: str | None, began: float) -> StatsAnswer | Unread | None:
     if bundle is None or bundle == BUILTIN:
         return None
-    since = min(_MOST_SECONDS, max(_LEAST_SECONDS, int(visit.now - began) + 60))
+    since = window_seconds(visit.now - began, _LEAST_SECONDS)
     query = {"bundle": bundle, "points": str(POINTS if channel else 2), "since_seconds": str(since)}
     query |= {"channel": channel} if channel else {}
     answer: StatsAnswer | Unread = await visit.attempt("show_figures", {"app": visit.parts["app"]}, query)

@@ -1,5 +1,6 @@
 """Releases in trouble, each as an alarm of its own: first on the overview and on their app's page."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -34,7 +35,9 @@ async def see_alarms(visit: Visit, apps: Sequence[AppSight]) -> list[FleetAlarm]
     troubled = [
         (app.app, channel.name) for app in apps for channel in app.channels if urgency_of(channel) is Urgency.TROUBLE
     ]
-    found = [await _see_alarm(visit, *each, number) for number, each in enumerate(troubled[:ALARMS_LIMIT])]
+    found = await asyncio.gather(
+        *(_see_alarm(visit, *each, number) for number, each in enumerate(troubled[:ALARMS_LIMIT]))
+    )
     return [each for each in found if each is not None]
 
 

@@ -1,5 +1,6 @@
 """All apps: is anything wrong, what is out where, and how well. First those in trouble or on their way, in full."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -36,7 +37,9 @@ async def show_overview(visit: Visit) -> Shown:
         "summary": _summary(apps),
         "alarms": alarms,
         "notices": await node_notices(visit),
-        "panels": [await app_panel(visit, each, shown_in_full, counted=len(full) == len(apps)) for each in full],
+        "panels": await asyncio.gather(
+            *(app_panel(visit, each, shown_in_full, counted=len(full) == len(apps)) for each in full)
+        ),
         "rest": _rest(visit, rest, find, len(apps) - len(full)),
     }
     troubled = sum(each.urgency is Urgency.TROUBLE for each in apps)

@@ -12,7 +12,7 @@ from edge.control.shapes.channels import ChannelView
 from edge.control.shapes.rollouts import RolloutView
 from edge.domain.errors import EdgeError
 from edge.domain.model import BUILTIN, Phase
-from edge.page.views.channel.sight import GuardSight, guard_sight
+from edge.page.views.channel.sight import GuardSight, guard_sight, window_seconds
 from edge.page.views.urgency import Urgency, urgency_of
 from edge.page.views.visit import Unread, Visit
 from edge.telemetry.questions.app_answers import StatsAnswer
@@ -21,7 +21,6 @@ FULL_LIMIT = 24  # channels with figures: each costs a question or two of the fo
 APPS_LIMIT = 1_000  # read for one page; more are found by their name
 WEEK_SECONDS = 7 * 86_400
 SPARK_POINTS = 24
-_MOST_SECONDS = 400 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +113,7 @@ async def _see_row(visit: Visit, app: str, channel: ChannelView) -> RowSight:
     if subject is None or subject == BUILTIN:
         return RowSight(app=app, channel=channel, rollout=rollout, figures=None, guard=None)
     began = rollout.started if rollout is not None else channel.bundle_changed
-    since = min(_MOST_SECONDS, max(3_600, int(visit.now - began) + 60))
+    since = window_seconds(visit.now - began, 3_600)
     query = {"bundle": subject, "channel": channel.name, "points": str(SPARK_POINTS), "since_seconds": str(since)}
     figures, guard = await asyncio.gather(
         visit.attempt("show_figures", {"app": app}, query), _see_guard(visit, app, channel.name)

@@ -144,7 +144,7 @@ def _watch(channel: Channel, command: GuardActs, at: float) -> Watch:
     watch = watch_of(channel)
     if watch is None or watch.id != command.watch or not may_act(channel, watch, command.deed):
         raise Conflict("watch_over", f"what the guard found on channel {channel.name!r} is about a release that ended")
-    if command.rules != rules_of(channel.guard):
+    if command.rules and command.rules != rules_of(channel.guard):
         raise Conflict("watch_over", f"what the guard found on channel {channel.name!r} was judged by other rules")
     about_a_step = command.deed in (GuardDeed.ADVANCE, GuardDeed.WAIT)
     if about_a_step and (watch.rollout is None or step_at(watch.rollout, at) != command.step):

@@ -69,7 +69,7 @@ class GuardFigures(msgspec.Struct, frozen=True, kw_only=True):
 class GuardActs(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="guard_acts"):
     """Refused unless `watch` is what the guard watches on the channel now and, to advance or wait, `step` is its step:
     what a person has decided since holds. So does what the channel's rules are now: `rules` is the digest of those that
-    the finding was judged by. Each is done once for a watch; `WAIT` once for a step."""
+    the finding was judged by, "" if it does not say. Each is done once for a watch; `WAIT` once for a step."""
 
     channel: str
     watch: str

@@ -11,6 +11,7 @@ import secrets
 import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,5 +185,7 @@ async def _kept(done: IntakeDone, folder: Path, keep: Keep) -> IntakeAnswer:
 
 
 def _empty(folder: Path) -> None:
+    """As far as the disk lets it: a drop meets what it does not."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -269,16 +269,6 @@ def test_every_module_is_used():
     processes |= {"edge.assembly.counting.process", "edge.telemetry.upkeep.export_process"}
     processes |= {"edge.bundles.intake.intake_process"}
     entries = {*processes, *(f"edge.cli.{verb.module}" for verb in VERBS.values())}
-    entries |= {
-        "edge.domain.statistics.device_key",
-        "edge.domain.statistics.observation",
-        "edge.telemetry.spool.app_records",
-        "edge.telemetry.questions.port",
-        "edge.telemetry.behaviour.table_writer",
-        "edge.domain.behaviour.judging",
-    }  # until telemetry has its arithmetic
-    entries |= {"edge.domain.guarding.judging"}  # until the folding process judges
-    entries |= {"edge.page.words.rates", "edge.page.words.times"}  # until the page's views write with them
     used = set.union(*IMPORTS.values()) | entries
     assert {name for name, path in PATHS.items() if path.stem != "__init__"} - used == set()
 

@@ -8,8 +8,6 @@ import enum
 
 import msgspec
 
-POINTS_KEPT = 200  # of each comparison's series: more than a chart has room for
-
 
 class ShownState(enum.Enum):
     """What can be said of one comparison."""

@@ -32,7 +32,6 @@ class Told(enum.IntFlag):
 OFFERED, SET, BOOT, INSTALL = (int(each) for each in (Told.OFFERED, Told.SET, Told.FAILED_BOOT, Told.FAILED_INSTALL))
 CRASHED, ERRED, EARLIER = int(Told.CRASHED), int(Told.ERRED), int(Told.EARLIER)
 KNOWN, LOST = int(Told.KNOWN), int(Told.LOST)
-TELLS = int(Told.TELLS_CRASHES | Told.TELLS_ERRORS)
 OF_DEVICE = int(Told.TELLS_CRASHES | Told.TELLS_ERRORS | Told.KNOWN)
 OF_ATTEMPT = SET | BOOT | INSTALL | CRASHED | ERRED
 

@@ -1,0 +1,1 @@
+"""What builds a node that follows."""

@@ -1,0 +1,1 @@
+"""Nodes in several places: following the truth from elsewhere, and sending home what devices bring about."""

@@ -1,0 +1,1 @@
+"""What a node tells those that follow it, and in which words."""

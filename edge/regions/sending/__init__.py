@@ -1,0 +1,1 @@
+"""Reports of devices on their way home, and their arrival there."""

@@ -1,0 +1,1 @@
+"""What devices bring about, on its way to every other node."""

@@ -1,0 +1,1 @@
+"""Where a node reads the truth that it follows: another node, or a store."""

@@ -135,7 +135,7 @@ class Standalone:
     def _builder(self, region: str) -> SnapshotBuilder:
         supervisor = self.supervisor
         return SnapshotBuilder(
-            self.directory.store,
+            self.directory.mirror,
             region,
             lambda: supervisor.prover.quarantine.digests,
             terms=lambda: supervisor.links.terms,

@@ -16,6 +16,7 @@ from edge.store.disk.set_aside import (
 )
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
+from edge.store.objects.port import ObjectStore
 from edge.store.objects.probe import probe
 from edge.store.releases import Releases
 from edge.store.signing import load_or_create_writer
@@ -47,7 +48,14 @@ class DataPaths:
 
 
 class DataDirectory(DataPaths):
-    """The store of a data directory, opened and checked, with this node's own key in it."""
+    """The store of a data directory, opened and checked, with this node's own key in it.
+
+    `store` is the truth, which changes are made in; `mirror` is what is on this node's disk and served to devices. They
+    are one where the truth is this directory.
+    """
+
+    store: ObjectStore
+    mirror: FsStore
 
     def __init__(self, data_dir: Path, now: float) -> None:
         """`now` in seconds since the epoch. Raises EdgeError: a store that ignores conditions, is not trusted, or does
@@ -58,8 +66,9 @@ class DataDirectory(DataPaths):
         self.node = _own_word(self.node_dir / "id", "the node takes a new id, and nothing is lost")
         told = "networks have new numbers from now on, and nothing is lost"
         self.net_key = _own_word(self.node_dir / "net.key", told, least=KEY_DIGITS).encode()
-        self.store = FsStore(self.store_dir)
-        self.store.remove_leftovers(now)
+        self.mirror = FsStore(self.store_dir)
+        self.mirror.remove_leftovers(now)
+        self.store = self.mirror
         probe(self.store)
         self.writer = load_or_create_writer(self.node_dir / "writer.key")
         self.trust = open_trust(self.store, self.node_dir, now, self.writer)

@@ -97,7 +97,7 @@ class Supervisor:
         self._known_facts = KnownFacts(self.desk.table_path, directory.behaviour_table)
         self._book = ProofBook(directory.proofs_path)
         quarantine = Quarantine(self._book, self._tell_quarantine)
-        self.prover = BlobProver(directory.store, self._book, quarantine, clock)
+        self.prover = BlobProver(directory.mirror, self._book, quarantine, clock)
         self.scrubbing = Scrubbing(directory.store_dir, self._book, self.prover, lambda: self._heads, clock)
         self.duties.jobs["scrub"] = self.scrubbing.run
         self.links = LinkJournal(directory.links_file, Prefer(config.devices.prefer), clock())

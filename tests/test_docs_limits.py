@@ -171,6 +171,9 @@ from edge.page.rendering import PAGE_LIMIT_BYTES
 from edge.page.views.remembering import ANSWERS_LIMIT, COUNTING_AT_ONCE
 from edge.page.views.remembering import REMEMBERED_SECONDS as ANSWER_AGES
 from edge.page.views.visit import PART_SECONDS
+from edge.regions.fleet.judging_nodes import UNHEARD_SECONDS
+from edge.regions.fleet.node_report import NODE_REPORT_LIMIT_BYTES, REFUSED_KINDS_LIMIT, WORDS_LIMIT
+from edge.regions.fleet.registry import NODES_LIMIT
 from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.store.upkeep.collect import HOLD_SECONDS
@@ -264,6 +267,15 @@ def test_the_limits_of_a_zip_on_the_page_are_those_of_the_code():
         f"{PLAIN_LIMIT_BYTES >> 30} GiB in a file; {PACKING_AT_ONCE} at once, of one token 1 |",
     ):
         assert row in LIMITS
+
+
+def test_the_limits_of_nodes_are_those_of_the_code():
+    row = (
+        f"| nodes that report to one, a node's report | {NODES_LIMIT:,}; {NODE_REPORT_LIMIT_BYTES >> 10} KiB, "
+        f"words of {WORDS_LIMIT} characters, {REFUSED_KINDS_LIMIT} kinds of refusals; "
+        f'without one for {UNHEARD_SECONDS:g} s, a node is shown as "last heard of" |'
+    )
+    assert row in LIMITS
 
 
 def test_the_limits_of_targeting_are_those_of_the_code():

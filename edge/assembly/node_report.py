@@ -36,7 +36,7 @@ from edge.telemetry.spool.disk_budget import held_bytes
 from edge.wire.exposition import encode_families
 
 
-class NodeReport:
+class NodeConditions:
     """The node port of the control API."""
 
     def __init__(

@@ -20,8 +20,9 @@ from edge.assembly.guarding.guard_duty import GuardDuty
 from edge.assembly.guarding.sight import blindness_of
 from edge.assembly.guarding.telling_sight import TellingSight
 from edge.assembly.known_devices import KnownDeviceQuestions
-from edge.assembly.node_report import NodeReport
+from edge.assembly.node_report import NodeConditions
 from edge.assembly.outcome_spool import OutcomeSpool
+from edge.assembly.own_report import OwnReport
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config, Control
 from edge.control.app import InnerApi, build_control_app
@@ -44,6 +45,8 @@ from edge.page.door.hosts import HostNames
 from edge.page.door.login_links import LoginLinks
 from edge.page.house import House
 from edge.page.publishing.drops import Drops
+from edge.regions.fleet.known_nodes import KnownNodes
+from edge.regions.fleet.registry import NodeRegistry
 from edge.telemetry.votes.standing import GuardStanding, StandingQuestion
 
 LEAVE_SECONDS = 5.0  # beyond the devices' drain time, before the remaining workers are killed
@@ -105,8 +108,11 @@ class Standalone:
         keeping = config.store
         self._quota = UploadQuota(self.directory.uploads_file, keeping.upload_limit_bytes, time.time())
         self._collecting = Collecting(self.directory, keeping.retention_days)
+        self._own_report = OwnReport(config, self.directory, self.supervisor, base)
+        self.fleet = self._open_fleet()
         self.supervisor.duties.jobs |= {
             "deliver": self.messaging.run,
+            "nodes": self.fleet.run,
             "fold": self.telemetry.run,
             "guard": self.guard.run,
             "guard_sight": lambda: TellingSight(lambda: self._report.blindness, self.supervisor.pool.tell_sight).run(),
@@ -114,7 +120,7 @@ class Standalone:
             "watch_room": WatchingRoom(self.directory.node_dir, self.directory.reserve).run,
         }
         self.change = ChangeOver(config, self.supervisor, ports, estate)
-        self._report = NodeReport(
+        self._report = NodeConditions(
             *(self.directory, self.supervisor, self.telemetry, self.tokens),
             *(self._collecting, self._quota, self.messaging),
             guard=self.guard,
@@ -122,6 +128,15 @@ class Standalone:
             region=config.region,
             spool_limit_bytes=spool_limit,
         )
+
+    def _open_fleet(self) -> KnownNodes:
+        directory, own = self.directory, self._own_report
+        registry = NodeRegistry(
+            *(directory.nodes_file, directory.node, self.config.region),
+            is_token=lambda name: name in self.tokens.records(),
+            clock=time.time,
+        )
+        return KnownNodes(registry, directory.heard_file, own.make, own.changes, net_key=directory.net_key.decode())
 
     def _blindness(self) -> str:
         """Why no event is counted now, "" if they are."""
@@ -215,6 +230,7 @@ class Standalone:
             exporting=Exporting(self.directory.spool_dir, self.directory.erasures_dir),
             outcomes=self._outcomes,
             node=self._report,
+            fleet=self.fleet,
             clock=self._clock,
             quota=self._quota,
             login_links=self._login_links,

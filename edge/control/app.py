@@ -34,6 +34,7 @@ from edge.control.routes import pruning as routes_pruning
 from edge.control.routes import rollouts as routes_rollouts
 from edge.control.routes import segments as routes_segments
 from edge.control.routes import store as routes_store
+from edge.control.routes.administration import nodes as routes_nodes
 from edge.control.routes.administration import tokens as routes_tokens
 from edge.control.routes.administration import webhooks as routes_webhooks
 from edge.control.routes.figures import definitions as routes_definitions
@@ -110,6 +111,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_outcomes.OPERATIONS,
     *routes_tokens.OPERATIONS,
     *routes_webhooks.OPERATIONS,
+    *routes_nodes.OPERATIONS,
     *routes_store.OPERATIONS,
     *routes_telemetry.OPERATIONS,
 )

@@ -21,6 +21,7 @@ from edge.domain.model import AppId, ChannelName, DeviceId, UpdateCheck, Version
 from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Recordable
 from edge.messages.messaging import Messaging
+from edge.regions.fleet.known_nodes import KnownNodes
 from edge.store.damage import NotTaken
 from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Rehearsed, Releases
@@ -243,6 +244,7 @@ class ControlPorts:
     exporting: ExportPort
     outcomes: OutcomesPort
     node: NodePort
+    fleet: KnownNodes
     clock: ClockPort
     quota: UploadQuota
     login_links: LoginLinksPort

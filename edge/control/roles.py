@@ -32,6 +32,7 @@ class Permission(enum.Enum):
     READ_NODE = "read_node"
     MANAGE_TOKENS = "manage_tokens"
     MANAGE_STORE = "manage_store"
+    SEND_HOME = "send_home"  # what a node says of itself and of its devices
     MANAGE_WEBHOOKS = "manage_webhooks"  # which make the node send requests
 
 
@@ -44,7 +45,7 @@ GRANTED: Mapping[Role, frozenset[Permission]] = {
     Role.UPLOADER: _READS | {Permission.UPLOAD_BUNDLES},
     Role.READER: _READS,
     Role.REPORTER: frozenset({Permission.READ_SELF, Permission.STATE_OUTCOMES}),
-    Role.NODE: _READS,
+    Role.NODE: _READS | {Permission.SEND_HOME},
 }
 LIMITABLE = frozenset(
     {Role.PUBLISHER, Role.UPLOADER, Role.READER, Role.REPORTER}
@@ -55,7 +56,7 @@ _MAY: Mapping[Role, str] = {
     Role.UPLOADER: "may upload bundles",
     Role.READER: "may read",
     Role.REPORTER: "may state outcomes",
-    Role.NODE: "may read",
+    Role.NODE: "may read and report as a node",
 }
 _MISSING: Mapping[Permission, str] = {
     Permission.READ_SELF: "read its own token",
@@ -69,6 +70,7 @@ _MISSING: Mapping[Permission, str] = {
     Permission.READ_NODE: "read the node's status",
     Permission.MANAGE_TOKENS: "manage tokens",
     Permission.MANAGE_STORE: "accept a restored store",
+    Permission.SEND_HOME: "report as a node",
     Permission.MANAGE_WEBHOOKS: "manage webhooks",
 }
 _PER_APP = frozenset({Permission.READ_APP, Permission.UPLOAD_BUNDLES, Permission.CHANGE_APP, Permission.STATE_OUTCOMES})

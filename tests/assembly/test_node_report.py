@@ -9,7 +9,7 @@ from node_world import PROMPT_SECONDS, a_config, a_truth, publish, running
 from edge.assembly.collecting import Collecting
 from edge.assembly.counting.own_names import OwnNames
 from edge.assembly.folding import Folding
-from edge.assembly.node_report import NodeReport
+from edge.assembly.node_report import NodeConditions
 from edge.config import Log, Telemetry, WebhookRules
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
@@ -26,7 +26,7 @@ async def test_the_status_names_what_a_scrub_cannot_read_while_workers_serve_it(
         quota = UploadQuota(tmp_path / "quota", 0, 0.0)
         messaging = Messaging(truth.node_dir, WebhookRules())
         tokens = Tokens(truth.store, truth.trust, truth.writer)
-        report = NodeReport(truth, supervisor, folding, tokens, Collecting(truth, 90), quota, messaging)
+        report = NodeConditions(truth, supervisor, folding, tokens, Collecting(truth, 90), quota, messaging)
         head = truth.releases.heads()[APP]
         truth.store.path(revision_key(APP, head.revision, head.digest)).write_bytes(b"x")
         assert await supervisor.scrubbing.round()
@@ -43,7 +43,7 @@ async def test_the_status_names_what_is_refused_and_metrics_count_it(tmp_path):
         folding = Folding(truth, truth.node, Telemetry(), Log(), OwnNames(truth.releases))
         quota = UploadQuota(tmp_path / "quota", 0, 0.0)
         messaging = Messaging(truth.node_dir, WebhookRules())
-        report = NodeReport(truth, supervisor, folding, tokens, Collecting(truth, 90), quota, messaging)
+        report = NodeConditions(truth, supervisor, folding, tokens, Collecting(truth, 90), quota, messaging)
         status = await report.status()
         assert (status.refused, status.apps, len(status.workers)) == ({}, 1, 2)
         for folder in ("heads", "access", "keys"):

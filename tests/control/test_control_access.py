@@ -102,13 +102,17 @@ NEEDED = {
     "remove_webhook": P.MANAGE_WEBHOOKS,
     "test_webhook": P.MANAGE_WEBHOOKS,
     "list_webhook_deliveries": P.MANAGE_WEBHOOKS,
+    "list_nodes": P.READ_NODE,
+    "show_reporting_node": P.READ_NODE,
+    "forget_node": P.MANAGE_TOKENS,
+    "report_node": P.SEND_HOME,
     "show_restored": P.MANAGE_STORE,
     "accept_restored": P.MANAGE_STORE,
 }
 
 
 def address(operation, app=APP):
-    return operation.path.format(app=app, version="9.9.9", digest="0" * 64, name="nobody", device=DEVICE)
+    return operation.path.format(app=app, version="9.9.9", digest="0" * 64, name="nobody", node="nobody", device=DEVICE)
 
 
 def test_every_operation_is_in_the_table():

@@ -9,6 +9,7 @@ from control_world import APP
 
 from edge.control.app import OPERATIONS, _encode_openapi, build_control_app
 from edge.control.openapi import build_openapi
+from edge.regions.fleet.node_report import NodeReport
 
 
 def document():
@@ -58,7 +59,8 @@ def test_every_operation_but_documents_requires_a_token():
 
 def test_request_bodies_refuse_unknown_fields():
     schemas = document()["components"]["schemas"]
-    requests = [op.body.__name__ for op in OPERATIONS if op.body not in (None, msgspec.Raw)]
+    # What a newer node says more of itself is skipped by an older one above it.
+    requests = [op.body.__name__ for op in OPERATIONS if op.body not in (None, msgspec.Raw, NodeReport)]
     assert requests and all(schemas[name]["additionalProperties"] is False for name in requests)
 
 

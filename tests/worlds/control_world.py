@@ -43,6 +43,9 @@ from edge.domain.shares import format_share
 from edge.domain.states import channel_of
 from edge.facts.changes import Lifted, change_facts
 from edge.messages.messaging import Messaging
+from edge.regions.fleet.known_nodes import KnownNodes
+from edge.regions.fleet.node_report import NodeReport
+from edge.regions.fleet.registry import NodeRegistry, RegisteredNode
 from edge.store.damage import NotTaken
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
@@ -339,10 +342,22 @@ class World:
                 known_outcomes=self.known_outcomes,
             ),
             node=port(status=self.status, metrics=self.metrics),
+            fleet=self.fleet(),
             quota=UploadQuota(self.store.root.parent / "uploads", changed.get("upload_limit_bytes", 0), NOW),
             clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),
             region=changed.get("region", ""),
         )
+
+    def fleet(self) -> KnownNodes:
+        """Of a node called "home", whose every change is its own."""
+        folder = self.store.root.parent
+        registry = NodeRegistry(folder / "nodes.json", "homeid", "eu", is_token=lambda name: name in GRANTS)
+
+        async def own():
+            return RegisteredNode(node="homeid", name="home", region="eu"), NodeReport(region="eu")
+
+        changes = lambda: sum(head.revision for head in self.releases.heads().values())  # noqa: E731
+        return KnownNodes(registry, folder / "heard.json", own, changes, net_key="key", clock=lambda: NOW)
 
     def scratch_files(self) -> list[str]:
         return sorted(path.name for path in (self.store.root / "tmp").iterdir())

@@ -1,8 +1,13 @@
-"""Answers about the node itself."""
+"""Answers about the node itself, and about those that report to it."""
 
 from typing import Any
 
+import msgspec
+
 from edge.control.shapes.common import AnswerBody, DamageView
+from edge.regions.fleet.judging_nodes import NodeHealth, judge_node
+from edge.regions.fleet.known_nodes import NodeRow
+from edge.regions.fleet.node_report import NodeReport
 
 
 class WorkerView(AnswerBody, frozen=True, kw_only=True):
@@ -73,3 +78,44 @@ class NodeStatus(AnswerBody, frozen=True, kw_only=True):
     certificate_ends: float | None = None
     disk: DiskView = DiskView()
     counting: CountingView = CountingView()
+
+
+class NodeView(AnswerBody, frozen=True, kw_only=True):
+    """A node as it was when it last reported: `report` is that report, null for one that did not since this node
+    started. `heard` and `since` (its first report) are by this node's clock, in seconds since the epoch. `behind` are
+    changes that it lacked, `behind_seconds` since when this node has the first of them. `sentence` says what needs a
+    look."""
+
+    node: str
+    name: str
+    region: str
+    own: bool
+    since: float
+    heard: float | None
+    heard_seconds: float | None
+    condition: NodeHealth
+    sentence: str
+    behind: int
+    behind_seconds: float
+    report: NodeReport | None
+
+
+class NodeForgotten(AnswerBody, frozen=True, kw_only=True):
+    node: str
+    name: str
+    forgotten: bool
+
+
+def view_node(row: NodeRow, now: float) -> NodeView:
+    condition, sentence = judge_node(row, now)
+    return NodeView(
+        **msgspec.structs.asdict(row.known),
+        own=row.own,
+        heard=row.heard,
+        heard_seconds=max(0.0, now - row.heard) if row.heard is not None else None,
+        condition=condition,
+        sentence=sentence,
+        behind=row.behind,
+        behind_seconds=row.behind_seconds,
+        report=row.report,
+    )

@@ -39,6 +39,8 @@ class DataPaths:
         self.proofs_path = self.node_dir / "proofs.sqlite"  # a cache: which files were read and found right
         self.links_file = self.node_dir / "links.json"  # what was observed of links, which forms of bundles follow from
         self.uploads_file = self.node_dir / "uploads"  # what tokens uploaded and no bundle refers to yet
+        self.nodes_file = self.node_dir / "nodes.json"  # which nodes report here, each by which token
+        self.heard_file = self.node_dir / "nodes.heard.json"  # what they said last
         self.drops_dir = self.node_dir / "drops"  # zips from the page that are being packed; emptied at each start
         self.counts_database = self.node_dir / "telemetry" / "counts.sqlite"
         self.behaviour_table = self.node_dir / "telemetry" / "behaviour.table"  # made again from the counts

@@ -1,1 +1,1 @@
-"""What is known of the nodes: each one says how it is, and the origin remembers."""
+"""What is known of the nodes: which there are, who may speak for which, and what each said last."""

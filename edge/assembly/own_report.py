@@ -1,0 +1,85 @@
+"""What this node says of itself: its row in the list of nodes, here and at the node above."""
+
+import asyncio
+import os
+import socket
+import time
+
+from edge import __version__
+from edge.assembly.watching_room import is_short
+from edge.config import Config
+from edge.node.observing.counts import WorkerStatus
+from edge.node.observing.python_build import read_build
+from edge.node.processes.data_directory import DataDirectory
+from edge.node.processes.supervisor import Supervisor
+from edge.regions.fleet.node_report import REFUSED_KINDS_LIMIT, WORDS_LIMIT, NodeReport
+from edge.regions.fleet.registry import RegisteredNode
+from edge.store.disk.room import free_bytes, total_bytes
+
+
+class OwnReport:
+    """Makes a report each time it is asked; rates are since the time before."""
+
+    def __init__(self, config: Config, directory: DataDirectory, supervisor: Supervisor, devices_url: str) -> None:
+        self._config, self._directory, self._supervisor = config, directory, supervisor
+        self._devices_url = devices_url
+        self._began = time.monotonic()
+        self._checks = CheckRate()
+
+    def changes(self) -> int:
+        """See `NodeReport.changes`."""
+        return sum(head.revision for head in self._supervisor.heads.values())
+
+    async def make(self) -> tuple[RegisteredNode, NodeReport]:
+        """The node as a row names it, and its report."""
+        workers = await self._supervisor.statuses()
+        known = RegisteredNode(
+            node=self._directory.node,
+            name=socket.gethostname()[:WORDS_LIMIT] or "this node",
+            region=self._config.region,
+            since=time.time() - (time.monotonic() - self._began),
+        )
+        return known, await asyncio.to_thread(self._report, workers)
+
+    def _report(self, workers: list[WorkerStatus]) -> NodeReport:
+        """Blocks."""
+        supervisor, node_dir, now = self._supervisor, self._directory.node_dir, time.time()
+        free, ends = free_bytes(node_dir), supervisor.certificate_ends
+        refused = self._directory.releases.refused
+        return NodeReport(
+            region=self._config.region,
+            version=__version__,
+            python=str(read_build())[:WORDS_LIMIT],
+            clock=now,
+            running_seconds=time.monotonic() - self._began,
+            apps=sum(not head.deleted for head in supervisor.heads.values()),
+            changes=self.changes(),
+            refused=dict(list(refused.items())[:REFUSED_KINDS_LIMIT]),
+            damaged=max((len(each.damaged) for each in workers), default=0),
+            workers=len(workers),
+            workers_ready=sum(each.ready for each in workers),
+            checks_per_second=self._checks.rate(sum(sum(each.counts.decisions.values()) for each in workers)),
+            load=os.getloadavg()[0],
+            cores=os.cpu_count() or 1,
+            disk_free_bytes=free,
+            disk_total_bytes=total_bytes(node_dir),
+            disk_short=is_short(free, reserve_whole=self._directory.reserve.whole),
+            unsent_bytes=0,
+            devices_url=self._devices_url[:WORDS_LIMIT],
+            certificate_seconds=ends - now if ends is not None else None,
+        )
+
+
+class CheckRate:
+    """Checks a second between two readings of a count that a restarted worker sets back."""
+
+    def __init__(self) -> None:
+        self._count, self._at, self._rate = 0, time.monotonic(), 0.0
+
+    def rate(self, count: int) -> float:
+        """The same as before within a second of the last reading."""
+        now = time.monotonic()
+        if now - self._at >= 1.0:
+            self._rate = max(0, count - self._count) / (now - self._at)
+            self._count, self._at = count, now
+        return self._rate

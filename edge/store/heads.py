@@ -1,6 +1,6 @@
 """Head shards: the current revision of every app, signed, numbered and dated.
 
-A reader remembers the last good shard, across restarts too (`store.seen`). It refuses and counts one with a lower
+A reader remembers the last good shard, across restarts too (`store.disk.seen`). It refuses and counts one with a lower
 sequence, a lower revision, a wrong signature or in the wrong place, and keeps the last good one: a store that was
 rolled back is not trusted, until an operator accepts it under a higher epoch.
 """

@@ -17,9 +17,9 @@ import msgspec
 
 from edge.domain.errors import Conflict, Forbidden, Unavailable
 from edge.store.disk.durable_files import create_file
+from edge.store.disk.seen import NothingSeen, SeenByOthers, SeenDocuments
 from edge.store.disk.set_aside import Damaged, read_own_file
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
-from edge.store.seen import NothingSeen, SeenByOthers, SeenDocuments
 from edge.store.signing import KeyId, Writer, key_id_of, open_document, peek_payload, sign_document
 from edge.store.stored_document import Untrusted, parse_document, read_stored
 

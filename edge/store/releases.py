@@ -5,11 +5,9 @@ that is not complete, and no revision is lost from the chain.
 """
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
-from operator import is_
 from typing import NamedTuple
 
 from edge.domain.changes.apply import apply
@@ -25,7 +23,7 @@ from edge.domain.changes.commands import (
 )
 from edge.domain.changes.guard.guard_commands import GuardActs, GuardDeed
 from edge.domain.errors import Conflict, Invalid, NotFound, Unavailable
-from edge.domain.model import AppId, AppState, Digest
+from edge.domain.model import AppId, AppState
 from edge.domain.schedule.rollout import Move
 from edge.store.acceptance import Acceptance, AcceptedBy, AcceptedShard
 from edge.store.blobs import check_references
@@ -34,7 +32,6 @@ from edge.store.heads import (
     OLDER,
     SHARDS,
     Head,
-    Heads,
     HeadShard,
     VerifiedShard,
     build_successor,
@@ -44,8 +41,8 @@ from edge.store.heads import (
 )
 from edge.store.key_set import Trust
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale, head_key
-from edge.store.remembered import RememberedNames
-from edge.store.revision_document import Revision, RevisionLine, with_changes
+from edge.store.reading import ReleaseReader, parts_of
+from edge.store.revision_document import Revision
 from edge.store.revisions import Revisions
 from edge.store.signing import Writer
 from edge.store.stored_document import Untrusted, refusal_of
@@ -54,9 +51,6 @@ __all__ = ["Committed", "Head", "Releases", "Revisions"]
 
 COMMIT_ATTEMPT_LIMIT = 50  # each lost attempt is another's success in the same shard; more means overload
 REFRESH_AFTER_SECONDS = 60.0  # how old a shard's proof of freshness may be before any writer signs it again
-
-REMEMBERED_LIMIT = 100  # apps whose names are remembered in one go, which reads and writes a file for each
-MARKS_LIMIT = 1_000  # ends of pages of history that are remembered; 200 bytes each
 
 _MENDS = {  # what can be done about the latest revision, by what is wrong with it
     "missing_object": "restore it, or go on from the latest revision that is there with `edge store accept-restored`",
@@ -85,80 +79,19 @@ class Rehearsed(NamedTuple):
     after: AppState
 
 
-class Releases:
-    """The releases in a store, for a writer. Safe among threads; every call blocks.
-
-    `refused` counts refused documents by code; `problems` states, by head shard, what is wrong with it now.
-    """
+class Releases(ReleaseReader):
+    """The releases in a store, for a writer. Safe among threads; every call blocks."""
 
     def __init__(self, store: ObjectStore, writer: Writer, trust: Trust, reserve: Reserve | None = None) -> None:
         """What stops a release, and a shard's new signature, may use `reserve` when the disk is full. Raises Forbidden
         `unlisted_writer`."""
+        super().__init__(store, trust)
         trust.require(writer)
         self._reserve = reserve or NoReserve()
-        self.refused: Counter[str] = Counter()
-        self._store = store
-        self._trust = trust
         self._writer = writer
-        self._heads = Heads(store, trust, self.refused)
-        self._revisions = Revisions(store, self.refused)
-        self._remembered = RememberedNames(trust.seen)
         self._acceptance = Acceptance(store, writer, self._heads, self._revisions, self._remembered)
-        self._marks: dict[tuple[AppId, int], Digest] = {}
-        self._marking = threading.Lock()
-        self._caught_up: list[dict[AppId, Head]] = []  # the heads whose apps are all remembered
         # One process's threads take turns instead of undoing each other's attempts.
         self._turns = {shard: threading.Lock() for shard in SHARDS}
-
-    @property
-    def problems(self) -> dict[str, str]:
-        """See `Heads`."""
-        return self._heads.problems
-
-    @property
-    def unserved(self) -> dict[str, str]:
-        """See `Heads`."""
-        return self._heads.unserved
-
-    def heads_issued(self) -> dict[str, float]:
-        """See `Heads.issued`."""
-        return self._heads.issued()
-
-    def heads(self) -> dict[AppId, Head]:
-        """Every app's head, deleted apps included; the last good one if a shard is refused (see `problems`)."""
-        return {app: head for shard in SHARDS for app, head in self._standing(shard).items()}
-
-    def head(self, app: AppId) -> Head:
-        """The app's head, the last good one if its shard is refused. Raises NotFound `unknown_app`, also for a deleted
-        app, and Unavailable `older_store` for an app that a refused shard may have had."""
-        head = self.last_head(app)
-        if head.deleted:
-            raise NotFound("unknown_app", f"unknown app {app!r}: it was deleted")
-        return head
-
-    def last_head(self, app: AppId) -> Head:
-        """As `head`, but deleted apps have one too."""
-        shard = shard_of(app)
-        head = self._standing(shard).get(app)
-        if head is None and shard in self.problems:
-            raise Unavailable("older_store", f"app {app!r} may be missing: {self.problems[shard]}")
-        if head is None:
-            raise NotFound("unknown_app", f"unknown app {app!r}")
-        return head
-
-    def known_heads(self, app: AppId | None) -> Hashable:
-        """Differs once this process has read or written another head of the app, or of any app: costs no reading."""
-        if app is not None:
-            return self._heads.known(shard_of(app)).apps.get(app)
-        return tuple(tuple(self._heads.known(shard).apps.items()) for shard in SHARDS)
-
-    def load(self, app: AppId) -> AppState:
-        """The app's state now. Raises as `head` and `load_revision`."""
-        return self.load_revision(app, *_parts(self.head(app)))
-
-    def load_revision(self, app: AppId, number: int, digest: Digest) -> AppState:
-        """See `Revisions.load_revision`."""
-        return self._revisions.load_revision(app, number, digest)
 
     def commit(
         self, app: AppId, change: Change, permit_undo: PermitUndo | None = None, at: int | None = None
@@ -186,38 +119,6 @@ class Releases:
         """Try the change without writing anything. Raises as `commit`, but does not check for blobs."""
         return self._apply(self._changeable(shard_of(app)), app, change, permit_undo)[1]
 
-    def history(self, app: AppId, limit: int, before: int | None = None) -> list[RevisionLine]:
-        """At most `limit` lines, newest first, from the head or from the last revision below `before` on. Each is
-        verified by the digest in the next one, so an old page may be reached only by reading all newer ones. Deleted
-        apps have a history too.
-
-        Raises as `load`.
-        """
-        number, digest = _parts(self.last_head(app))
-        if before is not None and before <= number:
-            marked = self._marks.get((app, before))
-            number, digest = (before, marked) if marked is not None else (number, digest)
-        lines: list[RevisionLine] = []
-        older: RevisionLine | None = self._revisions.line(app, number, digest)
-        while older is not None and len(lines) < limit:
-            line = older
-            link = line.previous
-            older = self._revisions.line(app, line.previous_number, link) if link is not None else None
-            if before is None or line.number < before:
-                lines.append(with_changes(line, older))
-        if lines:
-            self._mark(app, lines[-1])
-        return lines
-
-    def remember(self, limit: int = REMEMBERED_LIMIT) -> None:
-        """Remember what version names the apps have used, as far as that has changed since; `limit` apps at most."""
-        good = [self._heads.known(shard).apps for shard in SHARDS if shard not in self.problems]
-        if len(good) == len(self._caught_up) and all(map(is_, good, self._caught_up)):
-            return  # the same ones, which are replaced whole
-        heads = {app: head for apps in good for app, head in apps.items()}
-        if self._remembered.catch_up(heads, lambda app, head: self.load_revision(app, *_parts(head)), limit):
-            self._caught_up = good
-
     def put_keys_back(self, *, dry: bool) -> str:
         """What was wrong with the key set that is replaced by the one that this node has seen, unless `dry`; empty if
         nothing was."""
@@ -242,30 +143,12 @@ class Releases:
         """
         return sum(self._refresh(shard, now) for shard in SHARDS)
 
-    def _standing(self, shard: str) -> dict[AppId, Head]:
-        """The heads of a shard; if that went back, the last good ones whose revisions are still in the store, and for
-        other apps what it went back to."""
-        good, older = self._heads.last_good(shard).apps, self._heads.older.get(shard)
-        if older is None:
-            return good
-        kept = {
-            app: head for app, head in good.items() if app not in older.apps or self._revisions.has(app, *_parts(head))
-        }
-        return older.apps | kept
-
     def _changeable(self, shard: str) -> VerifiedShard:
         """Raises Conflict `older_store` for a refused shard."""
         try:
             return self._heads.shard(shard)
         except Untrusted as error:
             raise refusal_of(error) from error
-
-    def _mark(self, app: AppId, line: RevisionLine) -> None:
-        """Remember where a page ended: the next one begins there. A revision's past never changes."""
-        with self._marking:
-            self._marks[app, line.number] = line.digest
-            while len(self._marks) > MARKS_LIMIT:
-                del self._marks[next(iter(self._marks))]
 
     def _apply(
         self, held: VerifiedShard, app: AppId, change: Change, permit_undo: PermitUndo | None
@@ -289,7 +172,7 @@ class Releases:
     def _read_head(self, app: AppId, head: Head) -> Revision:
         """What a change is applied to; a missing or altered one is named with what can be done."""
         try:
-            return self._revisions.read(app, *_parts(head))
+            return self._revisions.read(app, *parts_of(head))
         except Unavailable as error:
             advice = _MENDS.get(error.code)
             if advice is None:
@@ -349,7 +232,3 @@ def stops_a_release(command: Command) -> bool:
     if isinstance(command, GuardActs):
         return command.deed not in (GuardDeed.ADVANCE, GuardDeed.WAIT)
     return isinstance(command, RollBack | WithdrawBundle)
-
-
-def _parts(head: Head) -> tuple[int, Digest]:
-    return head.revision, head.digest

@@ -14,8 +14,8 @@ import msgspec
 from edge.domain.changes.acceptance import names_of
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId, AppState, Retired, VersionName
+from edge.store.disk.seen import SeenDocuments, with_checksum, without_checksum
 from edge.store.heads import Head
-from edge.store.seen import SeenDocuments, with_checksum, without_checksum
 from edge.store.stored_document import Untrusted, parse_document
 
 NAMES_FORMAT = 1

@@ -76,7 +76,7 @@ from edge.store.damage import Damage
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key
 from edge.store.remembered import RememberedNames
-from edge.store.seen import SeenDocuments
+from edge.store.disk.seen import SeenDocuments
 from edge.telemetry.behaviour.table import BehaviourTable
 from edge.telemetry.spool.disk_budget import DiskBudget
 from edge.telemetry.spool.spool import Spool

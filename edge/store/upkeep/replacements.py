@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId
+from edge.store.disk.seen import SeenDocuments
 from edge.store.heads import OLDER, Head, Heads
 from edge.store.key_set import KEY_SET_KEY, Trust, read_trust
 from edge.store.objects.files import StoreFiles, tag_of
 from edge.store.objects.port import Stored, revision_key
-from edge.store.seen import SeenDocuments
 from edge.store.stored_document import Untrusted
 from edge.store.upkeep.damaged import DamagedObject, ObjectKind
 from edge.store.upkeep.verify import Opener

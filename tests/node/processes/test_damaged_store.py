@@ -33,7 +33,7 @@ from edge.node.processes.data_directory import DataDirectory
 from edge.store.heads import shard_of
 from edge.store.objects.port import blob_key, head_key, revision_key, revisions_prefix
 from edge.store.revisions import Revisions
-from edge.store.seen import SEEN_DIRECTORY
+from edge.store.disk.seen import SEEN_DIRECTORY
 
 VIP = "11111111-1111-4111-8111-111111111111"
 HELD = "22222222-2222-4222-8222-222222222222"

@@ -8,10 +8,10 @@ from factories import APP, NOW
 from truths import Truth, a_channel, a_released_truth
 
 from edge.domain.errors import Conflict, Unavailable
+from edge.store.disk.seen import SeenDocuments, with_checksum, without_checksum
 from edge.store.disk.set_aside import count_set_aside
 from edge.store.heads import shard_of
 from edge.store.key_set import KEY_SET_KEY
-from edge.store.seen import SeenDocuments, with_checksum, without_checksum
 
 
 @pytest.fixture

@@ -18,12 +18,15 @@ from edge.config_faults import (
     clickhouse_needs,
     control_fault,
     country_fault,
+    home_fault,
     hosts_fault,
     is_loopback,
     networks_fault,
     pair_fault,
     ports_fault,
     public_url_fault,
+    source_fault,
+    token_fault,
     value_fault,
     webhook_networks_fault,
 )
@@ -35,8 +38,10 @@ from edge.config_sections import (
     Control,
     Devices,
     Log,
+    NodeRole,
     Retention,
     Telemetry,
+    UpstreamOptions,
     WebhookRules,
 )
 from edge.domain.errors import EdgeError
@@ -51,9 +56,11 @@ __all__ = [
     "Control",
     "Devices",
     "Log",
+    "NodeRole",
     "Retention",
     "Setting",
     "Telemetry",
+    "UpstreamOptions",
     "WebhookRules",
     "file_in_effect",
     "is_loopback",
@@ -70,7 +77,7 @@ FAULTS_LIMIT = 100  # per file: it has fewer options than that
 PATHS = frozenset(
     {
         *("data_dir", "devices.tls_certificate", "devices.tls_key", "control.tls_certificate", "control.tls_key"),
-        "telemetry.clickhouse_password_file",
+        *("telemetry.clickhouse_password_file", "upstream.token_file"),
     }
 )
 
@@ -79,11 +86,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Everything that a node is started with; README.md beside edge.toml describes each option."""
 
     data_dir: str = "edge-data"
+    role: NodeRole = "standalone"
     region: Annotated[str, msgspec.Meta(pattern=REGION)] = ""
     devices: Devices = Devices()
     telemetry: Telemetry = Telemetry()
     control: Control = Control()
     store: Retention = Retention()
+    upstream: UpstreamOptions = UpstreamOptions()
     webhooks: WebhookRules = WebhookRules()
     log: Log = Log()
 
@@ -131,6 +140,7 @@ _SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "telemetry": Telemetry,
     "control": Control,
     "store": Retention,
+    "upstream": UpstreamOptions,
     "webhooks": WebhookRules,
     "log": Log,
 }
@@ -269,7 +279,7 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigError]:
 
 def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[ConfigError]:
     """What types cannot check; `source` is named for a fault of several options or a default."""
-    devices, control, telemetry = config.devices, config.control, config.telemetry
+    devices, control, telemetry, upstream = config.devices, config.control, config.telemetry, config.upstream
     for option, reason in (
         ("data_dir", "" if config.data_dir else "is empty: name a directory"),
         ("devices.public_url", public_url_fault(devices.public_url)),
@@ -285,6 +295,9 @@ def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[
         ("devices.tls_key", pair_fault(devices.tls_certificate, devices.tls_key)),
         ("control.allowed_hosts", hosts_fault(control.allowed_hosts)),
         ("control.tls_key", pair_fault(control.tls_certificate, control.tls_key)),
+        ("upstream.source", source_fault(config.role, upstream.source, insecure=upstream.insecure)),
+        ("upstream.home", home_fault(upstream.home, insecure=upstream.insecure)),
+        ("upstream.token_file", token_fault(config.role, upstream.source, upstream.home, upstream.token_file)),
         ("webhooks.allowed_networks", webhook_networks_fault(config.webhooks.allowed_networks)),
         ("control.host", control_fault(control.host, bool(control.tls_certificate), control.insecure)),
         ("control.port", ports_fault(devices.host, devices.port, control.host, control.port)),

@@ -123,6 +123,40 @@ def clickhouse_fault(url: str) -> str:
     return ""
 
 
+def source_fault(role: str, source: str, *, insecure: bool) -> str:
+    """Another node's control address, or a bucket; a region has one, and it alone."""
+    if role != "region":
+        return 'is for role = "region": this node holds the truth itself' if source else ""
+    if not source:
+        return (
+            "is empty: a region follows a node, as https://origin.example.com:8081, or a bucket, as s3://bucket/prefix"
+        )
+    if source.startswith("s3://"):
+        return "" if urlsplit(source).netloc else f"{source!r} names no bucket, as s3://bucket/prefix does"
+    return _node_fault(source, insecure)
+
+
+def home_fault(home: str, *, insecure: bool) -> str:
+    return _node_fault(home, insecure) if home else ""
+
+
+def token_fault(role: str, source: str, home: str, token_file: str) -> str:
+    """Whoever asks another node needs a token."""
+    asks = role == "region" and (bool(home) or not source.startswith("s3://"))
+    if not asks or token_file:
+        return ""
+    return "is empty: name the file with this node's token, from `edge token create --role node`"
+
+
+def _node_fault(url: str, insecure: bool) -> str:
+    if fault := public_url_fault(url):
+        return fault.replace("updates.example.com", "origin.example.com:8081")
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or "") and not insecure:
+        return f"{url!r} would send the token unencrypted to another machine: use https, or upstream.insecure = true"
+    return ""
+
+
 def clickhouse_needs(url: str, wanted: object) -> str:
     return "needs telemetry.clickhouse" if wanted and not url else ""
 

@@ -18,9 +18,15 @@ RETENTION_LEAST_DAYS = 7  # an address stays good for as long after its bundle w
 RETENTION_MOST_DAYS = 36_500
 UPLOADS_MOST_BYTES = 2**50
 
+POLL_LEAST_SECONDS, POLL_MOST_SECONDS = 1.0, 300.0  # a third of what a head may be old, at most
+STALE_LEAST_SECONDS = 180  # heads are signed each minute: one that is missed is no outage
+STALE_MOST_SECONDS = 7 * 86_400
+CACHE_LEAST_BYTES = 64 * 2**20  # room for a bundle, and for what is in transfer
 
 REGION = r"^[A-Za-z0-9_.-]{0,64}$"  # for comparison in segments, and as a label: eu-west, sydney
+KEY_ID = r"^([0-9a-f]{16})?$"  # of the root key, as `edge keys show` prints it
 
+NodeRole = Literal["standalone", "origin", "region"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Wait = Annotated[float, msgspec.Meta(gt=0, le=WAIT_LIMIT_SECONDS)]
 
@@ -75,6 +81,19 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     retention_days: Annotated[int, msgspec.Meta(ge=RETENTION_LEAST_DAYS, le=RETENTION_MOST_DAYS)] = 90
     upload_limit_bytes: Annotated[int, msgspec.Meta(ge=0, le=UPLOADS_MOST_BYTES)] = 8 * 2**30
+
+
+class UpstreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whom a node follows, and whom it reports to. `home` "": the source. `root` "": the one of the first sight."""
+
+    source: str = ""
+    home: str = ""
+    token_file: str = ""
+    root: Annotated[str, msgspec.Meta(pattern=KEY_ID)] = ""
+    insecure: bool = False
+    poll_seconds: Annotated[float, msgspec.Meta(ge=POLL_LEAST_SECONDS, le=POLL_MOST_SECONDS)] = 5.0
+    max_stale_seconds: Annotated[int, msgspec.Meta(ge=STALE_LEAST_SECONDS, le=STALE_MOST_SECONDS)] = 900
+    cache_limit_bytes: Annotated[int, msgspec.Meta(ge=CACHE_LEAST_BYTES, le=SPOOL_MOST_BYTES)] = 20 * 2**30
 
 
 class WebhookRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

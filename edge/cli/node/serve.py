@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 import click
 import orjson
@@ -16,7 +17,7 @@ import uvloop
 
 from edge.assembly.standalone import Standalone
 from edge.cli.terminal.options import with_config
-from edge.config import KEEP_MOST_DAYS, Config, Log, file_in_effect, read_settings
+from edge.config import KEEP_MOST_DAYS, Config, Log, NodeRole, file_in_effect, read_settings
 from edge.domain.errors import EdgeError
 from edge.node.observing.log import set_up_logging
 from edge.node.processes.doctor import examine_descriptors
@@ -36,20 +37,22 @@ log = logging.getLogger("edge.node")
     metavar="DAYS",
     help="How long to keep the raw events of devices (telemetry.keep_days).",
 )
+@click.option("--role", type=click.Choice(get_args(NodeRole)), help="What this node is (role in the configuration).")
 @click.option("--json", "as_json", is_flag=True, help="Print where the node listens as one line of JSON.")
-def serve(config_file: Path | None, insecure: bool, keep: int | None, as_json: bool) -> None:
+def serve(config_file: Path | None, insecure: bool, keep: int | None, role: str | None, as_json: bool) -> None:
     """Run a node: serve devices and the control API until stopped."""
     for number in (signal.SIGHUP, signal.SIGUSR2):  # until they have a meaning: by default they kill
         signal.signal(number, signal.SIG_IGN)
     estate = take_estate(os.environ)
     with telling_predecessor(estate):
-        _run(config_file, given_by_options(insecure, keep), as_json, estate)
+        _run(config_file, given_by_options(insecure, keep, role), as_json, estate)
 
 
-def given_by_options(insecure: bool, keep: int | None) -> dict[str, str]:
+def given_by_options(insecure: bool, keep: int | None, role: str | None = None) -> dict[str, str]:
     """The environment, in which options of the command come first."""
     given = os.environ | ({"EDGE_CONTROL_INSECURE": "true"} if insecure else {})
-    return given | ({"EDGE_TELEMETRY_KEEP_DAYS": str(keep)} if keep is not None else {})
+    given |= {"EDGE_TELEMETRY_KEEP_DAYS": str(keep)} if keep is not None else {}
+    return given | ({"EDGE_ROLE": role} if role is not None else {})
 
 
 def _run(config_file: Path | None, given: dict[str, str], as_json: bool, estate: Estate | None) -> None:

@@ -73,10 +73,10 @@ from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
 from edge.node.tls.port import PortTls
 from edge.store.damage import Damage
+from edge.store.disk.seen import SeenDocuments
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key
 from edge.store.remembered import RememberedNames
-from edge.store.disk.seen import SeenDocuments
 from edge.telemetry.behaviour.table import BehaviourTable
 from edge.telemetry.spool.disk_budget import DiskBudget
 from edge.telemetry.spool.spool import Spool

@@ -30,10 +30,10 @@ from edge.domain.changes.commands import (
 from edge.domain.model import Policy
 from edge.domain.targeting.id_sets import encode_id_set
 from edge.node.processes.data_directory import DataDirectory
+from edge.store.disk.seen import SEEN_DIRECTORY
 from edge.store.heads import shard_of
 from edge.store.objects.port import blob_key, head_key, revision_key, revisions_prefix
 from edge.store.revisions import Revisions
-from edge.store.disk.seen import SEEN_DIRECTORY
 
 VIP = "11111111-1111-4111-8111-111111111111"
 HELD = "22222222-2222-4222-8222-222222222222"

@@ -44,6 +44,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "login": VerbEntry("node.login", "login", "Store a token for a control API."),
     "login-link": VerbEntry("node.login", "login_link", "Make a link that signs a browser in to the page once."),
     "logout": VerbEntry("node.login", "logout", "Remove the stored token for a control API."),
+    "node": VerbEntry("node.nodes", "node", "See the nodes of all regions, and forget one that is gone."),
     "outcome": VerbEntry("figures.outcomes", "outcome", "Import what came of devices, such as support tickets."),
     "override": VerbEntry("devices.overrides", "override", "Send single devices to a channel, overriding the rules."),
     "publish": VerbEntry("releases.publish_app", "publish", "Publish the app in this folder."),

@@ -49,3 +49,11 @@ def format_duration(seconds: int) -> str:
 def format_moment(seconds: float) -> str:
     """Seconds since the epoch as `2026-01-31 12:00:00Z`."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
+def rough_duration(seconds: float) -> str:
+    """For people, rounded down to the largest unit that there are two of: `14 s`, `119 s`, `3 min`, `5 days`."""
+    for size, unit in ((86_400.0, "days"), (3_600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"

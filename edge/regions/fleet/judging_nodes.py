@@ -6,6 +6,7 @@ after.
 
 from typing import Literal, NamedTuple
 
+from edge.domain.schedule.durations import rough_duration as span
 from edge.regions.fleet.known_nodes import NodeRow
 from edge.regions.fleet.node_report import NodeReport
 
@@ -61,11 +62,3 @@ def _troubles(report: NodeReport) -> list[str]:
     if ends is not None and ends < CERTIFICATE_SECONDS:
         found.append("its certificate has ended" if ends <= 0 else f"its certificate ends in {span(ends)}")
     return found
-
-
-def span(seconds: float) -> str:
-    """In two words at most: `14 s`, `3 min`, `2 h`, `5 days`."""
-    for size, unit in ((86_400.0, "days"), (3_600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{int(seconds)} s"

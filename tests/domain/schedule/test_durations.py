@@ -3,7 +3,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.domain.errors import Invalid
-from edge.domain.schedule.durations import DURATION_LIMIT, DURATION_LIMIT_SECONDS, format_duration, parse_duration
+from edge.domain.schedule.durations import (
+    DURATION_LIMIT,
+    DURATION_LIMIT_SECONDS,
+    format_duration,
+    parse_duration,
+    rough_duration,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +57,10 @@ def test_a_duration_above_the_limit_says_what_the_limit_is():
 def test_what_is_shown_reads_back(seconds):
     assert parse_duration(format_duration(seconds)) == seconds
     assert len(format_duration(seconds)) <= DURATION_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7_200, "2 h"), (200_000, "2 days")]
+)
+def test_for_people_a_duration_is_short(seconds, words):
+    assert rough_duration(seconds) == words

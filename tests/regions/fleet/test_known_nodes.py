@@ -3,7 +3,7 @@
 import pytest
 
 from edge.domain.errors import Forbidden
-from edge.regions.fleet.judging_nodes import UNHEARD_SECONDS, judge_node, span
+from edge.regions.fleet.judging_nodes import UNHEARD_SECONDS, judge_node
 from edge.regions.fleet.known_nodes import KnownNodes
 from edge.regions.fleet.node_report import NodeReport, SourceReport
 from edge.regions.fleet.registry import NodeRegistry, RegisteredNode
@@ -146,10 +146,3 @@ async def test_a_node_that_lags_for_long_is_to_be_looked_at(home):
     home.now = 1_060.0
     await home.hear(changes=5)
     assert await home.judged() == ("look", "behind by 1 change, 50 s")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7_200, "2 h"), (200_000, "2 days")]
-)
-def test_a_span_is_short(seconds, words):
-    assert span(seconds) == words

@@ -48,6 +48,7 @@ BELOW_WITHIN = {
         "schedule": {""},
         "targeting": {""},
         "behaviour": {"", "targeting"},  # judges what segments read
+        "sharing": {""},  # what nodes in several regions know together about single devices
         "forms": {""},
         "patches": {""},
         "guarding": {"", "schedule", "statistics"},  # whether a release fails more than it may
@@ -77,6 +78,7 @@ BELOW_WITHIN = {
         "sharing": {""},
         "fleet": {""},
     },
+    "facts": {"sharing": set(), "": {"sharing"}},  # what of them all nodes are to know
     "bundles": {
         "": set(),
         "zip": {""},

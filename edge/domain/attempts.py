@@ -136,10 +136,39 @@ def lift(facts: DeviceFacts, bundle: int) -> DeviceFacts:
     return _kept(facts, failures, facts.offered, 0 if last == bundle else last, latest_of(facts))
 
 
+def clear(facts: DeviceFacts, bundle: int) -> DeviceFacts:
+    """The device runs the bundle after all, as another node was told: its failed downloads are forgotten."""
+    failure = failure_of(facts, bundle)
+    return facts if failure is None or failure.cause in STARTS else lift(facts, bundle)
+
+
+def withhold(facts: DeviceFacts, failure: Failure) -> DeviceFacts:
+    """Another node withholds the bundle from the device. An offer of it here is of an attempt that counted there."""
+    known = failure_of(facts, failure.bundle)
+    if known is not None and _order(known) >= _order(failure):
+        return facts
+    latest = latest_of(facts)
+    counted = latest.counted or last_offered(facts) == failure.bundle
+    return _with_failure(facts, failure, latest._replace(counted=counted))
+
+
+def note_earlier_offer(facts: DeviceFacts, bundle: int) -> DeviceFacts:
+    """Another node offered the bundle before the latest offer that is known: the device may report that it does not
+    start."""
+    if knows(facts, bundle):
+        return facts
+    return _kept(facts, facts.failures, [bundle, *facts.offered], last_offered(facts), latest_of(facts))
+
+
 def newly_withheld(before: DeviceFacts, after: DeviceFacts) -> Failure | None:
     """The failure by which a change has made a bundle withheld; None: it has not."""
     known = {failure.bundle for failure in before.failures if failure.withheld}
     return next((each for each in after.failures if each.withheld and each.bundle not in known), None)
+
+
+def _order(failure: Failure) -> tuple[int, ...]:
+    """As verdicts are ordered (`domain.sharing.state`)."""
+    return failure.stage, failure.hour, failure.cause, failure.mark
 
 
 def _is_about(report: FailureReport, facts: DeviceFacts) -> bool:

@@ -12,11 +12,15 @@ from edge.domain.attempts import (
     lift,
     never,
     note_download,
+    note_earlier_offer,
     note_failure,
     note_install,
     note_offer,
 )
-from edge.domain.facts import CAUSES, NO_FACTS, Cause, DeviceFacts, name_hash, ran_of
+from edge.domain.facts import CAUSES, NO_FACTS, Cause, DeviceFacts, knows, last_offered, latest_of, name_hash, ran_of
+from edge.domain.sharing.state import SharedFacts
+
+SKEW_SECONDS = 10.0  # that the clocks of two nodes may differ, once home has taken what is more into account
 
 
 class _Change(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -85,6 +89,41 @@ class LiftedFromMany(msgspec.Struct, frozen=True, tag=True, array_like=True):
     keys: list[bytes]
 
 
+class Elsewhere(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """What a device did at another node. `era` and `lifts` are those of `SharedFacts` that `node` knew then, `at` is
+    when, in seconds since the epoch by this node's clock."""
+
+    change: Offered | Failed | Downloaded | Installed
+    node: str = ""
+    at: float = 0.0
+    era: int = 0
+    lifts: int = 0
+
+
+class Brought(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """What another node knows of a device."""
+
+    app: str
+    device: str
+    state: SharedFacts
+    node: str
+
+
+class Took(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The evidence of this node up to this number of its epoch is judged."""
+
+    node: str
+    epoch: str
+    number: int
+
+
+class HeardAbove(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The node above knows these rows of the register as of these numbers; `words` are its cursors."""
+
+    rows: list[tuple[bytes, int]] = []
+    words: list[tuple[str, str]] = []
+
+
 class Withheld(msgspec.Struct, frozen=True, array_like=True):
     """A change caused this bundle to be withheld from the device from now on."""
 
@@ -95,7 +134,8 @@ class Withheld(msgspec.Struct, frozen=True, array_like=True):
 
 
 FactChange = Chose | Offered | Failed | Downloaded | Installed | Lifted | Erased
-Recordable = FactChange | Faulted | LiftedFromMany
+Recordable = FactChange | Faulted | LiftedFromMany | Elsewhere | Brought | Took | HeardAbove
+DeviceDeed = Offered | Failed | Downloaded | Installed  # what devices do, as another node can judge it
 
 
 def change_facts(facts: DeviceFacts, change: FactChange, now: float, ours: Ours = never) -> DeviceFacts:
@@ -116,6 +156,26 @@ def change_facts(facts: DeviceFacts, change: FactChange, now: float, ours: Ours 
             return lift(facts, name_hash(version))
         case Erased():
             return NO_FACTS
+
+
+def change_elsewhere(facts: DeviceFacts, told: Elsewhere) -> DeviceFacts:
+    """The facts here after what the device did there, which may be heard late: an offer is the latest one only if no
+    later one is known. So the same evidence in another order, or twice, leads to the same."""
+    change, latest = told.change, latest_of(facts)
+    if isinstance(change, Offered) and int(told.at) <= latest.at:
+        return note_earlier_offer(facts, name_hash(change.version))
+    at = told.at
+    if isinstance(change, Failed) and latest.at - SKEW_SECONDS <= at - change.age < latest.at:
+        at = latest.at + change.age
+    return change_facts(facts, change, at)
+
+
+def lacks_offer(facts: DeviceFacts, told: Elsewhere) -> bool:
+    """Whether what the device did there follows an offer that is not known here yet."""
+    change = told.change
+    if isinstance(change, Offered) or latest_of(facts).at > told.at + SKEW_SECONDS:
+        return False
+    return not last_offered(facts) or not knows(facts, name_hash(change.version))
 
 
 class Record(msgspec.Struct, frozen=True, tag=True):

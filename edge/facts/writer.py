@@ -20,6 +20,8 @@ from edge.facts.compaction import Compaction
 from edge.facts.log import LogSeries
 from edge.facts.pages import TABLE_NAME
 from edge.facts.recovery import lock_facts, recover
+from edge.facts.sharing.journal import SharedJournal
+from edge.facts.sharing.register import KeyOf
 from edge.facts.slot import SlotKind
 from edge.facts.table import FactsTable
 from edge.facts.withholdings import Withholdings, find_withheld
@@ -33,6 +35,8 @@ QUEUE_LIMIT_CHANGES = 50_000  # some seconds of a full node; beyond it we are ov
 GROUP_LIMIT_CHANGES = 4096  # some 50 ms of the thread: what one change may have to wait for
 LIFT_STEP = 1_000  # devices: some 20 ms of the committing thread
 LOG_LIMIT_SLOTS = 1 << 19  # 36 MiB: some seconds of replay at a start, and one pass of the disk over the table
+
+OpenShared = Callable[[int, KeyOf], SharedJournal | None]  # of the table's seed
 
 log = logging.getLogger("edge.facts")
 
@@ -74,9 +78,10 @@ class FactsWriter:
         clock: Callable[[], float] = time.time,
         sync: SyncFile = os.fdatasync,
         lock: int | None = None,
+        open_shared: OpenShared | None = None,
     ) -> None:
         """Blocks while it recovers: up to some seconds. `capacity` is in devices, `clock` in epoch seconds; `lock` is
-        what `lock_facts` returned, closed with the writer.
+        what `lock_facts` returned, closed with the writer. Without `open_shared`, no other node hears of anything.
 
         Raises FactsInUse, NewerFacts, OSError.
         """
@@ -96,7 +101,8 @@ class FactsWriter:
         self._compaction = Compaction(
             *(self._pages, logs, withholdings, self._table.is_withheld), limit_slots=log_limit_slots, clock=clock
         )
-        self._target = FactsCommits(self._pages, logs, withholdings, self._compaction, clock, lock)
+        self.shared = open_shared(self._pages.seed, self._pages.key_of) if open_shared is not None else None
+        self._target = FactsCommits(self._pages, logs, withholdings, self._compaction, clock, lock, self.shared)
         limits = CommitLimits(QUEUE_LIMIT_CHANGES, group_items=GROUP_LIMIT_CHANGES)
         self._lifting = asyncio.Lock()
         self._commits: GroupCommit[FactsAppend] = GroupCommit(self._target, limits, name="facts", translate=_failure)
@@ -129,6 +135,8 @@ class FactsWriter:
                 message = f"too many changes to device facts are waiting for the disk: {error.items}"
                 raise FactsFull("facts_full", message) from error
             await committed
+            if self.shared is not None:
+                self.shared.tell()
         return append.withheld
 
     async def lift_all(self, app: str, version: str, since: float, *, dry_run: bool) -> int:

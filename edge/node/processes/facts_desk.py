@@ -15,7 +15,8 @@ from edge.domain.errors import Unavailable
 from edge.facts.changes import Recordable, Withheld
 from edge.facts.pages import TABLE_NAME
 from edge.facts.recovery import lock_facts
-from edge.facts.writer import QUEUE_LIMIT_CHANGES, FactsCondition, FactsWriter
+from edge.facts.sharing.journal import SharedJournal
+from edge.facts.writer import QUEUE_LIMIT_CHANGES, FactsCondition, FactsWriter, OpenShared
 from edge.store.disk.durable_files import DIRECTORY_MODE
 
 MOVING_SECONDS = 4.0  # that a change waits while the writer moves: shorter than a worker waits for its answer
@@ -41,13 +42,15 @@ class FactsDesk:
         inherited_lock: int | None = None,
         moving_seconds: float = MOVING_SECONDS,
         waiting_limit: int = QUEUE_LIMIT_CHANGES,
+        open_shared: OpenShared | None = None,
     ) -> None:
         """`inherited_lock` is the predecessor's descriptor; at most `waiting_limit` changes wait while the writer
-        moves. Raises FactsInUse, OSError."""
+        moves; `open_shared` as for `FactsWriter`. Raises FactsInUse, OSError."""
         directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         self.lock = lock_facts(directory) if inherited_lock is None else inherited_lock
         self._directory = directory
         self._clock = clock
+        self._open_shared = open_shared
         self._writer: FactsWriter | None = None
         self._recorder: Recorder | None = None
         self._known = asyncio.Event()  # where changes go
@@ -65,13 +68,20 @@ class FactsDesk:
         return self._writer is not None
 
     @property
+    def shared(self) -> SharedJournal | None:
+        """What this process keeps for other nodes; None where it writes no facts."""
+        return self._writer.shared if self._writer is not None else None
+
+    @property
     def table_path(self) -> Path:
         """Of the table that every process of the node reads."""
         return self._directory / TABLE_NAME
 
     def open(self) -> None:
         """Write the facts here from now on. Blocks while it recovers. Raises NewerFacts, OSError."""
-        self._writer = FactsWriter(self._directory, clock=self._clock, lock=os.dup(self.lock))
+        self._writer = FactsWriter(
+            self._directory, clock=self._clock, lock=os.dup(self.lock), open_shared=self._open_shared
+        )
         self._recorder = self._writer.record
 
     def begin(self) -> None:

@@ -23,6 +23,7 @@ from edge.assembly.known_devices import KnownDeviceQuestions
 from edge.assembly.node_report import NodeConditions
 from edge.assembly.outcome_spool import OutcomeSpool
 from edge.assembly.own_report import OwnReport
+from edge.assembly.region.file_sending import FileSending
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config, Control
 from edge.control.app import InnerApi, build_control_app
@@ -45,6 +46,7 @@ from edge.page.door.hosts import HostNames
 from edge.page.door.login_links import LoginLinks
 from edge.page.house import House
 from edge.page.publishing.drops import Drops
+from edge.regions.feed.feed import Feed
 from edge.regions.fleet.known_nodes import KnownNodes
 from edge.regions.fleet.registry import NodeRegistry
 from edge.telemetry.votes.standing import GuardStanding, StandingQuestion
@@ -100,6 +102,7 @@ class Standalone:
         spool_limit = config.telemetry.spool_limit_bytes
         self._outcomes = OutcomeSpool(self.directory.spool_dir, self.directory.node, spool_limit)
         self._login_links = LoginLinks()
+        self.feed = Feed(self.directory.mirror)
         self._clock = clock = NodeClock(self.directory.releases)
         snapshots = CurrentSnapshots(self.directory.releases, self._builder(config.region))
         self._explaining = Explaining(snapshots, self.supervisor, clock, base)
@@ -234,6 +237,8 @@ class Standalone:
             clock=self._clock,
             quota=self._quota,
             login_links=self._login_links,
+            feed=self.feed,
+            sender=FileSending(),
             region=self.config.region,
         )
 

@@ -37,6 +37,8 @@ from edge.control.routes import store as routes_store
 from edge.control.routes.administration import nodes as routes_nodes
 from edge.control.routes.administration import tokens as routes_tokens
 from edge.control.routes.administration import webhooks as routes_webhooks
+from edge.control.routes.feed import blobs as routes_feed_blobs
+from edge.control.routes.feed import documents as routes_feed_documents
 from edge.control.routes.figures import definitions as routes_definitions
 from edge.control.routes.figures import outcomes as routes_outcomes
 from edge.control.routes.figures import releases as routes_releases
@@ -114,6 +116,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_nodes.OPERATIONS,
     *routes_store.OPERATIONS,
     *routes_telemetry.OPERATIONS,
+    *routes_feed_documents.OPERATIONS,
+    *routes_feed_blobs.OPERATIONS,
 )
 
 
@@ -179,6 +183,8 @@ def _build_door(operation: Operation, ports: ControlPorts) -> OperationHandler:
         answer = await _perform(
             operation, Call(ports=ports, grant=grant, request=request, body=body, rehearsal=rehearsal)
         )
+        if isinstance(answer, web.StreamResponse):  # sent by the operation itself
+            return answer
         if isinstance(answer, Streamed):
             return await send_streamed(request, answer)
         response = _answer(answer, 200) if operation.content_type == JSON else _text(answer, operation.content_type)

@@ -11,7 +11,7 @@ import msgspec
 
 import edge
 from edge.control.calls import IDEMPOTENCY_KEY, IF_REVISION
-from edge.control.operations import DRY_RUN, NOT_TAKEN, Operation
+from edge.control.operations import DRY_RUN, NOT_TAKEN, RANGE, Operation
 from edge.control.roles import GRANTED, Permission
 from edge.control.routes.apps import HISTORY_DEFAULT, HISTORY_LIMIT
 from edge.control.routes.bundles import LIST_STATES
@@ -149,7 +149,8 @@ def _describe(operation: Operation, schema_of: dict[int, dict[str, Any]]) -> dic
         "summary": operation.summary,
         "parameters": _parameters(operation),
         "responses": {"200": success}
-        | {str(status): _failure(status, failure) for status in sorted(statuses_of(operation) - {200})},
+        | ({"206": success | {"description": "The rest, from where was asked"}} if operation.ranged else {})
+        | {str(status): _failure(status, failure) for status in sorted(statuses_of(operation) - {200, 206})},
         "security": [],
     }
     if operation.permission is not None:
@@ -161,7 +162,7 @@ def _describe(operation: Operation, schema_of: dict[int, dict[str, Any]]) -> dic
 
 def statuses_of(operation: Operation) -> set[int]:
     """Every status that the operation may answer with."""
-    statuses = {200, 400, 500, *operation.refusals}
+    statuses = {200, 400, 500, *operation.refusals} | ({206} if operation.ranged else set())
     if operation.permission is not None:
         statuses |= {401, 403, 503, 507}
     if operation.parts:
@@ -177,7 +178,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     in_path = [_in_path(operation, name) for name in operation.parts]
     in_query = [{"name": name, "in": "query", "required": False, **_QUERY[name]} for name in operation.parameters]
     in_headers = [_idempotency_key()] if operation.changes or operation.takes_id else []
-    return [*in_path, *in_query, *in_headers, *([_if_revision()] if operation.changes else [])]
+    in_headers += [_if_revision()] if operation.changes else []
+    return [*in_path, *in_query, *in_headers, *([_range()] if operation.ranged else [])]
 
 
 def _in_path(operation: Operation, name: str) -> dict[str, Any]:
@@ -211,6 +213,16 @@ def _if_revision() -> dict[str, Any]:
         "required": False,
         "description": "Change the app only if this is its latest revision, else 409 `somebody_was_faster`",
         "schema": {"type": "integer", "minimum": 0, "maximum": WHOLE_LIMIT},
+    }
+
+
+def _range() -> dict[str, Any]:
+    return {
+        "name": "Range",
+        "in": "header",
+        "required": False,
+        "description": "From which byte on, as bytes=1024-; any other range is not looked at",
+        "schema": {"type": "string", "pattern": RANGE.pattern},
     }
 
 

@@ -16,6 +16,7 @@ JSON_LIMIT_BYTES = 1024 * 1024  # ordinary bodies, operators' comments included,
 JSON = "application/json"
 DRY_RUN = "dry_run"
 NOT_TAKEN = "not_taken"  # of a change's answer, if there is something
+RANGE = re.compile(r"^bytes=([0-9]{1,15})-$", re.ASCII)  # of a `ranged` operation: all from this byte on
 SHOWN_LIMIT = 64  # characters of an unknown parameter's name that the error repeats
 
 
@@ -25,8 +26,8 @@ class Operation:
 
     `permission` None: no token is required. `changes`: it changes an app, so it takes an Idempotency-Key and `dry_run`;
     `takes_id`: it takes an Idempotency-Key alone. `streams` is the media type of a body that the handler reads itself.
-    With a `content_type` other than JSON the handler returns bytes. `refusals` are statuses beyond those that follow
-    from the rest.
+    With a `content_type` other than JSON the handler returns bytes; with `ranged`, all from a byte on where asked.
+    `refusals` are statuses beyond those that follow from the rest.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Operation:
     query: Sequence[str] = ()
     refusals: Sequence[int] = ()
     content_type: str = JSON
+    ranged: bool = False
 
     @property
     def parameters(self) -> list[str]:

@@ -1,5 +1,6 @@
 """What the control API needs from the process around it: one port per topic, implemented where a node is assembled."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextvars import ContextVar
@@ -21,6 +22,7 @@ from edge.domain.model import AppId, ChannelName, DeviceId, UpdateCheck, Version
 from edge.domain.schedule.rollout import Moment
 from edge.facts.changes import Recordable
 from edge.messages.messaging import Messaging
+from edge.regions.feed.feed import Feed
 from edge.regions.fleet.known_nodes import KnownNodes
 from edge.store.damage import NotTaken
 from edge.store.objects.port import ObjectStore
@@ -207,6 +209,14 @@ class LoginLinksPort(Protocol):
         the epoch."""
 
 
+class FileSender(Protocol):
+    """Parts of files, over connections of this port."""
+
+    async def send(self, transport: asyncio.Transport, descriptor: int, offset: int, count: int) -> None:
+        """After what the transport still buffers. Raises ConnectionError for a peer that is gone or too slow; after any
+        exception the connection has to be cut."""
+
+
 class NodePort(Protocol):
     """The state of this node."""
 
@@ -248,4 +258,6 @@ class ControlPorts:
     clock: ClockPort
     quota: UploadQuota
     login_links: LoginLinksPort
+    feed: Feed
+    sender: FileSender
     region: str

@@ -15,7 +15,7 @@ class Role(enum.Enum):
     UPLOADER = "uploader"  # for build machines: uploads bundles, offers none
     READER = "reader"
     REPORTER = "reporter"  # for the team's other systems: states outcomes
-    NODE = "node"  # another node that follows this one
+    NODE = "node"  # another node, which follows this one
 
 
 class Permission(enum.Enum):
@@ -32,8 +32,9 @@ class Permission(enum.Enum):
     READ_NODE = "read_node"
     MANAGE_TOKENS = "manage_tokens"
     MANAGE_STORE = "manage_store"
-    SEND_HOME = "send_home"  # what a node says of itself and of its devices
+    SEND_HOME = "send_home"  # what a node says of itself and of its devices; it changes no release
     MANAGE_WEBHOOKS = "manage_webhooks"  # which make the node send requests
+    FOLLOW = "follow_node"  # read the truth whole, as it is stored and signed
 
 
 _FOR_ALL = frozenset({Permission.READ_SELF, Permission.LIST_APPS})
@@ -45,7 +46,7 @@ GRANTED: Mapping[Role, frozenset[Permission]] = {
     Role.UPLOADER: _READS | {Permission.UPLOAD_BUNDLES},
     Role.READER: _READS,
     Role.REPORTER: frozenset({Permission.READ_SELF, Permission.STATE_OUTCOMES}),
-    Role.NODE: _READS | {Permission.SEND_HOME},
+    Role.NODE: frozenset({Permission.READ_SELF, Permission.FOLLOW, Permission.SEND_HOME}),
 }
 LIMITABLE = frozenset(
     {Role.PUBLISHER, Role.UPLOADER, Role.READER, Role.REPORTER}
@@ -56,7 +57,7 @@ _MAY: Mapping[Role, str] = {
     Role.UPLOADER: "may upload bundles",
     Role.READER: "may read",
     Role.REPORTER: "may state outcomes",
-    Role.NODE: "may read and report as a node",
+    Role.NODE: "may follow and report as a node",
 }
 _MISSING: Mapping[Permission, str] = {
     Permission.READ_SELF: "read its own token",
@@ -72,6 +73,7 @@ _MISSING: Mapping[Permission, str] = {
     Permission.MANAGE_STORE: "accept a restored store",
     Permission.SEND_HOME: "report as a node",
     Permission.MANAGE_WEBHOOKS: "manage webhooks",
+    Permission.FOLLOW: "follow this node",
 }
 _PER_APP = frozenset({Permission.READ_APP, Permission.UPLOAD_BUNDLES, Permission.CHANGE_APP, Permission.STATE_OUTCOMES})
 

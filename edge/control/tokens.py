@@ -39,11 +39,10 @@ from edge.domain.facts import DAY_SECONDS
 from edge.domain.model import AppId
 from edge.store.disk.room import NoReserve, Reserve
 from edge.store.key_set import Trust
-from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
+from edge.store.objects.port import TOKENS_KEY, AlreadyExists, ObjectStore, Stale
 from edge.store.signing import Writer, open_document, sign_document
 from edge.store.stored_document import Untrusted, parse_document, read_stored, refusal_of
 
-TOKENS_KEY = "access/tokens.json"
 SECRET_PREFIX = "edge_"  # noqa: S105 - lets scanners of repositories and logs find leaked tokens
 SECRET_BYTES = 32
 SECRET_LIMIT = 128  # characters of a presented token that are hashed at all

@@ -108,6 +108,8 @@ NEEDED = {
     "report_node": P.SEND_HOME,
     "show_restored": P.MANAGE_STORE,
     "accept_restored": P.MANAGE_STORE,
+    "follow_documents": P.FOLLOW,
+    "follow_blob": P.FOLLOW,
 }
 
 
@@ -172,7 +174,7 @@ async def test_a_device_question_about_another_app_is_refused(acme):
 
 
 async def test_the_node_and_the_counts_are_shown(acme):
-    assert (await acme("GET", "/v1/node", by="node"))["apps"] == 1
+    assert (await acme("GET", "/v1/node", by="reader"))["apps"] == 1
     assert (await acme("GET", f"/v1/apps/{APP}/stats"))["counts"] == [{"bundle": "1.0.0", "action": "set", "n": 3}]
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from edge.control.first_token import ADMIN_TOKEN_FILE, ensure_admin_token
 from edge.control.roles import Role
-from edge.control.tokens import TOKENS_KEY, Grant, Tokens, new_secret
+from edge.control.tokens import Grant, Tokens, new_secret
 from edge.domain.errors import Unauthorized
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
+from edge.store.objects.port import TOKENS_KEY
 from edge.store.signing import load_or_create_writer
 
 NOW = 1_700_000_000.0

@@ -25,7 +25,7 @@ GRANTED = {
     (Role.REPORTER, None): {P.READ_SELF, P.STATE_OUTCOMES},
     (Role.REPORTER, APP): {P.READ_SELF, P.STATE_OUTCOMES},
     (Role.REPORTER, OTHER): {P.READ_SELF},
-    (Role.NODE, None): OWN | {P.READ_APP, P.READ_NODE, P.SEND_HOME},
+    (Role.NODE, None): {P.READ_SELF, P.FOLLOW, P.SEND_HOME},
 }
 CELLS = [(role, scope, permission) for role, scope in GRANTED for permission in Permission]
 

@@ -10,10 +10,11 @@ import pytest
 
 from edge.control.roles import Role
 from edge.control.token_document import LIFETIME_LEAST_SECONDS, LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
-from edge.control.tokens import TOKENS_KEY, Grant, Tokens, hash_secret, is_secret, new_secret
+from edge.control.tokens import Grant, Tokens, hash_secret, is_secret, new_secret
 from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
+from edge.store.objects.port import TOKENS_KEY
 from edge.store.signing import load_or_create_writer, open_document, sign_document
 from edge.store.stored_document import Untrusted
 

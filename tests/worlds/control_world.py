@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 from proving import a_prover
 
+from edge.assembly.region.file_sending import FileSending
 from edge.config import WebhookRules
 from edge.control.app import OPERATIONS
 from edge.control.openapi import statuses_of
@@ -43,6 +44,7 @@ from edge.domain.shares import format_share
 from edge.domain.states import channel_of
 from edge.facts.changes import Lifted, change_facts
 from edge.messages.messaging import Messaging
+from edge.regions.feed.feed import Feed
 from edge.regions.fleet.known_nodes import KnownNodes
 from edge.regions.fleet.node_report import NodeReport
 from edge.regions.fleet.registry import NodeRegistry, RegisteredNode
@@ -333,6 +335,8 @@ class World:
             exporting=port(export=self.export),
             outcomes=port(keep=self.keep),
             login_links=port(make=self.make_link),
+            feed=Feed(changed.get("store", self.store)),
+            sender=FileSending(),
             telemetry=port(
                 counted_until=lambda now: now,
                 stats=self.stats,

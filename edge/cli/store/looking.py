@@ -6,10 +6,11 @@ from pathlib import Path
 
 from edge.cli.store.places import DAY_SECONDS, StorePlace
 from edge.cli.terminal.output import ReachStage
-from edge.control.tokens import TOKENS_KEY, open_tokens
+from edge.control.tokens import open_tokens
 from edge.domain.model import AppId
 from edge.store.key_set import Trust, read_trust
 from edge.store.objects.files import StoreFiles
+from edge.store.objects.port import TOKENS_KEY
 from edge.store.upkeep.replacements import Replacements
 from edge.store.upkeep.verify import Opener, StoreVerification, Verified
 

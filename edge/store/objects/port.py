@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 APPS_PREFIX = "apps/"
+TOKENS_KEY = "access/tokens.json"
 
 
 class Stored(NamedTuple):

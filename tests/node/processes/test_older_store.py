@@ -13,13 +13,13 @@ from node_world import PROMPT_SECONDS, a_config, a_truth, check, publish, runnin
 
 from edge.control.first_token import ensure_admin_token
 from edge.control.roles import Role
-from edge.control.tokens import TOKENS_KEY, Tokens
+from edge.control.tokens import Tokens
 from edge.domain.changes.commands import ChannelSettings, CreateChannel, WithdrawBundle
 from edge.domain.errors import Conflict
 from edge.node.processes.data_directory import DataDirectory
 from edge.store.heads import shard_of
 from edge.store.key_set import KEY_SET_KEY
-from edge.store.objects.port import head_key
+from edge.store.objects.port import TOKENS_KEY, head_key
 
 
 def a_truth_that_moved_on(folder):

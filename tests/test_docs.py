@@ -37,6 +37,7 @@ from edge.domain.decision.outcomes import HoldReason, Reason
 from edge.domain.forms.manifest_forms import WhyZip
 from edge.facts.writer import FactsCondition
 from edge.node.observing.metrics import BlobsSeen, Observed, build_metrics
+from edge.regions.fleet.node_metrics import build_home_metrics, build_nodes_metrics
 
 README_LIMIT_BYTES = 12_000
 
@@ -177,8 +178,9 @@ def test_every_metric_is_in_the_tables():
     nothing = Observed(
         "0", 0, [], 0, {}, (), {}, 0, 0, 0, 0, 0, facts, 0, {}, 0, BlobsSeen(0, 0, {}, 0, 0, 0, 0), 0, False
     )
+    families = [*build_metrics(nothing), *build_nodes_metrics([], 0.0), *build_home_metrics(None)]
     told = re.findall(r"^\| `(edge_\w+)` \|", section("config/README.md", "Metrics"), re.MULTILINE)
-    assert sorted(told) == sorted(family.name for family in build_metrics(nothing))
+    assert sorted(told) == sorted(family.name for family in families)
 
 
 def test_every_code_that_keeps_a_device_where_it_is_is_explained():

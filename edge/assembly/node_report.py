@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import chain, islice
 
 import msgspec
@@ -33,7 +33,7 @@ from edge.store.disk.room import free_bytes, total_bytes
 from edge.store.disk.set_aside import count_set_aside
 from edge.store.heads import Head
 from edge.telemetry.spool.disk_budget import held_bytes
-from edge.wire.exposition import encode_families
+from edge.wire.exposition import Family, encode_families
 
 
 class NodeConditions:
@@ -52,8 +52,10 @@ class NodeConditions:
         devices_url: str = "",
         region: str = "",
         spool_limit_bytes: int = 0,
+        of_nodes: Callable[[], Awaitable[list[Family]]] | None = None,
     ) -> None:
-        """`guard` None: this node acts on no release. `devices_url` is where devices reach it."""
+        """`guard` None: this node acts on no release. `devices_url` is where devices reach it. `of_nodes` are the
+        metrics of the nodes that report here."""
         self._devices_url = devices_url
         self._directory = directory
         self._tokens = tokens
@@ -64,7 +66,7 @@ class NodeConditions:
         self._quota = quota
         self._messaging = messaging
         self._region, self._spool_limit_bytes = region, spool_limit_bytes
-        self._guard = guard
+        self._guard, self._of_nodes = guard, of_nodes
 
     @property
     def blindness(self) -> str:
@@ -116,7 +118,9 @@ class NodeConditions:
         """In the Prometheus text format."""
         workers, totals = await self._supervisor.statuses(), self._folding.condition.totals
         messages = await self._observe_messages()
-        return await asyncio.to_thread(lambda: encode_families(build_metrics(self._observe(workers, totals, messages))))
+        of_nodes = await self._of_nodes() if self._of_nodes is not None else []
+        seen = await asyncio.to_thread(self._observe, workers, totals, messages)
+        return await asyncio.to_thread(lambda: encode_families([*build_metrics(seen), *of_nodes]))
 
     async def _observe_messages(self) -> MessagesSeen:
         outcomes = dict(self._messaging.courier.outcomes)

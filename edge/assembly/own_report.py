@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import time
+from collections.abc import Callable
 
 from edge import __version__
 from edge.assembly.watching_room import is_short
@@ -23,6 +24,7 @@ class OwnReport:
     def __init__(self, config: Config, directory: DataDirectory, supervisor: Supervisor, devices_url: str) -> None:
         self._config, self._directory, self._supervisor = config, directory, supervisor
         self._devices_url = devices_url
+        self.given_name: Callable[[], str] = lambda: ""  # what the node above calls this one
         self._began = time.monotonic()
         self._checks = CheckRate()
 
@@ -35,7 +37,7 @@ class OwnReport:
         workers = await self._supervisor.statuses()
         known = RegisteredNode(
             node=self._directory.node,
-            name=socket.gethostname()[:WORDS_LIMIT] or "this node",
+            name=self.given_name() or socket.gethostname()[:WORDS_LIMIT] or "this node",
             region=self._config.region,
             since=time.time() - (time.monotonic() - self._began),
         )
@@ -48,6 +50,7 @@ class OwnReport:
         refused = self._directory.releases.refused
         return NodeReport(
             region=self._config.region,
+            role=self._config.role,
             version=__version__,
             python=str(read_build())[:WORDS_LIMIT],
             clock=now,

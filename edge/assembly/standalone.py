@@ -48,8 +48,11 @@ from edge.page.house import House
 from edge.page.publishing.drops import Drops
 from edge.regions.feed.feed import Feed
 from edge.regions.fleet.known_nodes import KnownNodes
+from edge.regions.fleet.node_metrics import build_home_metrics, build_nodes_metrics
 from edge.regions.fleet.registry import NodeRegistry
+from edge.regions.fleet.reporting import Reporting
 from edge.telemetry.votes.standing import GuardStanding, StandingQuestion
+from edge.wire.exposition import Family
 
 LEAVE_SECONDS = 5.0  # beyond the devices' drain time, before the remaining workers are killed
 
@@ -113,6 +116,7 @@ class Standalone:
         self._collecting = Collecting(self.directory, keeping.retention_days)
         self._own_report = OwnReport(config, self.directory, self.supervisor, base)
         self.fleet = self._open_fleet()
+        self.reporting: Reporting | None = None  # to the node above, if there is one
         self.supervisor.duties.jobs |= {
             "deliver": self.messaging.run,
             "nodes": self.fleet.run,
@@ -130,6 +134,7 @@ class Standalone:
             devices_url=base,
             region=config.region,
             spool_limit_bytes=spool_limit,
+            of_nodes=self._nodes_metrics,
         )
 
     def _open_fleet(self) -> KnownNodes:
@@ -140,6 +145,11 @@ class Standalone:
             clock=time.time,
         )
         return KnownNodes(registry, directory.heard_file, own.make, own.changes, net_key=directory.net_key.decode())
+
+    async def _nodes_metrics(self) -> list[Family]:
+        reporting = self.reporting
+        told = build_home_metrics(reporting.seen if reporting is not None else None)
+        return [*build_nodes_metrics(await self.fleet.rows(), time.time()), *told]
 
     def _blindness(self) -> str:
         """Why no event is counted now, "" if they are."""

@@ -1,0 +1,108 @@
+"""A node's own reports to the node above it, every few seconds, and what it is told in return.
+
+Nothing waits for them: a report that does not arrive is followed by a newer one. The pace is jittered, so that regions
+which were cut off together do not come back together, and slower while home does not answer.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from edge.domain.errors import EdgeError
+from edge.regions.fleet.node_metrics import HomeSeen
+from edge.regions.fleet.node_report import NodeReport, NodeWelcome
+
+REPORT_SECONDS = 5.0  # a row is so old at most, and half a minute of silence is six reports
+JITTER = 0.25  # of the pace, either way
+SLOWEST_SECONDS = 20.0  # while home does not answer: less than what makes a node "not heard of"
+ANSWER_SECONDS = 10.0
+WELCOME_LIMIT_BYTES = 16 * 1024
+
+log = logging.getLogger("edge.node")
+
+
+class HomeAnswer(Protocol):
+    @property
+    def content(self) -> bytes: ...
+
+
+class HomeRequests(Protocol):
+    """What sends to the node above: `Upstream`."""
+
+    async def request(
+        self, method: str, path: str, *, body: bytes, headers: dict[str, str], limit_bytes: int, seconds: float
+    ) -> HomeAnswer: ...
+
+
+class Reporting:
+    """`make` makes this node's report. `on_welcome` are told what home answers, each time; `welcome` is the last."""
+
+    def __init__(
+        self,
+        home: HomeRequests,
+        node: str,
+        make: Callable[[], Awaitable[NodeReport]],
+        *on_welcome: Callable[[NodeWelcome], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._home, self._node, self._make, self._on_welcome = home, node, make, on_welcome
+        self._monotonic = monotonic
+        self._accepted_at = monotonic()
+        self._accepted = self._failed = 0
+        self._in_a_row = 0
+        self.welcome = NodeWelcome()
+        self.problem = ""  # why the last report was not taken
+
+    @property
+    def seen(self) -> HomeSeen:
+        return HomeSeen(self._accepted, self._failed, self._monotonic() - self._accepted_at)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self.report()
+            await asyncio.sleep(self.pause_seconds(random.random()))  # noqa: S311  it spreads load
+
+    async def report(self) -> None:
+        """Once. What goes wrong is counted, and said once until it changes."""
+        try:
+            body = msgspec.json.encode(await self._make())
+            answer = await self._home.request(
+                *("POST", f"/v1/feed/nodes/{self._node}"),
+                body=body,
+                headers={"Content-Type": "application/json"},
+                limit_bytes=WELCOME_LIMIT_BYTES,
+                seconds=ANSWER_SECONDS,
+            )
+            welcome = msgspec.json.decode(answer.content, type=NodeWelcome)
+        except (EdgeError, msgspec.DecodeError) as error:
+            self._note_failure(str(error))
+        else:
+            self._note_success(welcome)
+
+    def _note_success(self, welcome: NodeWelcome) -> None:
+        if self.problem:
+            log.info("the node above takes reports again")
+        self.problem, self._in_a_row = "", 0
+        self._accepted += 1
+        self._accepted_at = self._monotonic()
+        self.welcome = welcome
+        for told in self._on_welcome:
+            told(welcome)
+
+    def pause_seconds(self, drawn: float) -> float:
+        """Before the next report; `drawn` is from 0 to 1."""
+        pace = min(SLOWEST_SECONDS, REPORT_SECONDS * float(1 << min(self._in_a_row, 4)))
+        return pace * (1 - JITTER + 2 * JITTER * drawn)
+
+    def _note_failure(self, why: str) -> None:
+        self._failed += 1
+        self._in_a_row += 1
+        if why != self.problem:
+            log.warning("the node above did not take this node's report; devices are served all the same: %s", why)
+        self.problem = why

@@ -21,6 +21,7 @@ from edge.config_faults import (
     home_fault,
     hosts_fault,
     is_loopback,
+    location_fault,
     networks_fault,
     pair_fault,
     ports_fault,
@@ -45,6 +46,7 @@ from edge.config_sections import (
     WebhookRules,
 )
 from edge.domain.errors import EdgeError
+from edge.domain.targeting.places import NodePlace, parse_location
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -88,6 +90,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     data_dir: str = "edge-data"
     role: NodeRole = "standalone"
     region: Annotated[str, msgspec.Meta(pattern=REGION)] = ""
+    location: str = ""
     devices: Devices = Devices()
     telemetry: Telemetry = Telemetry()
     control: Control = Control()
@@ -100,6 +103,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def node_dir(self) -> Path:
         """The folder of this node's own state: its key, the first admin's token, telemetry."""
         return Path(self.data_dir) / "node"
+
+    @property
+    def place(self) -> NodePlace:
+        """Where the node is, for segments."""
+        return NodePlace(self.region, parse_location(self.location))
 
     @property
     def admin_token_file(self) -> Path:
@@ -282,6 +290,7 @@ def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[
     devices, control, telemetry, upstream = config.devices, config.control, config.telemetry, config.upstream
     for option, reason in (
         ("data_dir", "" if config.data_dir else "is empty: name a directory"),
+        ("location", location_fault(config.location)),
         ("devices.public_url", public_url_fault(devices.public_url)),
         ("devices.allowed_hosts", hosts_fault(devices.allowed_hosts)),
         ("devices.trusted_proxies", networks_fault(devices.trusted_proxies)),

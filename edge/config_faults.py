@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
+from edge.domain.errors import Invalid
+from edge.domain.targeting.places import parse_location
+
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _DATABASE = re.compile(r"/[A-Za-z_][A-Za-z0-9_]{0,63}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{0,64}")
@@ -83,6 +86,14 @@ def webhook_networks_fault(networks: Sequence[str]) -> str:
             return f"{text!r} is not an address or network like 10.0.0.0/8"
         if network.prefixlen == 0:
             return f"{text!r} is every address, so a webhook could reach this machine's own ports: name your receivers'"
+    return ""
+
+
+def location_fault(location: str) -> str:
+    try:
+        parse_location(location)
+    except Invalid as error:
+        return error.message
     return ""
 
 

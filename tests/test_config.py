@@ -159,7 +159,7 @@ def test_a_relative_path_in_a_file_is_relative_to_that_file(written, monkeypatch
 
 def test_every_option_that_names_a_file_or_folder_is_resolved():
     texts = {each.option for each in load_settings(None, {})[1] if isinstance(each.value, str)}
-    other = {"region", "devices.host", "devices.public_url", "devices.country_header", "control.host"}
+    other = {"region", "location", "devices.host", "devices.public_url", "devices.country_header", "control.host"}
     other |= {"upstream.source", "upstream.home", "upstream.root"}
     choices = {"role", "log.level", "log.format", "devices.prefer", "telemetry.figures_from"}
     assert texts - other - choices - {"telemetry.clickhouse"} == PATHS

@@ -16,18 +16,22 @@ from edge.domain.decision.explain import explain
 from edge.domain.decision.outcomes import Blocked, Decision, Offer, RevertToBuiltin, UpToDate
 from edge.domain.decision.pick import pick
 from edge.domain.model import AppId
+from edge.domain.targeting.places import NodePlace
 from edge.wire.answers import encode_answer
 from edge.wire.updates import WireError, fields_of, parse_update_check
 
 
 class Explaining:
-    """`base` is the base address of downloads in the answers shown: scheme, host and port."""
+    """`base` is the base address of downloads in the answers shown: scheme, host and port. `place` is the node's."""
 
-    def __init__(self, snapshots: CurrentSnapshots, facts: DeviceFactsPort, clock: NodeClock, base: str) -> None:
+    def __init__(
+        self, snapshots: CurrentSnapshots, facts: DeviceFactsPort, clock: NodeClock, base: str, place: NodePlace
+    ) -> None:
         self._snapshots = snapshots
         self._facts = facts
         self._clock = clock
         self._base = base
+        self._distances = place.distances
 
     async def explain(self, app: AppId, body: bytes, country: str = "") -> Explanation:
         """Explain the answer to a device's `/updates` body. Raises NotFound `unknown_app`, and Invalid with the code
@@ -45,13 +49,17 @@ class Explaining:
         manifest = snapshot.manifest_of(decision.bundle) if isinstance(decision, Offer) else b""
         answer = encode_answer(decision, check, self._base, manifest=manifest, expose_metadata=snapshot.expose_metadata)
         return Explanation(
-            asked={**fields_of(check), "country": check.country},
+            asked={**fields_of(check), "country": check.country, **self._distance(check.country)},
             reported=None,
             steps=[ExplainStep(**step._asdict()) for step in steps],
             decision=_summary(decision),
             next=advice_of(decision, app, compiled.channel.name if compiled else "", held),
             answer=orjson.loads(answer),
         )
+
+    def _distance(self, country: str) -> dict[str, int]:
+        """From this node, where that is known: segments may compare it."""
+        return {"distance": self._distances[country]} if country in self._distances else {}
 
 
 def _summary(decision: Decision) -> dict[str, Any]:

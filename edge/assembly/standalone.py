@@ -32,6 +32,7 @@ from edge.control.ports import ControlPorts
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.guarding.evidence import Evidence
+from edge.domain.targeting.places import NodePlace
 from edge.messages.messaging import Messaging
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.listening import port_of
@@ -107,8 +108,8 @@ class Standalone:
         self._login_links = LoginLinks()
         self.feed = Feed(self.directory.mirror)
         self._clock = clock = NodeClock(self.directory.releases)
-        snapshots = CurrentSnapshots(self.directory.releases, self._builder(config.region))
-        self._explaining = Explaining(snapshots, self.supervisor, clock, base)
+        snapshots = CurrentSnapshots(self.directory.releases, self._builder(config.place))
+        self._explaining = Explaining(snapshots, self.supervisor, clock, base, config.place)
         facts_table = self.supervisor.facts_table_path
         self._known_devices = KnownDeviceQuestions(self.directory, facts_table, snapshots, clock.moment)
         keeping = config.store
@@ -160,11 +161,11 @@ class Standalone:
         question = StandingQuestion(app, channel)
         return (await self.telemetry.ask("guard_standing", question, GuardStanding)).evidence
 
-    def _builder(self, region: str) -> SnapshotBuilder:
+    def _builder(self, place: NodePlace) -> SnapshotBuilder:
         supervisor = self.supervisor
         return SnapshotBuilder(
             self.directory.mirror,
-            region,
+            place,
             lambda: supervisor.prover.quarantine.digests,
             terms=lambda: supervisor.links.terms,
         )
@@ -249,7 +250,7 @@ class Standalone:
             login_links=self._login_links,
             feed=self.feed,
             sender=FileSending(),
-            region=self.config.region,
+            place=self.config.place,
         )
 
 

@@ -20,6 +20,7 @@ from edge.domain.changes.commands import StartRollout
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppId, ChannelName, DeviceId, UpdateCheck, VersionName
 from edge.domain.schedule.rollout import Moment
+from edge.domain.targeting.places import NodePlace
 from edge.facts.changes import Recordable
 from edge.messages.messaging import Messaging
 from edge.regions.feed.feed import Feed
@@ -239,7 +240,7 @@ class ClockPort(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlPorts:
-    """One object per topic; `region` is this node's, empty where it has none."""
+    """One object per topic; `place` is where this node is."""
 
     store: ObjectStore
     releases: Releases
@@ -260,4 +261,4 @@ class ControlPorts:
     login_links: LoginLinksPort
     feed: Feed
     sender: FileSender
-    region: str
+    place: NodePlace

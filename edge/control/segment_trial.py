@@ -14,6 +14,7 @@ from edge.domain.targeting.conditions import Comparison, Condition, Feature, Mem
 from edge.domain.targeting.id_sets import IdSet, parse_id_set
 from edge.domain.targeting.language import Field
 from edge.domain.targeting.parser import check_expression, parse_expression
+from edge.domain.targeting.places import NodePlace
 from edge.domain.targeting.segments import Matches, compile_segment
 from edge.store.blobs import map_blob
 from edge.store.objects.port import ObjectStore
@@ -53,12 +54,12 @@ class Trial:
         state: AppState,
         name: str,
         where: str,
-        region: str,
+        place: NodePlace,
         memory: SegmentMemory = NO_MEMORY,
     ) -> None:
         """`memory` is that of the saved segment. Raises Invalid `invalid_expression` with the column, NotFound
         `unknown_id_set`."""
-        self._app, self._name, self._region = state.app, name, region
+        self._app, self._name, self._place = state.app, name, place
         self._sets = {each: _read_set(store, id_set_of(state, each)) for each in sorted(check_expression(where))}
         self._condition = parse_expression(where)
         self._matches = self._compile(where, memory)
@@ -84,7 +85,7 @@ class Trial:
         return judged_words(self._condition, facts.behaviour)
 
     def _compile(self, where: str, memory: SegmentMemory = NO_MEMORY) -> Matches:
-        return compile_segment(self._app, self._name, where, region=self._region, sets=self._sets, memory=memory)
+        return compile_segment(self._app, self._name, where, place=self._place, sets=self._sets, memory=memory)
 
 
 def _used_in(condition: Condition) -> Iterator[Field | Feature]:

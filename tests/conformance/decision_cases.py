@@ -35,6 +35,7 @@ from edge.domain.model import AppState, Bundle, Digest, UpdateCheck
 from edge.domain.schedule.rollout import Moment, proven_time
 from edge.domain.targeting.id_sets import IdSet, encode_id_set, parse_id_set
 from edge.domain.targeting.language import FACTS
+from edge.domain.targeting.places import Location, NodePlace
 from edge.wire.updates import parse_update_check
 
 FOLDER = Path(__file__).parent.parent / "vectors"
@@ -79,7 +80,7 @@ def all_cases() -> tuple[Case, ...]:
 def asked(case: Case) -> Asked:
     raw = case.raw
     state = state_of(json.dumps(raw["state"]))
-    snapshot = snapshot_of(json.dumps(raw["state"]), raw.get("region", ""))
+    snapshot = snapshot_of(json.dumps(raw["state"]), place_of(raw))
     return Asked(case, state, snapshot, check_of(raw), moment_of(raw["time"]), facts_of(raw, state))
 
 
@@ -156,10 +157,14 @@ def change_of(raw: Mapping[str, Any], number: int) -> Change:
 
 
 @cache
-def snapshot_of(items: str, region: str) -> AppSnapshot:
+def snapshot_of(items: str, place: NodePlace) -> AppSnapshot:
     state = state_of(items)
     now = seconds(0)
-    return build_snapshot(state, lambda digest: NO_MANIFEST, now=now, ids_of=id_sets().get, region=region)
+    return build_snapshot(state, lambda digest: NO_MANIFEST, now=now, ids_of=id_sets().get, place=place)
+
+
+def place_of(raw: Mapping[str, Any]) -> NodePlace:
+    return NodePlace(raw.get("region", ""), Location(*raw["location"]) if "location" in raw else None)
 
 
 @cache

@@ -42,6 +42,7 @@ from edge.domain.model import FileEntry
 from edge.domain.schedule.rollout import Moment
 from edge.domain.shares import format_share
 from edge.domain.states import channel_of
+from edge.domain.targeting.places import NodePlace
 from edge.facts.changes import Lifted, change_facts
 from edge.messages.messaging import Messaging
 from edge.regions.feed.feed import Feed
@@ -349,7 +350,7 @@ class World:
             fleet=self.fleet(),
             quota=UploadQuota(self.store.root.parent / "uploads", changed.get("upload_limit_bytes", 0), NOW),
             clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),
-            region=changed.get("region", ""),
+            place=NodePlace(changed.get("region", "")),
         )
 
     def fleet(self) -> KnownNodes:

@@ -8,6 +8,7 @@ from edge.domain.facts import DAY_SECONDS, FORGOT_DAYS, Behaviour, DeviceFacts, 
 from edge.domain.model import Platform
 from edge.domain.plugin import Plugin
 from edge.domain.targeting.id_sets import encode_id_set, parse_id_set
+from edge.domain.targeting.places import NodePlace
 
 VIP = {digest("vip"): parse_id_set(encode_id_set([DEVICES[0], DEVICES[1]]))}
 
@@ -43,4 +44,4 @@ FACTS = st.builds(
 
 
 def a_view(state, before=None):
-    return a_snapshot(state, before=before, ids_of=VIP.get, region="eu")
+    return a_snapshot(state, before=before, ids_of=VIP.get, place=NodePlace("eu"))

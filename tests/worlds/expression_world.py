@@ -24,14 +24,17 @@ from edge.domain.targeting.conditions import (
     Not,
     TextTest,
 )
+from edge.domain.targeting.country_centres import CENTRES
 from edge.domain.targeting.id_sets import encode_id_set, parse_id_set
 from edge.domain.targeting.language import FACTS, FIELDS, Field, Kind
+from edge.domain.targeting.places import Location, NodePlace
 from edge.domain.versions import Version
 
 SEGMENT = "seg"
 DEVICES = [f"{n}0009a6b-eefe-490a-9c60-8e965132ae51" for n in range(4)]
 TEXTS = ["", "a", "A", "qa-1", "qa", "é", "z😀", 'say "x"', "it's", "\\", "\\n", "\n", "true", "DE", "eu", "a b"]
 IDS = {"vip": {DEVICES[1], DEVICES[2].upper(), "qa-1", " a "}, "empty": {"nobody"}}  # "gone" is missing
+MIDDLE_OF_GERMANY = Location(*CENTRES["DE"])
 SETS = {name: parse_id_set(encode_id_set(ids)) for name, ids in IDS.items()}
 
 
@@ -46,11 +49,11 @@ class Compared:
 
 @dataclass(frozen=True)
 class World:
-    """A device, its facts and the node's region, and what each field is then: None for unknown."""
+    """A device, its facts and the node's place, and what each field is then: None for unknown."""
 
     check: object
     facts: DeviceFacts
-    region: str
+    place: NodePlace
     values: dict
 
 
@@ -78,6 +81,7 @@ def worlds(draw) -> World:
     texts = {name: draw(_texts) for name in names}
     flags = {name: draw(st.booleans()) for name in ("is_prod", "is_emulator")}
     platform, device, region = draw(st.sampled_from(Platform)), draw(st.sampled_from(DEVICES)), draw(_texts)
+    place = NodePlace(region, draw(st.sampled_from([None, MIDDLE_OF_GERMANY])))
     facts = {name: draw(_numbers) for name in sorted(field.name for field in FACTS)}
     features = draw(st.none() | st.frozensets(st.sampled_from(["a", "b"])))
     check = a_check(
@@ -93,7 +97,8 @@ def worlds(draw) -> World:
     values = {name: None if isinstance(v, str) else v for name, v in versions.items()} | texts | flags | facts
     values |= {"platform": platform, "device_id": device, "features": features}
     values |= {"country": texts["country"] or None, "region": region or None}
-    return World(check, DeviceFacts(behaviour=Behaviour(features=features, **facts)), region, values)
+    values |= {"distance": place.distances.get(texts["country"])}
+    return World(check, DeviceFacts(behaviour=Behaviour(features=features, **facts)), place, values)
 
 
 # --- expressions ---

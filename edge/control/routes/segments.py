@@ -60,7 +60,7 @@ async def handle_delete(call: Call[None]) -> SegmentDeleted:
 
 
 async def handle_test(call: Call[SegmentTestRequest]) -> SegmentTested:
-    """With this node's region and the device's facts."""
+    """At this node's place, with the device's facts."""
     state = await load_app(call)
     name, body, ports = parse_name("segment", call.part("name")), call.body, call.ports
     saved = segment_of(state, name) if body.where is None else None
@@ -71,11 +71,11 @@ async def handle_test(call: Call[SegmentTestRequest]) -> SegmentTested:
     facts = ports.facts.facts_of(state.app, check.device)
 
     def test() -> SegmentTested:
-        trial = Trial(ports.store, state, name, where, ports.region, memory)
+        trial = Trial(ports.store, state, name, where, ports.place, memory)
         matches, unknown = trial.matches(check, facts), trial.unknown(check, facts)
         leaves = None
         if leave is not None:
-            left, enters = (Trial(ports.store, state, name, each, ports.region) for each in (leave, where))
+            left, enters = (Trial(ports.store, state, name, each, ports.place) for each in (leave, where))
             leaves = left.matches(check, facts) and not enters.matches(check, facts)
         return SegmentTested(
             name=name,

@@ -51,6 +51,7 @@ from edge.domain.states import held_segments, segments_of, withdrawn_names
 from edge.domain.targeting.compiler import SegmentMemory
 from edge.domain.targeting.id_sets import IdSet
 from edge.domain.targeting.parser import check_expression
+from edge.domain.targeting.places import NO_PLACE, NodePlace
 from edge.domain.targeting.segments import asks_facts, compile_segment, compile_segments, memory_of
 from edge.domain.targeting.traits import Traits, segment_traits, together
 
@@ -153,7 +154,7 @@ def build_snapshot(
     ids_of: Callable[[Digest], IdSet | None] = lambda digest: None,
     patches_of: Callable[[Digest], Iterable[Patch]] = lambda digest: (),
     lost_sets: frozenset[str] = frozenset(),
-    region: str = "",
+    place: NodePlace = NO_PLACE,
     shard: str = "",
     damaged: Collection[str] = (),
     terms: FormTerms = FILES_ALWAYS,
@@ -163,7 +164,7 @@ def build_snapshot(
     know. `ids_of` returns an id set by digest; a missing one matches no device. `patches_of` returns what a patches
     document lists, nothing for one that cannot be read. A device that reaches a segment which needs one of `lost_sets`
     gets nothing new: where it belongs is not known. `now` is in seconds since the epoch,
-    `region` the node's, `shard` the shard of heads that the app is in, `damaged` are blobs that the node cannot serve.
+    `place` the node's, `shard` the shard of heads that the app is in, `damaged` are blobs that the node cannot serve.
     `terms` say in which form bundles go to releases that take several.
     """
     documents = ManifestSource(manifest_of)
@@ -174,7 +175,7 @@ def build_snapshot(
     sets = {str(name): ids for name, stored in state.id_sets.items() if (ids := ids_of(stored.blob)) is not None}
     held = held_segments(state)
     memories = {str(name): memory_of(each, held) for name, each in state.segments.items()}
-    segments = _segments(state, region, sets, memories)
+    segments = _segments(state, place, sets, memories)
     comparisons = _comparisons(state, documents, before, terms)
     forms_of = comparisons.forms_of(terms)
     channels = _channels(state, segments, forms_of)
@@ -195,7 +196,7 @@ def build_snapshot(
         channels=channels,
         public=_public(channels),
         overrides=state.overrides,
-        leading=_leading(state, channels, traits, region, sets, lost_sets, memories),
+        leading=_leading(state, channels, traits, place, sets, lost_sets, memories),
         segments=segments,
         held=held,
         traits=traits,
@@ -237,12 +238,12 @@ def _patches(
 
 
 def _segments(
-    state: AppState, region: str, sets: Mapping[str, IdSet], memories: Mapping[str, SegmentMemory]
+    state: AppState, place: NodePlace, sets: Mapping[str, IdSet], memories: Mapping[str, SegmentMemory]
 ) -> dict[SegmentName, tuple[Segment, Predicate]]:
     return {
         name: (
             segment,
-            compile_segment(state.app, name, segment.where, region=region, sets=sets, memory=memories[name]),
+            compile_segment(state.app, name, segment.where, place=place, sets=sets, memory=memories[name]),
         )
         for name, segment in state.segments.items()
     }
@@ -285,7 +286,7 @@ def _leading(
     state: AppState,
     channels: Mapping[ChannelName, CompiledChannel],
     traits: Mapping[SegmentName, Traits],
-    region: str,
+    place: NodePlace,
     sets: Mapping[str, IdSet],
     lost_sets: frozenset[str],
     memories: Mapping[str, SegmentMemory],
@@ -306,7 +307,7 @@ def _leading(
     return Leading(
         segments=tuple(asked),
         channels=led_to,
-        first_match=compile_segments(state.app, pairs, region=region, sets=sets, memories=memories),
+        first_match=compile_segments(state.app, pairs, place=place, sets=sets, memories=memories),
         distinct=tuple({compiled.channel.name: compiled for compiled in led_to}.values()),
         traits=together(traits[segment.name] for segment in asked),
     )

@@ -29,6 +29,7 @@ from edge.domain.targeting.conditions import (
 )
 from edge.domain.targeting.id_sets import IdSet, device_hash, id_hash
 from edge.domain.targeting.language import FACTS, Field, Kind
+from edge.domain.targeting.places import NodePlace
 from edge.domain.versions import UNNUMBERED, Version, coerce_native
 
 VERSION_CACHE_LIMIT = 4096  # texts of versions, for all apps on a node; devices choose them, so bounded
@@ -55,6 +56,7 @@ _LOADS: Mapping[str, tuple[str, str]] = {
     "key_id": ("check.key_id", "key_id"),
     "country": ("check.country or unknown", "country"),
     "region": ("own_region", "region"),
+    "distance": ("distances.get(check.country, unknown)", "distance"),
     "behaviour": ("facts.behaviour", "behaviour"),
     **{name: (f"unknown if (found := facts.behaviour.{name}) is None else found", name) for name in _JUDGED},
     "features": ("facts.behaviour.features", "features"),
@@ -104,7 +106,7 @@ NO_MEMORY = SegmentMemory()
 class PredicateWriter:
     """Collects what the expressions of one function need. `salt` and `memory` are set before each segment's."""
 
-    def __init__(self, region: str, sets: Mapping[str, IdSet]) -> None:
+    def __init__(self, place: NodePlace, sets: Mapping[str, IdSet]) -> None:
         self.salt = b""
         self.memory = NO_MEMORY
         self._sets = sets
@@ -115,7 +117,8 @@ class PredicateWriter:
             "__builtins__": {},
             "unknown": UNKNOWN,
             "unnumbered": UNNUMBERED,
-            "own_region": region or UNKNOWN,
+            "own_region": place.region or UNKNOWN,
+            "distances": place.distances,
             "read_version": read_version,
             "bucket_of": bucket_of,
             "hash_device": device_hash,

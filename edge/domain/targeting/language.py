@@ -69,6 +69,7 @@ FIELDS = _by_name(
     Field("key_id", Kind.TEXT, "start of the public key the app holds; may be empty", 'key_id != ""'),
     Field("country", Kind.TEXT, "from a trusted proxy's header", 'country in ["DE", "AT"]', True),
     Field("region", Kind.TEXT, "region of the node that answers", 'region == "eu"', True),
+    Field("distance", Kind.NUMBER, "km from that node to the middle of the country", "distance <= 1500", True),
     Field("first_seen_days", Kind.NUMBER, "days since it was first heard of", "first_seen_days >= 7", True),
     Field("sessions_7d", Kind.NUMBER, "sessions in the last 7 days", "sessions_7d > 3", True),
     Field("session_minutes_7d", Kind.NUMBER, "minutes of its sessions in 7 days", "session_minutes_7d >= 60", True),
@@ -80,7 +81,7 @@ FIELDS = _by_name(
 )
 
 # How the device is used: not in its check, and judged once a day.
-FACTS = frozenset(field for field in FIELDS.values() if field.kind is Kind.NUMBER)
+FACTS = frozenset(field for field in FIELDS.values() if field.kind is Kind.NUMBER and field.name != "distance")
 
 FUNCTIONS: Mapping[str, Function] = {
     function.name: function

@@ -18,6 +18,7 @@ from edge.domain.targeting.compiler import NO_MEMORY, PredicateWriter, SegmentMe
 from edge.domain.targeting.conditions import Feature, atoms_of, reads_behaviour
 from edge.domain.targeting.id_sets import IdSet
 from edge.domain.targeting.parser import parse_expression
+from edge.domain.targeting.places import NO_PLACE, NodePlace
 
 FirstMatch = Callable[[UpdateCheck, DeviceFacts], int]
 Matches = Callable[[UpdateCheck, DeviceFacts], bool]
@@ -29,17 +30,17 @@ def compile_segments(
     app: str,
     segments: Sequence[tuple[str, str]],
     *,
-    region: str,
+    place: NodePlace,
     sets: Mapping[str, IdSet],
     memories: Mapping[str, SegmentMemory] = NOTHING_KEPT,
 ) -> FirstMatch:
     """A function for the index of the first of `segments`, pairs of name and expression, that matches a device; -1:
     none.
 
-    `region` is the node's, or empty. For a set that is missing from `sets`, `in_set` is unknown. `memories` are those
+    `place` is the node's. For a set that is missing from `sets`, `in_set` is unknown. `memories` are those
     of segments that have one, by name.
     """
-    writer = PredicateWriter(region, sets)
+    writer = PredicateWriter(place, sets)
     tests = [
         f"if {_test(writer, app, name, where, memories.get(name, NO_MEMORY))}: return {place}"
         for place, (name, where) in enumerate(segments)
@@ -48,10 +49,10 @@ def compile_segments(
 
 
 def compile_segment(
-    app: str, name: str, where: str, *, region: str, sets: Mapping[str, IdSet], memory: SegmentMemory = NO_MEMORY
+    app: str, name: str, where: str, *, place: NodePlace, sets: Mapping[str, IdSet], memory: SegmentMemory = NO_MEMORY
 ) -> Matches:
     """A function for whether a single segment matches a device; otherwise as `compile_segments`."""
-    writer = PredicateWriter(region, sets)
+    writer = PredicateWriter(place, sets)
     test = _test(writer, app, name, where, memory)
     return cast(Matches, _compile(writer, [f"return True if {test} else False"]))
 
@@ -61,7 +62,7 @@ def compile_parts(app: str, name: str, where: str, memory: SegmentMemory) -> lis
     still has the `places` of the one before."""
     tests = []
     for part in remembered_parts(where):
-        writer = PredicateWriter("", {})
+        writer = PredicateWriter(NO_PLACE, {})
         writer.memory = memory
         tests.append(_of_behaviour(_compile(writer, [f"return True if {writer.surely(part, True)} else False"])))
     return tests

@@ -13,6 +13,7 @@ import msgspec
 from edge.config import Devices, Log, Telemetry
 from edge.domain.forms.choice import FILES_ALWAYS, FormTerms
 from edge.domain.model import AppId
+from edge.domain.targeting.places import NO_PLACE, NodePlace
 from edge.facts.changes import Record, Recorded
 from edge.node.observing.counts import WorkerCounts
 from edge.node.tls.pair import Pair
@@ -41,7 +42,7 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     behaviour_table: str
     heads_issued: dict[str, float]
     unserved: dict[str, str] = {}
-    region: str = ""
+    place: NodePlace = NO_PLACE
     tls: Pair | None = None
     tickets: TicketKeys | None = None  # None: this worker has keys of its own
     quarantined: list[str] = []

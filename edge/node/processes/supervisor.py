@@ -293,7 +293,7 @@ class Supervisor:
             behaviour_table=str(self._directory.behaviour_table.absolute()),
             heads_issued=self._issued,
             unserved=self._unserved,
-            region=self._config.region,
+            place=self._config.place,
             tls=self._pair,
             tickets=self._tickets,
             quarantined=sorted(self.prover.quarantine.digests),

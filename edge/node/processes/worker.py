@@ -96,7 +96,7 @@ class Worker:
         self._quarantined = frozenset(setup.quarantined)
         self._terms = setup.terms
         builder = SnapshotBuilder(
-            store, setup.region, lambda: self._quarantined, _withdrawn_of(setup), lambda: self._terms
+            store, setup.place, lambda: self._quarantined, _withdrawn_of(setup), lambda: self._terms
         )
         self._loader = SnapshotLoader(builder, self._served)
         self._proofs = ProofClient(lambda number, digest, app: link.send(Prove(number, digest, app)))

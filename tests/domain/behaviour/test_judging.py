@@ -18,6 +18,7 @@ from edge.domain.changes.commands import (
 )
 from edge.domain.facts import NOT_JUDGED, DeviceFacts
 from edge.domain.model import SegmentName
+from edge.domain.targeting.places import NO_PLACE
 from edge.domain.targeting.segments import compile_segment, memory_of
 
 APP, DAY = "com.example.app", 20_000
@@ -79,7 +80,9 @@ def test_a_check_on_any_day_sees_what_the_fold_remembered(daily, held):
     segment = state.segments[SegmentName("power")]
     asked = judging_segments(state)._replace(held=("power",) if held else ())
     judging = build_judging(APP, asked)
-    matches = compile_segment(APP, "power", segment.where, region="", sets={}, memory=memory_of(segment, asked.held))
+    matches = compile_segment(
+        APP, "power", segment.where, place=NO_PLACE, sets={}, memory=memory_of(segment, asked.held)
+    )
     counts: DailyCounts | None = None
     behaviour, inside = NOT_JUDGED, False
     for at, sessions in enumerate(daily):

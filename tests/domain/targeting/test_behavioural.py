@@ -9,6 +9,7 @@ from edge.domain.model import Platform, Segment
 from edge.domain.targeting.behavioural import PLACES_LIMIT, remembered_parts
 from edge.domain.targeting.compiler import SegmentMemory
 from edge.domain.targeting.parser import parse_expression
+from edge.domain.targeting.places import NO_PLACE
 from edge.domain.targeting.segments import compile_parts, compile_segment, features_read, memory_of
 
 PLACE, SINCE = 5, 3
@@ -42,7 +43,7 @@ def memory(leave: str | None = None, *, held: bool = False, places: tuple[int, .
 
 
 def is_in(where: str, facts: DeviceFacts, kept: SegmentMemory, **check: object) -> bool:
-    return compile_segment(APP, SEGMENT, where, region="", sets=SETS, memory=kept)(a_check(**check), facts)
+    return compile_segment(APP, SEGMENT, where, place=NO_PLACE, sets=SETS, memory=kept)(a_check(**check), facts)
 
 
 LEAVING = memory("sessions_7d < 7")
@@ -120,10 +121,10 @@ EXPRESSIONS = st.sampled_from(
 
 @given(EXPRESSIONS, worlds())
 def test_memory_takes_nobody_out_and_changes_nothing_where_it_is_empty(where, world):
-    plain = compile_segment(APP, SEGMENT, where, region=world.region, sets=SETS)(world.check, world.facts)
+    plain = compile_segment(APP, SEGMENT, where, place=world.place, sets=SETS)(world.check, world.facts)
     parts = remembered_parts(where)
     kept = memory(held=True, places=tuple(range(len(parts))))
-    compiled = compile_segment(APP, SEGMENT, where, region=world.region, sets=SETS, memory=kept)
+    compiled = compile_segment(APP, SEGMENT, where, place=world.place, sets=SETS, memory=kept)
     behaviour = world.facts.behaviour._replace(revision=9)
     assert compiled(world.check, DeviceFacts(behaviour=behaviour)) is plain
     everywhere = DeviceFacts(behaviour=behaviour._replace(places=(1 << PLACES_LIMIT) - 1))

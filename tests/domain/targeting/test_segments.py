@@ -8,8 +8,10 @@ from edge.domain.facts import NO_FACTS, Behaviour, DeviceFacts
 from edge.domain.model import Platform
 from edge.domain.plugin import Plugin
 from edge.domain.targeting.id_sets import encode_id_set, parse_id_set
+from edge.domain.targeting.places import NO_PLACE, Location, NodePlace
 from edge.domain.targeting.segments import asks_facts, compile_segment, compile_segments
 
+EUROPE = NodePlace("eu", Location(52.5, 13.4))
 SETS = {"vip": parse_id_set(encode_id_set([DEVICE.upper(), "user-7"])), "qa": parse_id_set(encode_id_set(["user-8"]))}
 
 
@@ -17,8 +19,8 @@ def a_device(number):
     return f"{number:08x}-0000-4000-8000-000000000000"
 
 
-def matches(where, facts=NO_FACTS, *, region="eu", **check):
-    return compile_segment(APP, "beta", where, region=region, sets=SETS)(a_check(**check), facts)
+def matches(where, facts=NO_FACTS, *, place=EUROPE, **check):
+    return compile_segment(APP, "beta", where, place=place, sets=SETS)(a_check(**check), facts)
 
 
 def outcome(where, *arguments, **keywords):
@@ -57,7 +59,20 @@ def test_a_field_is_what_the_device_says(where, check):
 def test_the_region_is_the_nodes():
     assert outcome('region == "eu"') is True
     assert outcome('region == "us"') is False
-    assert outcome('region == "eu"', region="") is None
+    assert outcome('region == "eu"', place=NO_PLACE) is None
+
+
+def test_the_distance_is_from_the_node_to_the_middle_of_the_country():
+    assert outcome("distance == 258", country="DE") is True
+    assert outcome("distance < 5000", country="US") is False
+    assert outcome("distance in [258, 7868]", country="DE") is True
+
+
+@pytest.mark.parametrize(
+    ("place", "country"), [(EUROPE, ""), (EUROPE, "ZZ"), (NO_PLACE, "DE"), (NodePlace("eu"), "DE")]
+)
+def test_a_distance_from_or_to_nowhere_known_is_unknown(place, country):
+    assert outcome("distance >= 0", place=place, country=country) is None
 
 
 @pytest.mark.parametrize("field", ["custom_id", "default_channel", "install_source", "key_id"])
@@ -87,7 +102,7 @@ def test_an_operator_and_its_opposite_differ_on_every_side(operator, expected):
         assert outcome(f"2 {flipped} sessions_7d", facts) is outcome_
 
 
-UNKNOWN_CHECK = {"version_name": "main", "version_os": "", "plugin": Plugin("dev"), "country": "", "region": ""}
+UNKNOWN_CHECK = {"version_name": "main", "version_os": "", "plugin": Plugin("dev"), "country": "", "place": NO_PLACE}
 
 
 @pytest.mark.parametrize(
@@ -104,6 +119,8 @@ UNKNOWN_CHECK = {"version_name": "main", "version_os": "", "plugin": Plugin("dev
         "version_name != version_build",
         "version_build != version_name",
         "country != region",
+        "distance == distance",
+        "distance >= 0",
         'feature("checkout")',
         'in_set("gone")',
     ],
@@ -193,7 +210,7 @@ def test_a_share_holds_those_of_every_smaller_one():
 
 def test_segments_draw_apart():
     both = [("one", "bucket(50)"), ("two", "bucket(50)")]
-    first = compile_segments(APP, both, region="", sets={})
+    first = compile_segments(APP, both, place=NO_PLACE, sets={})
     found = [first(a_check(device=a_device(number)), NO_FACTS) for number in range(400)]
     assert 60 < found.count(1) < 140
     assert 60 < found.count(-1) < 140
@@ -218,24 +235,24 @@ def test_a_set_holds_a_device_by_its_id_or_its_custom_id(where, check, expected)
 
 def test_an_empty_custom_id_is_in_no_set():
     blank = {"blank": parse_id_set(encode_id_set([""]))}
-    assert compile_segment(APP, "s", 'in_set("blank")', region="", sets=blank)(a_check(), NO_FACTS) is False
+    assert compile_segment(APP, "s", 'in_set("blank")', place=NO_PLACE, sets=blank)(a_check(), NO_FACTS) is False
 
 
 def test_the_first_match_in_order_counts():
     wheres = ("false", 'platform == "ios"', "is_prod", "true")
-    first = compile_segments(APP, [(f"s{n}", where) for n, where in enumerate(wheres)], region="", sets={})
+    first = compile_segments(APP, [(f"s{n}", where) for n, where in enumerate(wheres)], place=NO_PLACE, sets={})
     assert first(a_check(), NO_FACTS) == 2
     assert first(a_check(is_prod=False), NO_FACTS) == 3
     assert first(a_check(platform=Platform.IOS), NO_FACTS) == 1
 
 
 def test_without_segments_nothing_matches():
-    assert compile_segments(APP, [], region="", sets={})(a_check(), NO_FACTS) == -1
+    assert compile_segments(APP, [], place=NO_PLACE, sets={})(a_check(), NO_FACTS) == -1
 
 
 def test_an_expression_that_cannot_be_read_matches_nothing_and_harms_no_other():
     segments = [("newer", 'colour == "red" || true'), ("broken", '"'), ("fine", "true")]
-    assert compile_segments(APP, segments, region="", sets={})(a_check(), NO_FACTS) == 2
+    assert compile_segments(APP, segments, place=NO_PLACE, sets={})(a_check(), NO_FACTS) == 2
     assert matches("!unheard_of()") is False
 
 
@@ -303,7 +320,7 @@ def test_an_answer_that_costs_something_is_paid_once_a_check_however_often_it_is
     ids, many = CountedSet(), 200
     where = " || ".join(['in_set("vip")'] * many)
     segments = [("a", where), ("b", where), ("c", " || ".join(["bucket(0.001)", "!bucket(100)"] * (many // 2)))]
-    first_match = compile_segments(APP, segments, region="eu", sets={"vip": ids})
+    first_match = compile_segments(APP, segments, place=NodePlace("eu"), sets={"vip": ids})
     Counted.hashed = 0
     assert first_match(a_check(device=Counted(a_device(7)), custom_id="qa"), NO_FACTS) == -1
     assert ids.asked == 2  # by the device's id and by its custom id
@@ -312,7 +329,7 @@ def test_an_answer_that_costs_something_is_paid_once_a_check_however_often_it_is
 
 def test_a_bucket_that_is_asked_twice_is_drawn_anew_for_the_next_segment():
     segments = [("a", "bucket(1) && bucket(50)"), ("b", "bucket(1) && bucket(50)")]
-    first_match = compile_segments(APP, segments, region="eu", sets={})
+    first_match = compile_segments(APP, segments, place=NodePlace("eu"), sets={})
     of_b = next(
         device
         for device in map(a_device, range(10_000))

@@ -43,7 +43,7 @@ def outcome(condition, world) -> bool | None:
     """Told apart by asking for the opposite as well."""
     text = written(condition)
     matches, does_not = (
-        compile_segment(APP, SEGMENT, where, region=world.region, sets=SETS)(world.check, world.facts)
+        compile_segment(APP, SEGMENT, where, place=world.place, sets=SETS)(world.check, world.facts)
         for where in (text, f"!({text})")
     )
     assert isinstance(matches, bool)
@@ -65,7 +65,7 @@ def test_an_expression_means_what_the_slow_interpreter_says(condition, world):
 def test_the_first_segment_that_matches_is_found(several, world):
     # One name for all, so that `bucket` is the one that the interpreter knows.
     segments = [(SEGMENT, written(condition)) for condition in several]
-    first = compile_segments(APP, segments, region=world.region, sets=SETS)(world.check, world.facts)
+    first = compile_segments(APP, segments, place=world.place, sets=SETS)(world.check, world.facts)
     outcomes = [meaning(condition, world) for condition in several]
     assert first == (outcomes.index(True) if True in outcomes else -1)
 

@@ -23,7 +23,7 @@ def read_by(where):
 def test_devices_that_agree_are_in_a_segment_together(condition, world, shift):
     where = written(condition)
     traits = read_by(where)
-    matches = compile_segment(APP, SEGMENT, where, region=world.region, sets=SETS)
+    matches = compile_segment(APP, SEGMENT, where, place=world.place, sets=SETS)
     found = {}
     for place, device in enumerate([*DEVICES, *MORE_DEVICES]):
         custom_id = CUSTOM_IDS[(place + shift) % len(CUSTOM_IDS)]

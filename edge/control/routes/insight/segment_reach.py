@@ -21,14 +21,14 @@ async def handle_reach(call: Call[None]) -> SegmentsReach:
 
 
 async def handle_count(call: Call[SegmentCountRequest]) -> SegmentCounted:
-    """With this node's region and the devices' facts. Raises Invalid `invalid_expression`, NotFound `unknown_segment`,
+    """At this node's place, with the devices' facts. Raises Invalid `invalid_expression`, NotFound `unknown_segment`,
     `unknown_id_set`, Unavailable `busy`."""
     state = await load_app(call)
     name = parse_name("segment", call.part("name"))
     saved = segment_of(state, name) if call.body.where is None else None
     where = saved.where if saved is not None else str(call.body.where)
     memory = NO_MEMORY if saved is None else memory_of(saved, held_segments(state))
-    build = partial(Trial, call.ports.store, state, name, where, call.ports.region, memory)
+    build = partial(Trial, call.ports.store, state, name, where, call.ports.place, memory)
     counted = await call.ports.known_devices.count_matching(state.app, build)
     return SegmentCounted(
         name=name,

@@ -16,6 +16,7 @@ from edge.domain.manifest import read_manifest
 from edge.domain.model import AppId, AppState, Digest
 from edge.domain.patches.document import Patch, parse_patches
 from edge.domain.targeting.id_sets import IdSet, parse_id_set
+from edge.domain.targeting.places import NO_PLACE, NodePlace
 from edge.node.service.snapshots.gapped_overrides import GappedOverrides
 from edge.node.service.snapshots.last_good import find_last_good
 from edge.store.blobs import map_blob, read_blob
@@ -35,14 +36,14 @@ class Loaded(NamedTuple):
 
 
 class SnapshotBuilder:
-    """`region` is the node's, "" for none; `damaged` returns the blobs that it cannot serve now. `before` is the app's
+    """`place` is where the node is; `damaged` returns the blobs that it cannot serve now. `before` is the app's
     previous snapshot: what both name is read once. `withdrawn_of` has the bundles of an app that this node remembers as
     withdrawn. The forms of bundles follow from the current `terms`."""
 
     def __init__(
         self,
         store: ObjectStore,
-        region: str = "",
+        place: NodePlace = NO_PLACE,
         damaged: Callable[[], frozenset[str]] = frozenset[str],
         withdrawn_of: Callable[[AppId], Collection[str]] = lambda app: (),
         terms: Callable[[], FormTerms] = lambda: FILES_ALWAYS,
@@ -50,7 +51,7 @@ class SnapshotBuilder:
         self.damaged = damaged
         self.terms = terms
         self._store = store
-        self._region = region
+        self._place = place
         self._revisions = Revisions(store)
         self._missed: set[Digest] = set()  # manifests that could not be read, each logged once
         self._withdrawn_of = withdrawn_of
@@ -112,7 +113,7 @@ class SnapshotBuilder:
             ids_of=sets.get,
             patches_of=self._patches,
             lost_sets=frozenset(str(name) for name, stored in state.id_sets.items() if stored.blob not in sets),
-            region=self._region,
+            place=self._place,
             shard=shard_of(state.app),
             damaged=self.damaged(),
             terms=self.terms(),

@@ -65,9 +65,10 @@ BELOW_WITHIN = {
     "store": {
         "disk": set(),
         "objects": {"disk"},
-        "": {"objects", "disk"},
+        "": {"objects", "disk", "keys"},
         "s3": {"objects", "disk"},
-        "upkeep": {"", "objects", "disk", "s3"},
+        "keys": {"", "objects", "disk"},  # who may write: read by `key_set`, which what changes it builds on
+        "upkeep": {"", "objects", "disk", "keys", "s3"},
     },
     "regions": {
         "": set(),
@@ -147,8 +148,9 @@ BELOW_WITHIN = {
         "devices": {"terminal"},
         "node": {"terminal"},
         "store": {"terminal"},
+        "keys": {"terminal", "store"},
         "demo": {"terminal", "publishing", "node"},
-        "": {"terminal", "app_folder", "publishing", "releases", "devices", "figures", "node", "store", "demo"},
+        "": {"terminal", "app_folder", "publishing", "releases", "devices", "figures", "node", "store", "keys", "demo"},
     },
 }
 

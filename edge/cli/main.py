@@ -40,7 +40,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "history": VerbEntry("releases.history", "history", "List the revisions of an app."),
     "idset": VerbEntry("devices.id_sets", "idset", "Manage lists of ids that segments match with in_set."),
     "init": VerbEntry("app_folder.init", "init", "Write edge.json in the app's folder."),
-    "keys": VerbEntry("releases.keys", "keys", "Create keys for encrypted bundles."),
+    "keys": VerbEntry("keys.keys", "keys", "Create keys for bundles; change who may sign releases."),
     "login": VerbEntry("node.login", "login", "Store a token for a control API."),
     "login-link": VerbEntry("node.login", "login_link", "Make a link that signs a browser in to the page once."),
     "logout": VerbEntry("node.login", "logout", "Remove the stored token for a control API."),

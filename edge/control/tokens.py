@@ -40,15 +40,15 @@ from edge.domain.model import AppId
 from edge.store.disk.room import NoReserve, Reserve
 from edge.store.key_set import Trust
 from edge.store.objects.port import TOKENS_KEY, AlreadyExists, ObjectStore, Stale
-from edge.store.signing import Writer, open_document, sign_document
+from edge.store.signing import KeyId, Writer, open_document, sign_document
 from edge.store.stored_document import Untrusted, parse_document, read_stored, refusal_of
 
+TOKENS_DOMAIN = "edge-tokens"
 SECRET_PREFIX = "edge_"  # noqa: S105 - lets scanners of repositories and logs find leaked tokens
 SECRET_BYTES = 32
 SECRET_LIMIT = 128  # characters of a presented token that are hashed at all
 SWAP_ATTEMPTS = 20  # each lost one is another writer's success
 
-_DOMAIN = "edge-tokens"
 _WHAT = "the tokens document"
 _SEEN = "tokens.json"
 log = logging.getLogger(__name__)
@@ -237,7 +237,7 @@ class Tokens:
         raise Conflict("busy", "another writer is changing the tokens; try again")
 
     def _write(self, document: TokenDocument, replaced_tag: str) -> None:
-        sealed = sign_document(self._writer, _DOMAIN, msgspec.json.encode(document))
+        sealed = sign_document(self._writer, TOKENS_DOMAIN, msgspec.json.encode(document))
         if replaced_tag:
             tag = self._store.swap(TOKENS_KEY, sealed, replaced_tag)
         else:
@@ -306,7 +306,8 @@ class Tokens:
         if sealed is None:
             return
         try:
-            self._last = _Held(self._open(sealed), "")
+            # By a key that has been revoked since, too: it was good when this node accepted it.
+            self._last = _Held(_document(sealed, self._trust, self._trust.once_listed), "")
         except Untrusted as error:
             self._trust.seen.note_damage(_SEEN, error.message)
 
@@ -320,13 +321,17 @@ class Tokens:
 def open_tokens(sealed: bytes, trust: Trust) -> TokenDocument:
     """The tokens of the store that `trust` is of. Raises Untrusted."""
     try:
-        payload = open_document(_DOMAIN, sealed, trust.keys, _WHAT)
+        return _document(sealed, trust, trust.keys)
     except Untrusted as error:
         if error.code != "unknown_writer":
             raise
-        with suppress(Untrusted):  # in the trust's `problem`
-            trust.reload()  # a writer may have been added since
-        payload = open_document(_DOMAIN, sealed, trust.keys, _WHAT)
+    with suppress(Untrusted):  # in the trust's `problem`
+        trust.reload()  # a writer may have been added since
+    return _document(sealed, trust, trust.keys)
+
+
+def _document(sealed: bytes, trust: Trust, keys: Mapping[KeyId, bytes]) -> TokenDocument:
+    payload = open_document(TOKENS_DOMAIN, sealed, keys, _WHAT)
     document = parse_document(payload, _decoder, TOKENS_FORMAT, _WHAT)
     if document.store != trust.store_id:
         raise Untrusted("misplaced_document", f"the tokens document belongs to store {document.store[:64]!r}")

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -17,14 +18,14 @@ import msgspec
 from edge.domain.model import AppId, Digest
 from edge.store.key_set import Trust
 from edge.store.objects.port import APPS_PREFIX, ObjectStore, head_key, revision_number, revisions_prefix
-from edge.store.signing import Writer, open_document, sign_document
+from edge.store.signing import KeyId, Writer, open_document, sign_document, signer_of
 from edge.store.stored_document import Untrusted, counting, parse_document, read_stored
 
 HEAD_FORMAT = 2  # 1 had no epochs, and is still written for shards of epoch 0
 SHARDS = "0123456789abcdef"
 LIFETIME_SECONDS = 3600.0  # signed again every minute: sixty misses are an outage that a node has to report
 OLDER = "older_document"  # the code of a shard that went back or vanished
-_DOMAIN = "edge-head"
+HEAD_DOMAIN = "edge-head"
 
 log = logging.getLogger("edge.store")
 
@@ -81,7 +82,7 @@ def build_successor(held: HeadShard, now: float, apps: dict[AppId, Head]) -> Hea
 
 def encode_shard(writer: Writer, shard: HeadShard) -> bytes:
     """Signed."""
-    return sign_document(writer, _DOMAIN, msgspec.json.encode(shard))
+    return sign_document(writer, HEAD_DOMAIN, msgspec.json.encode(shard))
 
 
 def has_history(store: ObjectStore, app: str) -> bool:
@@ -139,6 +140,17 @@ class Heads:
         for noted in (self.problems, self.unserved, self.older):
             noted.pop(name, None)
         return held
+
+    def overruled(self, name: str) -> VerifiedShard | None:
+        """The last good version, to be written over one that a key signed after it was revoked. None: it did not."""
+        stored = self._store.get(head_key(name))
+        held = self._trust.held.key_set
+        try:
+            if stored is None or signer_of(stored.data, name) not in held.revoked:
+                return None
+        except Untrusted:
+            return None
+        return self._known(name)._replace(tag=stored.tag)
 
     def issued(self) -> dict[str, float]:
         """When the last good version of each known shard was signed, in seconds since the epoch."""
@@ -225,7 +237,8 @@ class Heads:
         if content is None:
             return None
         try:
-            return self._parse(name, content)
+            # By a key that has been revoked since, too: it was good when this node accepted it, and is the floor.
+            return self._parse(name, content, self._trust.once_listed)
         except Untrusted as error:
             self._trust.seen.note_damage(_seen_name(name), error.message)
             return None
@@ -233,9 +246,10 @@ class Heads:
     def _empty(self, name: str) -> HeadShard:
         return HeadShard(1, self._trust.store_id, name, 0, 0.0, 0.0, {})
 
-    def _parse(self, name: str, content: bytes) -> HeadShard:
+    def _parse(self, name: str, content: bytes, keys: Mapping[KeyId, bytes] | None = None) -> HeadShard:
         what = f"head shard {name}"
-        shard = parse_document(self._open(content, what), _decoder, HEAD_FORMAT, what)
+        payload = self._open(content, what) if keys is None else open_document(HEAD_DOMAIN, content, keys, what)
+        shard = parse_document(payload, _decoder, HEAD_FORMAT, what)
         if (shard.store, shard.shard) != (self._trust.store_id, name):
             raise Untrusted("misplaced_document", f"{what} contains shard {shard.shard} of store {shard.store}")
         strays = [app for app in shard.apps if shard_of(app) != name]
@@ -245,13 +259,13 @@ class Heads:
 
     def _open(self, content: bytes, what: str) -> bytes:
         try:
-            return open_document(_DOMAIN, content, self._trust.keys, what)
+            return open_document(HEAD_DOMAIN, content, self._trust.keys, what)
         except Untrusted as error:
             if error.code != "unknown_writer":
                 raise
         with suppress(Untrusted):  # in the trust's `problem`
             self._trust.reload()  # a writer that was added since
-        return open_document(_DOMAIN, content, self._trust.keys, what)
+        return open_document(HEAD_DOMAIN, content, self._trust.keys, what)
 
 
 def _check_successor(known: HeadShard, found: HeadShard) -> None:

@@ -4,6 +4,7 @@ Any number of writers may work on one store. A change is made exactly once or re
 that is not complete, and no revision is lost from the chain.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -56,6 +57,8 @@ _MENDS = {  # what can be done about the latest revision, by what is wrong with 
     "missing_object": "restore it, or go on from the latest revision that is there with `edge store accept-restored`",
     "bad_digest": "run `edge store repair --from COPY`, with a copy of the store from a backup",
 }
+
+log = logging.getLogger("edge.store")
 
 # Takes the state that an undo reverts and the one that it returns to; raises Forbidden.
 PermitUndo = Callable[[AppState, AppState], None]
@@ -212,10 +215,25 @@ class Releases(ReleaseReader):
                 # Also one from the future: a clock that was wrong once must not stop renewal.
                 if held.tag is not None and abs(now - held.shard.issued) <= REFRESH_AFTER_SECONDS:
                     return False
-                successor = build_successor(held.shard, now, held.shard.apps)
-                self._reserve.lending(lambda: self._move(held, successor))
-            except (AlreadyExists, Stale, Untrusted):
+                self._sign_again(held, now)
+            except Untrusted:
+                return self._overrule(shard, now)
+            except (AlreadyExists, Stale):
                 return False
+        return True
+
+    def _sign_again(self, held: VerifiedShard, now: float) -> None:
+        successor = build_successor(held.shard, now, held.shard.apps)
+        self._reserve.lending(lambda: self._move(held, successor))
+
+    def _overrule(self, shard: str, now: float) -> bool:
+        """Put the last good shard back in place of one that a key signed after it was revoked."""
+        held = self._heads.overruled(shard)
+        if held is None:
+            return False
+        with suppress(AlreadyExists, Stale):
+            self._sign_again(held, now)
+            log.warning("head shard %s was signed by a key that is revoked: the last good one is back", shard)
         return True
 
     def _move(self, held: VerifiedShard, shard: HeadShard) -> None:

@@ -55,9 +55,17 @@ def load_or_create_writer(path: Path) -> Writer:
     be in the store's key set.
     """
     try:
-        pem = _read_private(path)
+        return load_writer(path)
     except FileNotFoundError:
-        pem = _make_private(path)
+        return _writer_of(path, _make_private(path))
+
+
+def load_writer(path: Path) -> Writer:
+    """As `load_or_create_writer`, for a file that is there. Raises FileNotFoundError."""
+    return _writer_of(path, _read_private(path))
+
+
+def _writer_of(path: Path, pem: bytes) -> Writer:
     try:
         private = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -89,6 +97,21 @@ def open_document(domain: str, data: bytes, keys: Mapping[KeyId, bytes], what: s
     except (InvalidSignature, ValueError) as error:
         raise Untrusted("bad_signature", f"{what} was altered: the signature of {envelope.key!r} is wrong") from error
     return payload
+
+
+def sign_statement(writer: Writer, domain: str, words: bytes) -> str:
+    """A signature, in base64, of `statement`: for what one document says in another's name."""
+    return base64.b64encode(writer.private.sign(statement(domain, words))).decode()
+
+
+def statement(domain: str, words: bytes) -> bytes:
+    """The bytes that `sign_statement` signs."""
+    return _signed(domain, words)
+
+
+def signer_of(data: bytes, what: str) -> KeyId:
+    """Who signed it, as it says itself, UNVERIFIED."""
+    return _parse_envelope(data, what).key
 
 
 def peek_payload(data: bytes, what: str) -> bytes:

@@ -179,9 +179,9 @@ def test_a_newer_key_set_says_so(store, tmp_path):
     root = a_writer(tmp_path)
     open_trust(store, a_node(tmp_path), NOW, root)
     payload = msgspec.json.decode(msgspec.json.decode(store.get(KEY_SET_KEY).data)["payload"])
-    newer = msgspec.json.encode(payload | {"format": 2})
+    newer = msgspec.json.encode(payload | {"format": 3})
     store.path(KEY_SET_KEY).write_bytes(sign_document(root, "edge-writers", newer))
-    assert "format 2; this version reads up to 1: upgrade" in open_trust(store, a_node(tmp_path), NOW, root).problem
+    assert "format 3; this version reads up to 2: upgrade" in open_trust(store, a_node(tmp_path), NOW, root).problem
 
 
 @pytest.mark.parametrize("pinned", [True, False])

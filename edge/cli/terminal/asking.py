@@ -24,6 +24,7 @@ _DOING = {
     "promote": "promoting",
     "prune": "pruning",
     "publish": "publishing",
+    "replace": "replacing",
     "set": "setting",
     "undo": "undoing",
     "withdraw": "withdrawing",

@@ -23,8 +23,11 @@ log = logging.getLogger("edge.store")
 class SeenDocuments:
     """Small files by name, such as `heads/8` or `tokens`. Safe among threads; blocks.
 
-    `damaged` counts files that could not be used and were set aside as if missing.
+    `damaged` counts files that could not be used and were set aside as if missing. `writes` is False for one who only
+    looks.
     """
+
+    writes = True
 
     def __init__(self, node_dir: Path) -> None:
         """Writes nothing: a node whose disk is full starts all the same."""
@@ -100,12 +103,16 @@ class SeenDocuments:
 class SeenByOthers(SeenDocuments):
     """For one who works beside the node: compares with what the node has seen, and leaves writing to it."""
 
+    writes = False
+
     def keep(self, name: str, content: bytes) -> None:
         return None
 
 
 class NothingSeen(SeenDocuments):
     """For one who only looks at a store, as it is: remembers nothing and writes nothing."""
+
+    writes = False
 
     def read(self, name: str) -> bytes | None:
         return None

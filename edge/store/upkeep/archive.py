@@ -24,7 +24,7 @@ from edge.store.stored_document import Untrusted, digest_of, parse_document
 EXPORT_FORMAT = 1
 BEGIN, END = "edge-export.json", "edge-export-end.json"
 NODE_FOLDER = "node/"
-NODE_FILES = ("writer.key", "trust.json")  # what signs, and which store it belongs to
+NODE_FILES = ("writer.key", "trust.json", "root.key")  # what signs, which store it belongs to, and the root's if here
 DOCUMENT_LIMIT_BYTES = 64 << 20  # of a document in a hostile export; the largest real ones have some MB
 FILE_MODE = 0o600
 

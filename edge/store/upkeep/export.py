@@ -19,6 +19,7 @@ from edge.domain.model import AppId, Digest
 from edge.store.disk.durable_files import DIRECTORY_MODE, FILE_MODE, sync_directory
 from edge.store.heads import OLDER, SHARDS, Head, Heads
 from edge.store.key_set import KEY_SET_KEY, Trust, read_trust
+from edge.store.keys.root_keys import ROOT_FILE
 from edge.store.objects.files import StoreFiles
 from edge.store.objects.port import blob_key, head_key
 from edge.store.stored_document import Untrusted
@@ -67,7 +68,7 @@ class StoreExport:
         for each in survey.damages:
             if not each.kind.is_spare:
                 raise _damaged(each.detail)
-        node_files = {name: (self._node_dir / name).read_bytes() for name in NODE_FILES if keys}
+        node_files = _node_files(self._node_dir) if keys else {}
         writer = ExportWriter(target, ExportBegin(EXPORT_FORMAT, trust.store_id, now, keys))
         total = self._write_proven(writer, survey, reach)
         for key, content in signed.items():
@@ -183,6 +184,12 @@ def _unpack(source: IO[bytes], making: Path, reach: ReachPart) -> tuple[ExportBe
     if begin is None:
         raise Untrusted("cut_export", "the export is empty")
     return begin, keys
+
+
+def _node_files(node_dir: Path) -> dict[str, bytes]:
+    """The root's key is among them only if it is kept here, apart from the writer's. Raises FileNotFoundError."""
+    there = [name for name in NODE_FILES if name != ROOT_FILE or (node_dir / name).exists()]
+    return {name: (node_dir / name).read_bytes() for name in there}
 
 
 def _node_file(name: str) -> str:

@@ -1,20 +1,27 @@
-"""`edge keys`: the key pair for encrypted bundles, made on this machine. A node never sees the private key."""
+"""`edge keys`, and `edge keys create`: the key pair for encrypted bundles, made on this machine. A node never sees the
+private key."""
 
 from pathlib import Path
 
 import click
 import msgspec
 
+from edge.cli.keys.roots import root, rotate
+from edge.cli.keys.writers import add, renew, revoke, show
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, fields, line, note
 
 
 @click.group()
 def keys() -> None:
-    """Create keys for encrypted bundles."""
+    """Create keys for encrypted bundles; show and change who may sign releases."""
 
 
-@keys.command(short_help="Create a key pair.")
+for command in (add, renew, revoke, root, rotate, show):
+    keys.add_command(command)
+
+
+@keys.command(short_help="Create a key pair for encrypted bundles.")
 @click.option(
     "--out",
     "folder",

@@ -1,0 +1,1 @@
+"""Verbs about keys: of encrypted bundles, of the nodes that sign releases, and of the root that lists them."""

@@ -24,6 +24,7 @@ from edge.assembly.node_report import NodeConditions
 from edge.assembly.outcome_spool import OutcomeSpool
 from edge.assembly.own_report import OwnReport
 from edge.assembly.region.file_sending import FileSending
+from edge.assembly.region.reports_home import build_receiving
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config, Control
 from edge.control.app import InnerApi, build_control_app
@@ -118,6 +119,7 @@ class Standalone:
         self._own_report = OwnReport(config, self.directory, self.supervisor, base)
         self.fleet = self._open_fleet()
         self.reporting: Reporting | None = None  # to the node above, if there is one
+        self._receiving = build_receiving(self.directory, spool_limit, lambda: self.guard.watched.acting > 0)
         self.supervisor.duties.jobs |= {
             "deliver": self.messaging.run,
             "nodes": self.fleet.run,
@@ -245,6 +247,7 @@ class Standalone:
             outcomes=self._outcomes,
             node=self._report,
             fleet=self.fleet,
+            receiving=self._receiving,
             clock=self._clock,
             quota=self._quota,
             login_links=self._login_links,

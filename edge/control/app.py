@@ -39,6 +39,7 @@ from edge.control.routes.administration import tokens as routes_tokens
 from edge.control.routes.administration import webhooks as routes_webhooks
 from edge.control.routes.feed import blobs as routes_feed_blobs
 from edge.control.routes.feed import documents as routes_feed_documents
+from edge.control.routes.feed import segments as routes_feed_segments
 from edge.control.routes.figures import definitions as routes_definitions
 from edge.control.routes.figures import outcomes as routes_outcomes
 from edge.control.routes.figures import releases as routes_releases
@@ -115,6 +116,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_webhooks.OPERATIONS,
     *routes_nodes.OPERATIONS,
     *routes_store.OPERATIONS,
+    *routes_feed_segments.OPERATIONS,
     *routes_telemetry.OPERATIONS,
     *routes_feed_documents.OPERATIONS,
     *routes_feed_blobs.OPERATIONS,

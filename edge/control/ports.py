@@ -25,6 +25,7 @@ from edge.facts.changes import Recordable
 from edge.messages.messaging import Messaging
 from edge.regions.feed.feed import Feed
 from edge.regions.fleet.known_nodes import KnownNodes
+from edge.regions.sending.receiving import Receiving
 from edge.store.damage import NotTaken
 from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Rehearsed, Releases
@@ -240,7 +241,8 @@ class ClockPort(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlPorts:
-    """One object per topic; `place` is where this node is."""
+    """One object per topic; `place` is where this node is. `receiving` takes other nodes' reports; None at a node that
+    sends its own home."""
 
     store: ObjectStore
     releases: Releases
@@ -256,6 +258,7 @@ class ControlPorts:
     outcomes: OutcomesPort
     node: NodePort
     fleet: KnownNodes
+    receiving: Receiving | None
     clock: ClockPort
     quota: UploadQuota
     login_links: LoginLinksPort

@@ -33,6 +33,8 @@ COMMANDS = {
     "delivery": "what a GiB of bundle bytes costs, against nginx and aiohttp",
     "slow": "what 2,000 slow readers cost update checks",
     "scale": "1, 100 and 10,000 apps: a check, memory, load time, swaps under load",
+    "capacity": "a plan for 1, 10 and 100 million devices, from measured figures and stated prices",
+    "day": "a simulated day of 10 million devices over 20 regions after a publish",
     "wan": "checks and updates over an emulated long link",
     "targeting": "what 20 segments and a rollout cost a check",
     "figures": "a day's figures in SQLite and in ClickHouse's engine: adding up, size, questions",
@@ -52,6 +54,7 @@ def main() -> int:
         plot=words.plot is not None,
         cache_dir=words.cache_dir.absolute(),
         rounds=words.rounds or (QUICK_ROUNDS if words.quick else ROUNDS),
+        settings=dict(words.settings),
     )
     options.cache_dir.mkdir(parents=True, exist_ok=True)
     machine, started = describe_machine(options.pin), time.monotonic()
@@ -93,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
         "--plot", type=Path, metavar="FILE.svg", help="also measure and draw the curve, if there is one"
     )
     parser.add_argument("--no-pin", action="store_true", help="let servers and load generators share all cores")
+    parser.add_argument(
+        "--set", dest="settings", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="of a plan"
+    )
     parser.add_argument("--cache-dir", type=Path, default=Path(tempfile.gettempdir()) / "edge-benchmarks")
     return parser
 
@@ -101,6 +107,13 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) <= ROUNDS_LIMIT:
         raise argparse.ArgumentTypeError(f"a whole number from 1 to {ROUNDS_LIMIT}")
     return int(text)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
 
 
 def _print(report: BenchReport, circumstances: dict[str, str], words: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """What a benchmark is given and what it returns. A benchmark is a module with `run(options) -> BenchReport`."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.output.plots import Plot
@@ -16,13 +17,15 @@ class Missing(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`cache_dir` keeps prepared data between runs; `plot` adds the measurements that only a plot needs."""
+    """`cache_dir` keeps prepared data between runs; `plot` adds the measurements that only a plot needs;
+    `settings` are what `--set NAME=VALUE` gives to those that take some."""
 
     quick: bool = False
     pin: bool = True
     plot: bool = False
     cache_dir: Path
     rounds: int = ROUNDS
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Fleets that no bench can hold: what they would need, and a day of theirs, measured or assumed."""

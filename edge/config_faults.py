@@ -142,6 +142,8 @@ def source_fault(role: str, source: str, *, insecure: bool) -> str:
         return (
             "is empty: a region follows a node, as https://origin.example.com:8081, or a bucket, as s3://bucket/prefix"
         )
+    if source.startswith("file://"):
+        return "" if source.startswith("file:///") else f"{source!r} names no absolute path, as file:///srv/store does"
     if source.startswith("s3://"):
         return "" if urlsplit(source).netloc else f"{source!r} names no bucket, as s3://bucket/prefix does"
     return _node_fault(source, insecure)
@@ -153,7 +155,7 @@ def home_fault(home: str, *, insecure: bool) -> str:
 
 def token_fault(role: str, source: str, home: str, token_file: str) -> str:
     """Whoever asks another node needs a token."""
-    asks = role == "region" and (bool(home) or not source.startswith("s3://"))
+    asks = role == "region" and (bool(home) or not source.startswith(("s3://", "file://")))
     if not asks or token_file:
         return ""
     return "is empty: name the file with this node's token, from `edge token create --role node`"

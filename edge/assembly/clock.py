@@ -6,13 +6,13 @@ from edge.domain.model import AppId
 from edge.domain.schedule.rollout import Moment
 from edge.node.service.rollout_clock import Moments
 from edge.store.heads import shard_of
-from edge.store.releases import Releases
+from edge.store.reading import ReleaseReader
 
 
 class NodeClock:
     """Same as in a worker: where the system clock steps back, no device leaves a rollout."""
 
-    def __init__(self, releases: Releases) -> None:
+    def __init__(self, releases: ReleaseReader) -> None:
         self._releases = releases
         self._moments = Moments(time.time())
 

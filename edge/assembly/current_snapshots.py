@@ -14,7 +14,7 @@ from edge.domain.errors import NotFound
 from edge.domain.model import AppId, AppState
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.store.heads import Head
-from edge.store.releases import Releases
+from edge.store.reading import ReleaseReader
 
 # Apps that people inspect at a time. A channel with all its ways back holds 0.5 MB of manifests: 50 MB with 3 each.
 APPS_LIMIT = 32
@@ -23,7 +23,7 @@ APPS_LIMIT = 32
 class CurrentSnapshots:
     """Keeps the snapshots of the `limit` apps that were used last."""
 
-    def __init__(self, releases: Releases, builder: SnapshotBuilder, limit: int = APPS_LIMIT) -> None:
+    def __init__(self, releases: ReleaseReader, builder: SnapshotBuilder, limit: int = APPS_LIMIT) -> None:
         self._releases = releases
         self._builder = builder
         self._limit = limit

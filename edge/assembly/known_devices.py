@@ -48,7 +48,7 @@ from edge.domain.model import AppId, AppState, ChannelName, DeviceId, Rollout, U
 from edge.domain.schedule.rollout import Moment
 from edge.domain.shares import WHOLE_SHARE, format_share
 from edge.domain.states import channel_of
-from edge.node.processes.data_directory import DataDirectory
+from edge.node.processes.data_directory import OpenedDirectory
 from edge.store.releases import Rehearsed
 from edge.telemetry.behaviour.known_facts import KnownFacts
 from edge.telemetry.devices.device_search import DeviceSearch, find_devices
@@ -69,7 +69,7 @@ class KnownDeviceQuestions:
 
     def __init__(
         self,
-        directory: DataDirectory,
+        directory: OpenedDirectory,
         facts_table: Path,
         snapshots: CurrentSnapshots,
         moment_of: Callable[[AppId], Moment],

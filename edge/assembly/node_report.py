@@ -12,6 +12,7 @@ from edge.assembly.collecting import Collecting
 from edge.assembly.folding import Folding
 from edge.assembly.guarding.guard_duty import GuardDuty
 from edge.assembly.guarding.sight import blindness_of
+from edge.assembly.region.figures_elsewhere import FiguresElsewhere
 from edge.assembly.watching_room import is_short
 from edge.control.shapes.common import DamageView
 from edge.control.shapes.node import CountingView, DiskView, GuardConditionView, HeadView, NodeStatus, WorkerView
@@ -26,7 +27,7 @@ from edge.node.observing.folding_metrics import ClickHouseSeen, FoldingSeen
 from edge.node.observing.guard_metrics import GuardSeen
 from edge.node.observing.message_metrics import MessagesSeen
 from edge.node.observing.metrics import BlobsSeen, Observed, StoreUpkeep, build_metrics
-from edge.node.processes.data_directory import DataDirectory
+from edge.node.processes.data_directory import OpenedDirectory
 from edge.node.processes.supervisor import Supervisor
 from edge.store.damage import Damage
 from edge.store.disk.room import free_bytes, total_bytes
@@ -41,9 +42,9 @@ class NodeConditions:
 
     def __init__(
         self,
-        directory: DataDirectory,
+        directory: OpenedDirectory,
         supervisor: Supervisor,
-        folding: Folding,
+        folding: Folding | FiguresElsewhere,
         tokens: Tokens,
         collecting: Collecting,
         quota: UploadQuota,

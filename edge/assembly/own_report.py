@@ -11,7 +11,7 @@ from edge.assembly.watching_room import is_short
 from edge.config import Config
 from edge.node.observing.counts import WorkerStatus
 from edge.node.observing.python_build import read_build
-from edge.node.processes.data_directory import DataDirectory
+from edge.node.processes.data_directory import OpenedDirectory
 from edge.node.processes.supervisor import Supervisor
 from edge.regions.fleet.node_report import REFUSED_KINDS_LIMIT, WORDS_LIMIT, NodeReport
 from edge.regions.fleet.registry import RegisteredNode
@@ -21,7 +21,7 @@ from edge.store.disk.room import free_bytes, total_bytes
 class OwnReport:
     """Makes a report each time it is asked; rates are since the time before."""
 
-    def __init__(self, config: Config, directory: DataDirectory, supervisor: Supervisor, devices_url: str) -> None:
+    def __init__(self, config: Config, directory: OpenedDirectory, supervisor: Supervisor, devices_url: str) -> None:
         self._config, self._directory, self._supervisor = config, directory, supervisor
         self._devices_url = devices_url
         self.given_name: Callable[[], str] = lambda: ""  # what the node above calls this one

@@ -18,7 +18,7 @@ from multidict import MultiDict
 
 from edge.control.calls import IDEMPOTENCY_KEY, IF_REVISION, REASON, Call, InnerRequest, check_permission
 from edge.control.openapi import build_openapi
-from edge.control.operations import DRY_RUN, JSON, NOT_TAKEN, Operation, check_parameters, parse_flag
+from edge.control.operations import DRY_RUN, JSON, NOT_TAKEN, Operation, check_here, check_parameters, parse_flag
 from edge.control.ports import ASKED_BY, Asker, ControlPorts
 from edge.control.roles import Role, allows
 from edge.control.routes import apps as routes_apps
@@ -39,7 +39,6 @@ from edge.control.routes.administration import tokens as routes_tokens
 from edge.control.routes.administration import webhooks as routes_webhooks
 from edge.control.routes.feed import blobs as routes_feed_blobs
 from edge.control.routes.feed import documents as routes_feed_documents
-from edge.control.routes.feed import segments as routes_feed_segments
 from edge.control.routes.figures import definitions as routes_definitions
 from edge.control.routes.figures import outcomes as routes_outcomes
 from edge.control.routes.figures import releases as routes_releases
@@ -116,7 +115,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_webhooks.OPERATIONS,
     *routes_nodes.OPERATIONS,
     *routes_store.OPERATIONS,
-    *routes_feed_segments.OPERATIONS,
     *routes_telemetry.OPERATIONS,
     *routes_feed_documents.OPERATIONS,
     *routes_feed_blobs.OPERATIONS,
@@ -177,6 +175,7 @@ def _translate_http(request: web.Request, error: web.HTTPException) -> web.Respo
 def _build_door(operation: Operation, ports: ControlPorts) -> OperationHandler:
     async def handle(request: web.Request) -> web.StreamResponse:
         grant = await _authorise(operation, ports.tokens, request, ports.clock.now())
+        check_here(operation, ports.origin)
         check_parameters(request, operation)
         body = None
         if operation.body is not None:
@@ -240,6 +239,7 @@ class InnerApi:
         request = InnerRequest(parts, MultiDict(query or {}), given, self._app)
         if operation.permission is not None:
             check_permission(grant, operation.permission, request)
+        check_here(operation, self._ports.origin)
         rehearsal: list[Rehearsed] | None = [] if operation.changes and dry_run else None
         return await _perform(
             operation, Call(ports=self._ports, grant=grant, request=request, body=body, rehearsal=rehearsal)
@@ -251,6 +251,7 @@ class InnerApi:
         request = InnerRequest({"app": app, "digest": digest}, MultiDict(), {}, self._app)
         assert operation.permission is not None, "it takes a token"
         check_permission(grant, operation.permission, request)
+        check_here(operation, self._ports.origin)
         await routes_blobs.keep_local(Call(ports=self._ports, grant=grant, request=request, body=None), file)
 
     def known_heads(self, app: str | None) -> Hashable:

@@ -11,6 +11,7 @@ from typing import Any
 from edge.control.calls import Asked, Call
 from edge.control.roles import Permission
 from edge.domain.errors import Invalid, Malformed
+from edge.regions.following.followed_releases import elsewhere
 
 JSON_LIMIT_BYTES = 1024 * 1024  # ordinary bodies, operators' comments included, are a few kB
 JSON = "application/json"
@@ -18,6 +19,12 @@ DRY_RUN = "dry_run"
 NOT_TAKEN = "not_taken"  # of a change's answer, if there is something
 RANGE = re.compile(r"^bytes=([0-9]{1,15})-$", re.ASCII)  # of a `ranged` operation: all from this byte on
 SHOWN_LIMIT = 64  # characters of an unknown parameter's name that the error repeats
+
+# What a node that follows does although it is asked with a body, or makes something.
+_READS = frozenset(
+    {Permission.READ_SELF, Permission.LIST_APPS, Permission.READ_APP, Permission.READ_NODE, Permission.FOLLOW}
+)
+_OWN = frozenset({"create_login_link"})  # of its own page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +63,12 @@ class Operation:
     def parts(self) -> list[str]:
         """The names of the variable parts of the address, in order."""
         return re.findall(r"{(\w+)}", self.path)
+
+
+def check_here(operation: Operation, origin: str) -> None:
+    """What changes something is done at `origin`; "" on that node itself. Raises Conflict `not_the_origin`."""
+    if origin and operation.method != "GET" and operation.permission not in _READS and operation.name not in _OWN:
+        raise elsewhere("this is done", origin)
 
 
 def check_parameters(request: Asked, operation: Operation) -> None:

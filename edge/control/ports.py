@@ -25,7 +25,7 @@ from edge.facts.changes import Recordable
 from edge.messages.messaging import Messaging
 from edge.regions.feed.feed import Feed
 from edge.regions.fleet.known_nodes import KnownNodes
-from edge.regions.sending.receiving import Receiving
+from edge.regions.following.followed_releases import FollowedReleases
 from edge.store.damage import NotTaken
 from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head, Rehearsed, Releases
@@ -241,11 +241,11 @@ class ClockPort(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlPorts:
-    """One object per topic; `place` is where this node is. `receiving` takes other nodes' reports; None at a node that
-    sends its own home."""
+    """One object per topic; `place` is where this node is. `origin` is where changes are made, empty on that node
+    itself."""
 
     store: ObjectStore
-    releases: Releases
+    releases: Releases | FollowedReleases
     tokens: Tokens
     messaging: Messaging
     serving: ServingPort
@@ -258,10 +258,10 @@ class ControlPorts:
     outcomes: OutcomesPort
     node: NodePort
     fleet: KnownNodes
-    receiving: Receiving | None
     clock: ClockPort
     quota: UploadQuota
     login_links: LoginLinksPort
     feed: Feed
     sender: FileSender
     place: NodePlace
+    origin: str = ""

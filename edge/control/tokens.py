@@ -85,8 +85,9 @@ class Tokens:
     `problem` states what is wrong with the document in the store now, empty if nothing is.
     """
 
-    def __init__(self, store: ObjectStore, trust: Trust, writer: Writer, reserve: Reserve | None = None) -> None:
-        """On a full disk, a token can be revoked with what `reserve` lends."""
+    def __init__(self, store: ObjectStore, trust: Trust, writer: Writer | None, reserve: Reserve | None = None) -> None:
+        """On a full disk, a token can be revoked with what `reserve` lends. `writer` None: these are another node's
+        tokens, and nothing of them can be changed here."""
         self.problem = ""
         self._reserve = reserve or NoReserve()
         self._store = store
@@ -106,7 +107,7 @@ class Tokens:
         name, record = found
         if record.expires is not None and record.expires <= now:
             raise Unauthorized("token_expired", f"token {name!r} has expired; create another with `edge token create`")
-        if record.used_day < _day(now):
+        if self._writer is not None and record.used_day < _day(now):
             self._note_use(name, now)
         return Grant(name, record.role, record.app)
 
@@ -237,6 +238,8 @@ class Tokens:
         raise Conflict("busy", "another writer is changing the tokens; try again")
 
     def _write(self, document: TokenDocument, replaced_tag: str) -> None:
+        if self._writer is None:
+            raise Conflict("not_the_origin", "tokens are created and revoked on the origin, not on this node")
         sealed = sign_document(self._writer, TOKENS_DOMAIN, msgspec.json.encode(document))
         if replaced_tag:
             tag = self._store.swap(TOKENS_KEY, sealed, replaced_tag)

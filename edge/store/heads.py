@@ -152,6 +152,13 @@ class Heads:
             return None
         return self._known(name)._replace(tag=stored.tag)
 
+    def judge(self, name: str, content: bytes) -> HeadShard:
+        """A shard from elsewhere that may follow the last good one. Nothing is remembered. Raises Untrusted."""
+        known = self.known(name)
+        shard = self._parse(name, content)
+        _check_successor(known, shard)
+        return shard
+
     def issued(self) -> dict[str, float]:
         """When the last good version of each known shard was signed, in seconds since the epoch."""
         with self._lock:

@@ -3,7 +3,7 @@
 import pytest
 from telemetry_lines import stored
 
-from edge.assembly.outcome_spool import OutcomeSpool
+from edge.assembly.counting.outcome_spool import OutcomeSpool
 from edge.domain.errors import Unavailable
 from edge.telemetry.spool.app_records import Outcome, Outcomes, OutcomesLine
 from edge.telemetry.spool.record import parse_line

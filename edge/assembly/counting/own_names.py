@@ -13,7 +13,7 @@ from edge.domain.comparing.running import RunningExperiment, experiments_of
 from edge.domain.errors import EdgeError, NotFound
 from edge.domain.guarding.watch import Watch, watches_of
 from edge.domain.model import AppId, Digest
-from edge.store.releases import Releases
+from edge.store.reading import ReleaseReader
 
 APPS_KEPT = 1_000  # 1,000 names take 100 kB; another app's are read again, in milliseconds
 
@@ -21,7 +21,7 @@ APPS_KEPT = 1_000  # 1,000 names take 100 kB; another app's are read again, in m
 class OwnNames:
     """For threads that may wait for the disk, one at a time."""
 
-    def __init__(self, releases: Releases) -> None:
+    def __init__(self, releases: ReleaseReader) -> None:
         self._releases = releases
         self._segments: dict[str, JudgedSegments] = {}
         self._watches: dict[str, tuple[Watch, ...]] = {}

@@ -15,6 +15,8 @@ import click
 import orjson
 import uvloop
 
+from edge.assembly.roles.region_node import RegionNode, see_source
+from edge.assembly.serving_node import ServingNode
 from edge.assembly.standalone import Standalone
 from edge.cli.terminal.options import with_config
 from edge.config import KEEP_MOST_DAYS, Config, Log, NodeRole, file_in_effect, read_settings
@@ -83,13 +85,32 @@ def _failure_in_log(settings: Log) -> Iterator[None]:
 
 async def _serve(config: Config, as_json: bool, estate: Estate | None) -> None:
     stopping = stop_on_signals()
-    node = Standalone(config, estate)
+    node = await open_node(config, estate, stopping)
+    if node is None:
+        return
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, node.reload)
     async with node.running():
         loop.add_signal_handler(signal.SIGUSR2, node.change.begin_restart)
         click.echo(_greeting(node, as_json))
         await node.serve_until(stopping)
+
+
+async def open_node(config: Config, estate: Estate | None, stopping: asyncio.Event) -> ServingNode | None:
+    """Of the configured role; None if it was stopped while it had nothing to serve yet. Raises EdgeError."""
+    if config.role != "region":
+        return Standalone(config, estate)
+    seeing, stopped = asyncio.ensure_future(see_source(config)), asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({seeing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not seeing.done():
+            return None
+        seeing.result()
+    finally:
+        stopped.cancel()
+        seeing.cancel()
+        await asyncio.gather(seeing, return_exceptions=True)
+    return RegionNode(config, estate)
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -100,12 +121,15 @@ def stop_on_signals() -> asyncio.Event:
     return stopping
 
 
-def _greeting(node: Standalone, as_json: bool) -> str:
+def _greeting(node: ServingNode, as_json: bool) -> str:
     config = node.config
     if as_json or config.log.format == "json":
         ports = {"devices": node.device_port, "control": node.control_port}
-        return orjson.dumps({**ports, "data_dir": config.data_dir, "token_file": str(node.admin_token_file)}).decode()
+        return orjson.dumps(
+            {**ports, "data_dir": config.data_dir, "token_file": str(node.admin_token_file or "")}
+        ).decode()
+    more = f"first admin's token in {node.admin_token_file}" if node.admin_token_file else "tokens are the origin's"
     return (
         f"devices on port {node.device_port}, control API on {config.control.host}:{node.control_port}, "
-        f"data in {config.data_dir}, first admin's token in {node.admin_token_file}"
+        f"data in {config.data_dir}, {more}"
     )

@@ -33,7 +33,8 @@ from edge.domain.changes.going_back.putting_back import plan_putting_back
 from edge.domain.errors import Conflict, EdgeError, NotFound
 from edge.domain.model import AppId, AppState, Phase, parse_app_id
 from edge.store.damage import REPAIR
-from edge.store.releases import Head, Releases
+from edge.store.reading import ReleaseReader
+from edge.store.releases import Head
 from edge.store.revision_document import RevisionLine
 
 EVENT_KEY_BYTES = 18  # of chance: 24 characters
@@ -148,7 +149,7 @@ def _is_listed(call: Call[Any], app: str, head: Head) -> bool:
     return not head.deleted and allows(call.grant.role, call.grant.app, Permission.READ_APP, app)
 
 
-def _summarize(releases: Releases, app: AppId, head: Head) -> AppSummary:
+def _summarize(releases: ReleaseReader, app: AppId, head: Head) -> AppSummary:
     try:
         state = releases.load_revision(app, head.revision, head.digest)
     except (EdgeError, OSError) as error:

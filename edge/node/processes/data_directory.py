@@ -14,10 +14,11 @@ from edge.store.disk.set_aside import (
     read_own_file,
     set_aside,
 )
-from edge.store.key_set import open_trust
+from edge.store.key_set import Trust, open_trust
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import ObjectStore
 from edge.store.objects.probe import probe
+from edge.store.reading import ReleaseReader
 from edge.store.releases import Releases
 from edge.store.signing import load_or_create_writer
 from edge.store.stored_document import Untrusted
@@ -40,8 +41,6 @@ class DataPaths:
         self.links_file = self.node_dir / "links.json"  # what was observed of links, which forms of bundles follow from
         self.uploads_file = self.node_dir / "uploads"  # what tokens uploaded and no bundle refers to yet
         self.nodes_file = self.node_dir / "nodes.json"  # which nodes report here, each by which token
-        self.reports_file = self.node_dir / "reports.json"  # until when all reports of each of them are here
-        self.sent_file = self.node_dir / "sent.json"  # which of this node's reports are at its home
         self.heard_file = self.node_dir / "nodes.heard.json"  # what they said last
         self.drops_dir = self.node_dir / "drops"  # zips from the page that are being packed; emptied at each start
         self.counts_database = self.node_dir / "telemetry" / "counts.sqlite"
@@ -51,19 +50,16 @@ class DataPaths:
         self.own_dirs = self.node_dir, self.node_dir / "telemetry", self.spool_dir, self.facts_dir
 
 
-class DataDirectory(DataPaths):
-    """The store of a data directory, opened and checked, with this node's own key in it.
-
-    `store` is the truth, which changes are made in; `mirror` is what is on this node's disk and served to devices. They
-    are one where the truth is this directory.
-    """
+class OpenedDirectory(DataPaths):
+    """What every node has opened of its data directory. `mirror` is the store on this node's disk, which devices are
+    served from; `store` is where people read and change releases: the truth, or the mirror."""
 
     store: ObjectStore
-    mirror: FsStore
+    trust: Trust
+    releases: ReleaseReader
 
     def __init__(self, data_dir: Path, now: float) -> None:
-        """`now` in seconds since the epoch. Raises EdgeError: a store that ignores conditions, is not trusted, or does
-        not list this node's key."""
+        """`now` in seconds since the epoch."""
         super().__init__(data_dir)
         self.node_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._clear()
@@ -72,13 +68,7 @@ class DataDirectory(DataPaths):
         self.net_key = _own_word(self.node_dir / "net.key", told, least=KEY_DIGITS).encode()
         self.mirror = FsStore(self.store_dir)
         self.mirror.remove_leftovers(now)
-        self.store = self.mirror
-        probe(self.store)
-        self.writer = load_or_create_writer(self.node_dir / "writer.key")
-        self.trust = open_trust(self.store, self.node_dir, now, self.writer)
         self.reserve = Reserve(self.node_dir / RESERVE_FILE)
-        self.reserve.fill()
-        self.releases = Releases(self.store, self.writer, self.trust, self.reserve)
 
     def _clear(self) -> None:
         """Set aside what is in the place of a file or a directory that devices do not depend on, and is none. What is
@@ -104,6 +94,35 @@ class DataDirectory(DataPaths):
             self.trust.reload()
         self.trust.seen.retry()
         self.reserve.fill()
+
+    def renew(self, now: float) -> None:
+        """What is due every quarter of a minute; `now` is in seconds since the epoch. Blocks. Raises EdgeError,
+        OSError."""
+        self.check_keys()
+
+
+class DataDirectory(OpenedDirectory):
+    """Of a node that holds the truth: its store is checked, and lists this node's own key.
+
+    `store` and `mirror` are one where the truth is this directory.
+    """
+
+    releases: Releases
+
+    def __init__(self, data_dir: Path, now: float) -> None:
+        """Raises EdgeError: a store that ignores conditions, is not trusted, or does not list this node's key."""
+        super().__init__(data_dir, now)
+        self.store = self.mirror
+        probe(self.store)
+        self.writer = load_or_create_writer(self.node_dir / "writer.key")
+        self.trust = open_trust(self.store, self.node_dir, now, self.writer)
+        self.reserve.fill()
+        self.releases = Releases(self.store, self.writer, self.trust, self.reserve)
+
+    def renew(self, now: float) -> None:
+        """Sign the heads again that are over a minute old, too."""
+        self.releases.refresh(now)
+        super().renew(now)
 
 
 def _own_word(path: Path, lost: str, *, least: int = 1) -> str:

@@ -23,7 +23,7 @@ from edge.facts.changes import Recordable, Withheld
 from edge.facts.writer import FactsCondition
 from edge.node.links.journal import LinkJournal, LinkWatch
 from edge.node.observing.counts import WorkerCounts, WorkerStatus
-from edge.node.processes.data_directory import DataDirectory
+from edge.node.processes.data_directory import OpenedDirectory
 from edge.node.processes.duties import JobGuard, NodeDuties, to_the_end
 from edge.node.processes.facts_desk import FactsDesk
 from edge.node.processes.leaving import ALONE, Manner, close_for_all, refuse_new
@@ -61,7 +61,7 @@ class Supervisor:
     def __init__(
         self,
         config: Config,
-        directory: DataDirectory,
+        directory: OpenedDirectory,
         clock: Callable[[], float] = time.time,
         *,
         listening: socket.socket | None = None,
@@ -323,8 +323,7 @@ class Supervisor:
     async def _refresh(self) -> None:
         while True:
             try:
-                await to_the_end(lambda: self._directory.releases.refresh(self._clock()))
-                await to_the_end(self._directory.check_keys)
+                await to_the_end(lambda: self._directory.renew(self._clock()))
             except (EdgeError, OSError) as error:
                 log.error("cannot sign the heads again; they will show as stale: %s", error)
             await asyncio.sleep(REFRESH_SECONDS)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from edge.node.proving.proof_book import ProofBook
 from edge.node.proving.quarantine import Quarantine
-from edge.node.proving.verdicts import BlobDamage, DamagedBlob, Fault, NotProvenYet, fault_of
+from edge.node.proving.verdicts import BlobDamage, DamagedBlob, Fault, NoPuller, NotProvenYet, Puller, fault_of
 from edge.store.file_proof import FileIdentity, forget_cached, hash_file, identity_of
 from edge.store.objects.port import ObjectStore, blob_key
 
@@ -36,12 +36,14 @@ class _Look(NamedTuple):
 
 
 class BlobProver:
-    """Belongs to the loop. `counts` has readings and their bytes since this process started."""
+    """Belongs to the loop. `counts` has readings and their bytes since this process started. What is missing or wrong
+    is asked of the `puller` before it counts as damaged."""
 
     def __init__(
         self, store: ObjectStore, book: ProofBook, quarantine: Quarantine, clock: Callable[[], float] = time.time
     ) -> None:
         self.quarantine = quarantine
+        self.puller: Puller = NoPuller()
         self.counts: Counter[str] = Counter()
         self._store = store
         self._book = book
@@ -117,6 +119,9 @@ class BlobProver:
                 look = await asyncio.to_thread(self._read, digest, again)
         if look.fault is not None:
             self._remembered.pop(digest, None)
+            if await self.puller.pull(digest, app):
+                look = await asyncio.to_thread(self._read, digest, False)
+        if look.fault is not None:
             self.quarantine.add(digest, BlobDamage(look.fault, look.identity, app))
             raise DamagedBlob(digest)
         assert look.identity is not None

@@ -47,6 +47,20 @@ class ProofPort(Protocol):
         """
 
 
+class Puller(Protocol):
+    """Whoever can get a blob that this node lacks."""
+
+    async def pull(self, digest: str, app: str) -> bool:
+        """Whether the right bytes are in the store now, whatever was there before."""
+
+
+class NoPuller:
+    """For a node that holds the truth: nobody else has what it lacks."""
+
+    async def pull(self, digest: str, app: str) -> bool:
+        return False
+
+
 def fault_of(error: OSError) -> Fault:
     """What a failed opening or reading says about the blob. Raises NotProvenYet if it says nothing."""
     if error.errno in _SHORTAGE:

@@ -1,0 +1,163 @@
+"""A node that follows: its workers serve a verified copy of what another node or a store has. It changes no release,
+guards none, and counts nothing; its control API reads, and names the origin for everything else.
+"""
+
+import random
+import time
+from pathlib import Path
+
+from edge.assembly.change_over import ChangeOver
+from edge.assembly.clock import NodeClock
+from edge.assembly.collecting import Collecting
+from edge.assembly.counting.outcome_spool import OutcomeSpool
+from edge.assembly.current_snapshots import CurrentSnapshots
+from edge.assembly.explaining import Explaining
+from edge.assembly.exporting import Exporting
+from edge.assembly.known_devices import KnownDeviceQuestions
+from edge.assembly.node_report import NodeConditions
+from edge.assembly.own_report import OwnReport
+from edge.assembly.region.figures_elsewhere import FiguresElsewhere
+from edge.assembly.region.file_sending import FileSending
+from edge.assembly.region.mirror_directory import MirrorDirectory
+from edge.assembly.region.sources import home_of, open_source
+from edge.assembly.serving_node import ServingNode
+from edge.assembly.watching_room import WatchingRoom
+from edge.config import Config
+from edge.control.ports import ControlPorts
+from edge.control.tokens import Tokens, open_tokens
+from edge.control.upload_quota import UploadQuota
+from edge.messages.messaging import Messaging
+from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.listening import port_of
+from edge.node.processes.supervisor import Supervisor
+from edge.node.service.snapshots.builder import SnapshotBuilder
+from edge.node.succession.estate import Estate
+from edge.node.succession.ports import DEVICES
+from edge.page.door.login_links import LoginLinks
+from edge.regions.feed.feed import Feed
+from edge.regions.following.first_sight import wait_for_first_sight
+from edge.regions.following.follower import Follower, FollowTerms
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import TOKENS_KEY
+
+
+async def see_source(config: Config) -> None:
+    """Before a `RegionNode` of this data directory: returns when it has a key set to go on from. Raises EdgeError."""
+    paths, upstream = DataPaths(Path(config.data_dir)), config.upstream
+    paths.node_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    source = open_source(upstream)
+    try:
+        await wait_for_first_sight(source, FsStore(paths.store_dir), paths.node_dir, upstream.root, random.random)
+    finally:
+        await source.close()
+
+
+class RegionNode(ServingNode):
+    """Opens the data directory and both ports; with `estate`, takes over what a predecessor passes on. Raises EdgeError
+    with the reason."""
+
+    directory: MirrorDirectory
+
+    def _prepare(self, config: Config, estate: Estate | None) -> None:
+        upstream, ports = config.upstream, self._ports
+        self._home = home_of(upstream)
+        self.directory = MirrorDirectory(Path(config.data_dir), time.time(), self._home or upstream.source)
+        self.tokens = Tokens(self.directory.store, self.directory.trust, None)
+        self.admin_token_file = None
+        self.messaging = Messaging(self.directory.node_dir, config.webhooks)
+        self.device_port, self.control_port = port_of(ports.devices), port_of(ports.control)
+        self.supervisor = Supervisor(
+            config,
+            self.directory,
+            listening=ports.devices,
+            manner=lambda: ports.manner(DEVICES),
+            inherited_lock=estate.lock if estate else None,
+        )
+        self._source = open_source(upstream)
+        self.follower = Follower(
+            self._source,
+            self.directory.mirror,
+            self.directory.trust,
+            lambda heads: self.supervisor.take_heads(heads, None),
+            checks={TOKENS_KEY: lambda content: self._check_tokens(content)},
+            reserve=self.directory.reserve,
+            terms=FollowTerms(poll_seconds=upstream.poll_seconds),
+        )
+        self.supervisor.prover.puller = self.follower
+        self._prepare_answers(config)
+        self.supervisor.duties.jobs |= {
+            "nodes": self.fleet.run,
+            "follow": self.follower.run,
+            "watch_room": WatchingRoom(self.directory.node_dir, self.directory.reserve).run,
+        }
+        self.change = ChangeOver(config, self.supervisor, ports, estate)
+
+    def _prepare_answers(self, config: Config) -> None:
+        """What the control API asks."""
+        scheme = "https" if config.devices.tls_certificate else "http"
+        base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
+        self._login_links = LoginLinks()
+        self._clock = clock = NodeClock(self.directory.releases)
+        snapshots = CurrentSnapshots(self.directory.releases, self._builder(config))
+        self._explaining = Explaining(snapshots, self.supervisor, clock, base, config.place)
+        self._known_devices = KnownDeviceQuestions(
+            self.directory, self.supervisor.facts_table_path, snapshots, clock.moment
+        )
+        self._figures = FiguresElsewhere(self._home)
+        spool_limit = config.telemetry.spool_limit_bytes
+        self._outcomes = OutcomeSpool(self.directory.spool_dir, self.directory.node, spool_limit)
+        self._quota = UploadQuota(self.directory.uploads_file, config.store.upload_limit_bytes, time.time())
+        self.feed = Feed(self.directory.mirror)
+        self._own_report = OwnReport(config, self.directory, self.supervisor, base)
+        self.fleet = self._open_fleet()
+        self._report = NodeConditions(
+            *(self.directory, self.supervisor, self._figures, self.tokens),
+            *(Collecting(self.directory, config.store.retention_days), self._quota, self.messaging),
+            devices_url=base,
+            region=config.region,
+            spool_limit_bytes=spool_limit,
+            of_nodes=self._nodes_metrics,
+        )
+
+    def _check_tokens(self, content: bytes) -> None:
+        """Raises Untrusted."""
+        open_tokens(content, self.directory.trust)
+
+    def _builder(self, config: Config) -> SnapshotBuilder:
+        supervisor = self.supervisor
+        return SnapshotBuilder(
+            self.directory.store,
+            config.place,
+            lambda: supervisor.prover.quarantine.digests,
+            terms=lambda: supervisor.links.terms,
+        )
+
+    async def _finish(self) -> None:
+        await self._outcomes.close()
+        await self.follower.fetcher.close()
+        await self._source.close()
+
+    def _control_ports(self) -> ControlPorts:
+        return ControlPorts(
+            store=self.directory.store,
+            releases=self.directory.releases,
+            tokens=self.tokens,
+            messaging=self.messaging,
+            serving=self.supervisor,
+            explaining=self._explaining,
+            known_devices=self._known_devices,
+            proofs=self.supervisor.prover,
+            facts=self.supervisor,
+            telemetry=self._figures,
+            exporting=Exporting(self.directory.spool_dir, self.directory.erasures_dir),
+            outcomes=self._outcomes,
+            node=self._report,
+            fleet=self.fleet,
+            clock=self._clock,
+            quota=self._quota,
+            login_links=self._login_links,
+            feed=self.feed,
+            sender=FileSending(),
+            place=self.config.place,
+            origin=self._home or self.config.upstream.source,
+        )

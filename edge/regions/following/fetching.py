@@ -1,0 +1,196 @@
+"""Fetches blobs into the copy: each once however many ask, a few at a time, what a device waits for before what is
+fetched ahead.
+
+A transfer that is cut off goes on where it was, also in the next process: what has arrived is a file named after the
+digest. Nothing gets its place in the store before all of it has been hashed.
+"""
+
+import asyncio
+import enum
+import heapq
+import itertools
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+
+from edge.domain.errors import EdgeError, NotFound
+from edge.domain.model import Digest
+from edge.regions.following.transfer import BlobTransfer, WantedBlob
+from edge.regions.source import SourceLost, SourceRefuses, TruthSource
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import blob_key
+from edge.store.stored_document import Untrusted
+
+AHEAD_AT_ONCE = 6  # transfers ahead of devices: enough to fill a link with small files
+AT_ONCE = 24  # with those that devices wait for
+WAITING_LIMIT = 100_000  # blobs in line, 20 MB; what does not fit is pulled when a device asks
+ATTEMPTS = 3  # at one blob in a row, each from where the one before was cut off
+PAUSE_SECONDS = 0.5  # before the second attempt; twice as long before the third
+
+DEVICE_WAITS, BUILD_WAITS = (0.0, 0.0), (1.0, 0.0)  # before everything that is fetched ahead
+
+Priority = tuple[float, float]  # lowest first
+
+log = logging.getLogger("edge.follow")
+
+
+class Came(enum.Enum):
+    """What became of a wanted blob."""
+
+    HERE = "here"
+    REFUSED = "refused"  # the source does not have it, or has other bytes
+    LOST = "lost"  # the source did not answer, or this disk did not take it
+
+
+class _Job:
+    def __init__(self, wanted: WantedBlob, priority: Priority, *, again: bool) -> None:
+        self.wanted = wanted
+        self.again = again  # whatever lies there
+        self.priority = priority
+        self.done: asyncio.Future[Came] = asyncio.get_running_loop().create_future()
+        self.running: asyncio.Task[None] | None = None
+
+
+class BlobFetcher:
+    """Belongs to the loop. `refused` counts what was not what its digest says; `fetched_bytes` since the start;
+    `on_full` is called when the disk has no room, and returns whether it made some."""
+
+    def __init__(
+        self,
+        source: TruthSource,
+        mirror: FsStore,
+        refused: Counter[str],
+        on_full: Callable[[], bool] = lambda: False,
+        pause_seconds: float = PAUSE_SECONDS,
+    ) -> None:
+        self.fetched_bytes = 0
+        self.fetched = 0
+        self._source = source
+        self._mirror = mirror
+        self._refused = refused
+        self._on_full = on_full
+        self.pause_seconds = pause_seconds
+        self._jobs: dict[Digest, _Job] = {}
+        self._line: list[tuple[Priority, int, Digest]] = []
+        self._numbers = itertools.count()
+        self._running = 0
+        self._said: set[str] = set()
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Blobs in line or on their way."""
+        return len(self._jobs)
+
+    async def fetch(self, wanted: WantedBlob, priority: Priority, *, again: bool = False) -> bool:
+        """Whether the blob is here now. `again`: also if there is a file, which is known to be wrong. Goes on if the
+        caller leaves."""
+        if not again and await asyncio.to_thread(self._mirror.has, blob_key(wanted.digest)):
+            return True
+        job = self._enqueue(wanted, priority, again=again)
+        return job is not None and await asyncio.shield(job.done) is Came.HERE
+
+    def ahead(self, blobs: Iterable[WantedBlob], priority: Priority) -> None:
+        """Have those that are not here fetched some time, in this order."""
+        for place, wanted in enumerate(blobs):
+            self._enqueue(wanted, (priority[0], priority[1] + place / WAITING_LIMIT))
+
+    async def fetch_all(self, blobs: Iterable[WantedBlob], priority: Priority) -> Mapping[WantedBlob, Came]:
+        """What became of those that were not here."""
+        wanted = list(dict.fromkeys(blobs))
+        missing = await asyncio.to_thread(self.missing, wanted)
+        jobs = [(each, self._enqueue(each, priority)) for each in missing]
+        return {each: await asyncio.shield(job.done) if job is not None else Came.LOST for each, job in jobs}
+
+    def missing(self, blobs: Iterable[WantedBlob]) -> list[WantedBlob]:
+        """Those that are not here. Blocks."""
+        return [each for each in blobs if not self._mirror.has(blob_key(each.digest))]
+
+    async def close(self) -> None:
+        """Ends every transfer; what has arrived stays for the next process."""
+        self._closed = True
+        running = [job.running for job in self._jobs.values() if job.running is not None]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for job in self._jobs.values():
+            if not job.done.done():
+                job.done.set_result(Came.LOST)
+        self._jobs.clear()
+
+    def _enqueue(self, wanted: WantedBlob, priority: Priority, *, again: bool = False) -> _Job | None:
+        job = self._jobs.get(wanted.digest)
+        if job is None:
+            if self._closed or (len(self._jobs) >= WAITING_LIMIT and priority > BUILD_WAITS):
+                return None
+            job = self._jobs[wanted.digest] = _Job(wanted, priority, again=again)
+            heapq.heappush(self._line, (priority, next(self._numbers), wanted.digest))
+        elif priority < job.priority and job.running is None:
+            job.priority = priority
+            heapq.heappush(self._line, (priority, next(self._numbers), wanted.digest))
+        self._start()
+        return job
+
+    def _start(self) -> None:
+        while self._line and not self._closed:
+            priority, _, digest = self._line[0]
+            job = self._jobs.get(digest)
+            if job is None or job.running is not None or job.priority != priority:
+                heapq.heappop(self._line)  # done, or in line again before
+                continue
+            if self._running >= (AT_ONCE if priority <= BUILD_WAITS else AHEAD_AT_ONCE):
+                return
+            heapq.heappop(self._line)
+            self._running += 1
+            job.running = asyncio.create_task(self._run(job))
+
+    async def _run(self, job: _Job) -> None:
+        came = Came.LOST
+        try:
+            if job.again or not await asyncio.to_thread(self._mirror.has, blob_key(job.wanted.digest)):
+                await self._attempts(job)
+            came = Came.HERE
+        except (EdgeError, OSError) as error:
+            came = Came.REFUSED if isinstance(error, Untrusted | NotFound) else Came.LOST
+            self._say(job.wanted.digest, str(error))
+        finally:
+            self._running -= 1
+            self._jobs.pop(job.wanted.digest, None)
+            if not job.done.done():
+                job.done.set_result(came)
+            self._start()
+
+    async def _attempts(self, job: _Job) -> None:
+        """Raises what the last one raises."""
+        pause = self.pause_seconds
+        for attempt in itertools.count(1):
+            try:
+                self.fetched_bytes += await BlobTransfer(self._source, self._mirror, job.wanted).run()
+            except NotFound:
+                self._refused["missing_object"] += 1
+                raise
+            except Untrusted as error:
+                self._refused[error.code] += 1
+                if attempt == ATTEMPTS:
+                    raise
+            except SourceRefuses:
+                raise
+            except SourceLost:
+                if attempt == ATTEMPTS:
+                    raise
+            except OSError:
+                if attempt == ATTEMPTS or not await asyncio.to_thread(self._on_full):
+                    raise
+            else:
+                self.fetched += 1
+                return
+            await asyncio.sleep(pause)
+            pause *= 2
+        raise AssertionError("unreachable")
+
+    def _say(self, digest: Digest, reason: str) -> None:
+        if reason not in self._said:
+            if len(self._said) >= WAITING_LIMIT:
+                self._said.clear()
+            self._said.add(reason)
+            log.warning("blob %s cannot be fetched: %s", digest, reason)

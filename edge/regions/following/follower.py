@@ -1,0 +1,275 @@
+"""Follows the truth of another node or of a store, and keeps a verified copy of it on this node's disk.
+
+Documents are looked for at a jittered interval, and sooner when somebody hints that they moved; nothing rests on hints.
+What fails verification is refused, counted and said once; the last good copy goes on being served.
+"""
+
+import asyncio
+import logging
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
+
+from edge.domain.errors import EdgeError
+from edge.domain.model import AppId, Digest
+from edge.regions.following.copying import StoreCopy
+from edge.regions.following.fetching import DEVICE_WAITS, BlobFetcher
+from edge.regions.following.pace import wait_seconds
+from edge.regions.following.shards import ShardTaker
+from edge.regions.following.standing import FollowStanding
+from edge.regions.following.transfer import BLOB_LIMIT_BYTES, WantedBlob
+from edge.regions.source import BlobsComing, Document, HeadsMoved, SourceEvent, SourceLost, SourceRefuses, TruthSource
+from edge.store.damage import NotTaken
+from edge.store.disk.room import NoReserve, Reserve
+from edge.store.heads import SHARDS, Head, Heads
+from edge.store.key_set import KEY_SET_KEY, Trust
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import head_key
+from edge.store.stored_document import Untrusted
+
+LOOK_LIMIT_SECONDS = 60.0  # for the answer with all documents; a source that takes longer is lost
+DOCUMENTS_LIMIT_BYTES = 256 * 2**20  # of one answer: the heads of a million apps
+TELLING_SECONDS = 2.0  # that a look waits for the workers to have the news
+ANNOUNCED_SECONDS = 600.0  # after the announcement of its blobs, a release is expected
+ANNOUNCED_LIMIT = 10_000  # apps with announced releases; what does not fit is fetched once its revision is here
+COMING_LIMIT = 20_000  # blobs of one announcement
+EVENTS_AGAIN_SECONDS = 30.0  # until events are asked for again, at most, of a source that has none
+
+ANNOUNCED = 2.0  # the priority of announced blobs: before what channels offer
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_SHARD_OF = {head_key(shard): shard for shard in SHARDS}
+
+OnHeads = Callable[[Mapping[AppId, Head]], Awaitable[NotTaken]]
+Check = Callable[[bytes], None]  # raises Untrusted
+
+log = logging.getLogger("edge.follow")
+
+
+class FollowTerms(NamedTuple):
+    """How it is done. `clock` in seconds since the epoch; `draw` a number from 0 to below 1."""
+
+    poll_seconds: float = 5.0
+    clock: Callable[[], float] = time.time
+    draw: Callable[[], float] = random.random
+
+
+class Follower:
+    """Belongs to the loop; one at a time runs on a copy. `checks` verify documents by key that are neither heads nor
+    keys; others are not copied. `on_heads` is told of the heads whose revisions the copy has."""
+
+    def __init__(
+        self,
+        source: TruthSource,
+        mirror: FsStore,
+        trust: Trust,
+        on_heads: OnHeads,
+        *,
+        checks: Mapping[str, Check] | None = None,
+        reserve: Reserve | None = None,
+        terms: FollowTerms | None = None,
+    ) -> None:
+        self.refused: Counter[str] = Counter()
+        self.source = source
+        self._trust = trust
+        self._on_heads = on_heads
+        self._checks = checks or {}
+        self._terms = terms = terms or FollowTerms()
+        self._heads = Heads(mirror, trust, self.refused)
+        self._copy = StoreCopy(mirror, reserve or NoReserve())
+        self.fetcher = BlobFetcher(source, mirror, self.refused)
+        self._taker = ShardTaker(source, self._copy, self._heads, self.fetcher, self._is_announced, terms.clock)
+        self._tags: dict[str, str] = {}  # of the documents that were taken
+        self._stands: dict[str, tuple[str, str]] = {}  # by key: the tag of a refused document, and why
+        self._announced: dict[AppId, float] = {}
+        self._hinted = asyncio.Event()
+        self._looking = asyncio.Lock()
+        self._telling: set[asyncio.Future[NotTaken]] = set()
+        self._last_look = self._last_change = 0.0
+        self._unreachable_since: float | None = None
+        self._trouble = ""
+
+    @property
+    def standing(self) -> FollowStanding:
+        """As of now."""
+        return FollowStanding(
+            source=self.source.name,
+            verified_issued=self._heads.issued(),
+            last_look=self._last_look,
+            last_change=self._last_change,
+            refused=Counter(self.refused),
+            refusal=next((reason for _, reason in reversed(self._stands.values())), ""),
+            waiting_blobs=self.fetcher.waiting,
+            mirrored_bytes=0,
+            fetched_bytes=self.fetcher.fetched_bytes,
+            unreachable_since=self._unreachable_since,
+            trouble=self._trouble,
+        )
+
+    @property
+    def is_hinted(self) -> bool:
+        """Whether the next look waits for nothing."""
+        return self._hinted.is_set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._look_on())
+            tasks.create_task(self._hear_on())
+
+    def hint(self, event: SourceEvent) -> None:
+        """Somebody says that something moved, or is coming: look sooner, fetch ahead."""
+        match event:
+            case HeadsMoved():
+                self._hinted.set()
+            case BlobsComing(app, blobs):
+                self._expect(app, blobs)
+
+    async def pull(self, digest: str, app: str) -> bool:
+        """Whether the blob is here now, whole: fetched if it was missing, and again if it is damaged. All who ask at
+        once share one transfer, which goes on if they leave."""
+        wanted = WantedBlob(Digest(digest), None)
+        return await self.fetcher.fetch(wanted, DEVICE_WAITS, again=True)
+
+    async def look(self) -> None:
+        """Take what has changed since the last look. Raises SourceLost, SourceRefuses, OSError."""
+        async with self._looking:
+            try:
+                await self._look()
+            except (SourceLost, SourceRefuses, OSError) as error:
+                self._note_trouble(error)
+                raise
+
+    async def _look(self) -> None:
+        try:
+            async with asyncio.timeout(LOOK_LIMIT_SECONDS):
+                documents = await self.source.documents(dict(self._tags))
+        except TimeoutError as error:
+            raise SourceLost("source_lost", f"{self.source.name} does not answer") from error
+        if sum(len(each.content) for each in documents) > DOCUMENTS_LIMIT_BYTES:
+            raise SourceLost("source_lost", f"{self.source.name} sends more than {DOCUMENTS_LIMIT_BYTES} bytes")
+        self._last_look = self._terms.clock()
+        heads = [each for each in documents if each.key in _SHARD_OF]
+        # A head may be signed by a key that the set has only now.
+        for document in sorted(documents, key=lambda each: each.key != KEY_SET_KEY):
+            if document.key not in _SHARD_OF:
+                await self._take(document, self._take_small)
+        lost = [error for error in await asyncio.gather(*map(self._take_head, heads)) if error is not None]
+        if lost:
+            raise lost[0]
+        self._note_fine()
+
+    async def _take_head(self, document: Document) -> Exception | None:
+        """What kept the shard from being taken, if that was not the shard's own fault."""
+        try:
+            await self._take(document, self._take_shard)
+        except (SourceLost, SourceRefuses, OSError) as error:
+            return error
+        return None
+
+    async def _take(self, document: Document, take: Callable[[Document], Awaitable[str]]) -> None:
+        try:
+            if not document.content:
+                self._check_gone(document)
+            trouble = await take(document) if document.content else ""
+        except (SourceLost, SourceRefuses):
+            raise
+        except EdgeError as error:
+            self._refuse(document, error)
+            return
+        if trouble:
+            self._stands[document.key] = document.tag, trouble
+            return
+        self._stands.pop(document.key, None)
+        self._tags[document.key] = document.tag
+
+    async def _take_small(self, document: Document) -> str:
+        check = self._checks.get(document.key)
+        if document.key == KEY_SET_KEY:
+            await asyncio.to_thread(self._trust.offer, document.content)
+        elif check is not None:
+            await asyncio.to_thread(check, document.content)
+            await asyncio.to_thread(self._copy.put, document.key, document.content)
+        return ""
+
+    async def _take_shard(self, document: Document) -> str:
+        taken = await self._taker.take(_SHARD_OF[document.key], document.content)
+        if taken.news:
+            self._last_change = self._terms.clock()
+            telling = asyncio.ensure_future(self._on_heads(taken.news))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
+            await asyncio.wait({telling}, timeout=TELLING_SECONDS)  # a stuck worker does not keep news from others
+        return "" if taken.whole else taken.trouble
+
+    def _check_gone(self, document: Document) -> None:
+        """A document that this node has does not vanish. Raises Untrusted."""
+        if self._copy.mirror.has(document.key):
+            raise Untrusted("older_document", f"{document.key} has vanished from {self.source.name}")
+
+    def _refuse(self, document: Document, error: EdgeError) -> None:
+        """Counted and said once for each document and reason; it is looked at again, since what it lacks may come."""
+        if self._stands.get(document.key) == (document.tag, error.message):
+            return
+        self._stands[document.key] = document.tag, error.message
+        self.refused[error.code] += 1
+        log.error("refused from %s: %s; the last good one is served", self.source.name, error.message)
+
+    def _note_trouble(self, error: Exception) -> None:
+        if self._unreachable_since is None:
+            self._unreachable_since = self._terms.clock()
+            log.warning("cannot follow %s now, and serve what is here: %s", self.source.name, error)
+        self._trouble = str(error)
+
+    def _note_fine(self) -> None:
+        if self._unreachable_since is not None:
+            log.info("follow %s again", self.source.name)
+        self._unreachable_since, self._trouble = None, ""
+
+    async def _look_on(self) -> None:
+        failures = 0
+        while True:
+            self._hinted.clear()
+            try:
+                await self.look()
+                failures = 0
+            except (SourceLost, SourceRefuses, OSError):
+                failures += 1
+            try:
+                async with asyncio.timeout(wait_seconds(self._terms.poll_seconds, failures, self._terms.draw)):
+                    await self._hinted.wait()
+            except TimeoutError:
+                continue
+
+    async def _hear_on(self) -> None:
+        """Hear of changes sooner, as long as the source tells."""
+        failures = 0
+        while True:
+            try:
+                async for event in self.source.events():
+                    failures = 0
+                    self.hint(event)
+            except (SourceLost, SourceRefuses):
+                failures += 1
+            await asyncio.sleep(wait_seconds(1.0, failures, self._terms.draw))
+            self._hinted.set()  # what moved while nobody told
+
+    def _expect(self, app: AppId, blobs: tuple[tuple[str, int], ...]) -> None:
+        """Believed as far as fetching goes: what does not have its digest is dropped, what nothing names, evicted."""
+        now = self._terms.clock()
+        self._announced = {each: at for each, at in self._announced.items() if now - at < ANNOUNCED_SECONDS}
+        if len(self._announced) < ANNOUNCED_LIMIT:
+            self._announced[app] = now
+        wanted = [
+            WantedBlob(Digest(digest), size)
+            for digest, size in blobs[:COMING_LIMIT]
+            if _DIGEST.fullmatch(digest) and 0 <= size <= BLOB_LIMIT_BYTES
+        ]
+        self.fetcher.ahead(wanted, (ANNOUNCED, -now))
+
+    def _is_announced(self, app: AppId) -> bool:
+        at = self._announced.get(app)
+        return at is not None and self._terms.clock() - at < ANNOUNCED_SECONDS

@@ -1,0 +1,154 @@
+"""Takes one head shard from the source: verified, then everything that it newly names, then the shard itself.
+
+A fork holds the whole shard, and with it every app in it: somebody signed two histories. A revision that the source
+cannot give holds its app alone, and after some looks no longer the shard.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from edge.domain.errors import EdgeError
+from edge.domain.model import AppId, AppState
+from edge.regions.following.chain import FORKED, ChainedRevision, read_chain
+from edge.regions.following.copying import StoreCopy
+from edge.regions.following.fetching import BUILD_WAITS, BlobFetcher, Came
+from edge.regions.following.needs import blobs_of, documents_to_build, documents_to_read, offered_now
+from edge.regions.following.transfer import WantedBlob
+from edge.regions.source import SourceLost, TruthSource
+from edge.store.heads import Head, Heads, HeadShard
+from edge.store.objects.port import head_key
+from edge.store.stored_document import Untrusted
+
+APPS_AT_ONCE = 16  # brought of one shard; a cold region brings all
+MISSED_LIMIT = 3  # looks at a revision that the source does not give, before its shard goes on without it
+ANNOUNCED_WAIT_SECONDS = 2.0  # for the blobs of a release that was announced ahead; it is served at the latest then
+
+AHEAD = 3.0  # the priority of what channels offer, behind what was announced
+
+log = logging.getLogger("edge.follow")
+
+
+class TakenShard(NamedTuple):
+    """`news`: heads whose revisions are here now. `whole`: the copy has the shard; else `trouble` says why not."""
+
+    news: dict[AppId, Head]
+    whole: bool
+    trouble: str = ""
+
+
+class ShardTaker:
+    """Belongs to the loop. `announced(app)`: whether a release of it was announced lately."""
+
+    def __init__(
+        self,
+        source: TruthSource,
+        copy: StoreCopy,
+        heads: Heads,
+        fetcher: BlobFetcher,
+        announced: Callable[[AppId], bool],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._source = source
+        self._copy = copy
+        self._heads = heads
+        self._fetcher = fetcher
+        self._announced = announced
+        self._clock = clock
+        self._here: dict[AppId, Head] = {}  # whose revisions are known to be in the copy
+        self._missed: dict[AppId, tuple[Head, int]] = {}
+        self._places = asyncio.Semaphore(APPS_AT_ONCE)
+
+    def forget(self, app: AppId) -> None:
+        """Its revision is looked for again at the next take: it may be damaged."""
+        self._here.pop(app, None)
+
+    async def take(self, name: str, content: bytes) -> TakenShard:
+        """Raises Untrusted for a shard of which nothing is used, SourceLost, OSError."""
+        shard = await asyncio.to_thread(self._heads.judge, name, content)
+        known = self._heads.known(name)
+        moved = {app: head for app, head in shard.apps.items() if self._here.get(app) != head}
+        found = await asyncio.gather(
+            *(self._bring(app, head, known, accepted=shard.epoch > known.epoch) for app, head in moved.items()),
+            return_exceptions=True,
+        )
+        news, troubles = self._sort(moved, found)
+        if troubles and any(self._holds(app, moved[app]) for app in troubles):
+            if not news:
+                raise next(iter(troubles.values()))
+            return TakenShard(news, whole=False, trouble=str(next(iter(troubles.values()))))
+        await asyncio.to_thread(self._write, name, content)
+        return TakenShard(news, whole=True, trouble=str(next(iter(troubles.values()), "")))
+
+    def _sort(
+        self, moved: dict[AppId, Head], found: list[BaseException | None]
+    ) -> tuple[dict[AppId, Head], dict[AppId, Exception]]:
+        """What came, and why the others did not. Raises a fork, and what is no trouble of the source."""
+        news, troubles = dict[AppId, Head](), dict[AppId, Exception]()
+        for (app, head), result in zip(moved.items(), found, strict=True):
+            if result is None:
+                news[app] = self._here[app] = head
+                self._missed.pop(app, None)
+            elif not isinstance(result, EdgeError) or (isinstance(result, Untrusted) and result.code == FORKED):
+                raise result
+            else:
+                troubles[app] = result
+        return news, troubles
+
+    def _holds(self, app: AppId, head: Head) -> bool:
+        """Whether the shard still waits for the app's revision."""
+        missed, count = self._missed.get(app, (head, 0))
+        count = count + 1 if missed == head else 1
+        self._missed[app] = head, count
+        return count < MISSED_LIMIT
+
+    async def _bring(self, app: AppId, head: Head, known: HeadShard, *, accepted: bool) -> None:
+        """Returns when the copy has the revision and what it is compiled from."""
+        async with self._places:
+            before = await asyncio.to_thread(self._copy.known_of, app, known.apps.get(app))
+            if before == head:
+                return  # it was written whole; what is missing beside it is mended in the background
+            chain = await read_chain(self._source, app, head, before, accepted=accepted)
+            await self.complete(app, head, chain)
+
+    async def complete(self, app: AppId, head: Head, chain: list[ChainedRevision]) -> None:
+        """Write the revisions after what the latest needs. Raises EdgeError, OSError."""
+        first = await asyncio.to_thread(documents_to_read, chain[0].content, app, head.revision)
+        await self._fetch(first)
+        await asyncio.to_thread(self._copy.add_revisions, app, chain)
+        state = await asyncio.to_thread(self._copy.read, app, head)
+        await self._fetch(documents_to_build(state, self._clock()))
+        await self.fetch_ahead(app, state)
+
+    async def fetch_ahead(self, app: AppId, state: AppState) -> None:
+        """Have what its channels offer fetched; wait for that if it was announced, since then most of it is here."""
+        bundles = offered_now(state)
+        wanted = await asyncio.to_thread(self._missing, state)
+        newest = max((bundle.published for bundle in bundles), default=0.0)
+        if not self._announced(app):
+            self._fetcher.ahead(wanted, (AHEAD, -newest))
+            return
+        waiting = asyncio.ensure_future(self._fetcher.fetch_all(wanted, BUILD_WAITS))
+        await asyncio.wait({waiting}, timeout=ANNOUNCED_WAIT_SECONDS)
+        if not waiting.done():
+            waiting.cancel()
+
+    def _missing(self, state: AppState) -> list[WantedBlob]:
+        """In a thread."""
+        blobs = (blob for bundle in offered_now(state) for blob in blobs_of(self._copy.mirror, bundle))
+        return self._fetcher.missing(dict.fromkeys(blobs))
+
+    async def _fetch(self, wanted: list[WantedBlob]) -> None:
+        """What the source does not have is left out: the node serves the app without it, and names it. Raises
+        SourceLost if it did not answer."""
+        found = await self._fetcher.fetch_all(wanted, BUILD_WAITS)
+        lost = [each.digest for each, came in found.items() if came is Came.LOST]
+        if lost:
+            raise SourceLost("source_lost", f"blob {lost[0]} did not arrive")
+
+    def _write(self, name: str, content: bytes) -> None:
+        """The commit point of the copy. In a thread."""
+        self._copy.put(head_key(name), content)
+        self._heads.shard(name)

@@ -1,0 +1,125 @@
+"""What a follower takes from its source, and in what order its copy comes to be."""
+
+import pytest
+from factories import APP, a_change
+from followed_world import FollowedWorld, copy_of
+from node_world import publish
+
+from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel, SetChannel
+from edge.regions.source import HeadsMoved, SourceLost
+from edge.store.heads import shard_of
+from edge.store.objects.port import blob_key, head_key
+
+
+@pytest.fixture
+async def world(tmp_path):
+    world = FollowedWorld(tmp_path)
+    world.truth.releases.commit(APP, a_change(CreateApp(app=APP)))
+    world.truth.releases.commit(APP, a_change(CreateChannel(name="production", settings=ChannelSettings(public=True))))
+    yield world
+    if hasattr(world, "follower"):
+        await world.follower.fetcher.close()
+
+
+def change(world, comment: str):
+    command = SetChannel(name="production", settings=ChannelSettings(public=True, spread_seconds=int(comment)))
+    return world.truth.releases.commit(APP, a_change(command))
+
+
+async def test_what_is_published_is_announced_and_its_files_are_fetched_ahead(world):
+    committed = publish(world.truth, "1.0.1")
+    await world.start()
+    await world.follower.look()
+    await world.settle()
+    assert world.told == [{APP: committed.head}]
+    assert world.reader.load(APP) == committed.state
+    assert {key for key in copy_of(world.mirror) if key.startswith("blobs/")} == {
+        key for key in copy_of(world.truth.mirror) if key.startswith("blobs/")
+    }
+
+
+async def test_of_an_app_that_is_new_here_only_the_latest_revision_is_read(world):
+    for number in range(1, 6):
+        change(world, str(number))
+    await world.start()
+    await world.follower.look()
+    assert world.source.asked["revision"] == 1 and world.revisions == {APP: 7}
+
+
+async def test_what_follows_a_known_revision_is_read_back_to_it(world):
+    await world.start()
+    await world.follower.look()
+    world.source.asked.clear()
+    for number in range(1, 6):
+        change(world, str(number))
+    await world.follower.look()
+    assert world.source.asked["revision"] == 5 and world.revisions == {APP: 7}
+
+
+async def test_a_second_look_asks_for_what_has_changed_alone(world):
+    await world.start()
+    await world.follower.look()
+    asked = dict(world.source.asked)
+    await world.follower.look()
+    assert world.source.asked == asked | {"documents": asked["documents"] + 1}
+    assert len(world.told) == 1
+
+
+async def test_a_head_that_is_only_signed_again_is_fresher_and_announces_nothing(world):
+    await world.start()
+    await world.follower.look()
+    shard = shard_of(APP)
+    issued = world.follower.standing.verified_issued[shard]
+    world.truth.releases.refresh(world.now + 120.0)
+    await world.follower.look()
+    assert world.follower.standing.verified_issued[shard] > issued and len(world.told) == 1
+
+
+async def test_the_next_process_goes_on_from_the_copy_with_the_source_gone(world):
+    publish(world.truth, "1.0.1")
+    await world.start()
+    await world.follower.look()
+    await world.settle()
+    world.source.lost = True
+    await world.start()
+    assert world.reader.head(APP).revision == 3
+    with pytest.raises(SourceLost):
+        await world.follower.look()
+    standing = world.follower.standing
+    assert standing.unreachable_since == world.now and "nobody answers" in standing.trouble
+
+
+async def test_the_source_that_is_back_is_followed_from_where_the_copy_was(world):
+    await world.start()
+    await world.follower.look()
+    change(world, "1")
+    await world.start()
+    world.source.asked.clear()
+    await world.follower.look()
+    assert world.source.asked["revision"] == 1 and world.revisions == {APP: 3}
+    assert world.follower.standing.unreachable_since is None
+
+
+async def test_a_hint_makes_the_look_come_sooner(world):
+    await world.start()
+    world.follower.hint(HeadsMoved())
+    assert world.follower.is_hinted
+
+
+async def test_a_manifest_that_the_source_lost_keeps_no_release_from_being_announced(world):
+    committed = publish(world.truth, "1.0.1")
+    manifest = committed.state.bundles["1.0.1"].manifest
+    world.truth.mirror.place(blob_key(manifest)).unlink()
+    await world.start()
+    await world.follower.look()
+    assert world.revisions == {APP: 3} and world.follower.refused["missing_object"] == 1
+
+
+async def test_a_copy_whose_head_was_lost_has_it_again(world):
+    await world.start()
+    await world.follower.look()
+    key = head_key(shard_of(APP))
+    world.mirror.place(key).write_bytes(b"rotten")
+    await world.start()
+    await world.follower.look()
+    assert world.mirror.get(key).data == world.truth.mirror.get(key).data

@@ -12,6 +12,8 @@ import pytest
 import uvloop
 from hypothesis import settings
 
+pytest_plugins = ["buckets"]  # fixtures of servers that several folders' tests use
+
 # A shell's background job ignores SIGINT, and so would the programs that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -18,6 +18,7 @@ from edge.cli.terminal.output import Output, counted, moment, note, size, stages
 from edge.domain.errors import Conflict
 from edge.store.disk.durable_files import FILE_MODE, sync_directory
 from edge.store.objects.files import StoreFiles
+from edge.store.objects.port import ObjectStore
 from edge.store.upkeep.verify import Verified
 
 STREAM = "-"
@@ -67,7 +68,7 @@ def import_file(out: Output, place: StorePlace, file: str) -> None:
     paths = place.paths
     with _source(file) as source, writing_to(paths.store_dir.parent), stages() as reach:
 
-        def verify(files: StoreFiles, node_dir: Path) -> Verified:
+        def verify(files: ObjectStore, node_dir: Path) -> Verified:
             return look(place, files, node_dir, reach)
 
         begin, found = import_store(source, paths.store_dir, paths.node_dir, verify, reach)

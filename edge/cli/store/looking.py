@@ -9,20 +9,19 @@ from edge.cli.terminal.output import ReachStage
 from edge.control.tokens import open_tokens
 from edge.domain.model import AppId
 from edge.store.key_set import Trust, read_trust
-from edge.store.objects.files import StoreFiles
-from edge.store.objects.port import TOKENS_KEY
+from edge.store.objects.port import TOKENS_KEY, ObjectStore
 from edge.store.upkeep.replacements import Replacements
 from edge.store.upkeep.verify import Opener, StoreVerification, Verified
 
 
-def token_documents(files: StoreFiles, node_dir: Path) -> Mapping[str, Opener]:
+def token_documents(files: ObjectStore, node_dir: Path) -> Mapping[str, Opener]:
     """The signed documents besides heads, which this room's own modules know nothing of."""
     return {TOKENS_KEY: lambda sealed: open_tokens(sealed, read_trust(files, node_dir))}
 
 
 def look(
     place: StorePlace,
-    files: StoreFiles,
+    files: ObjectStore,
     node_dir: Path,
     reach: ReachStage,
     *,

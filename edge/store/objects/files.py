@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from edge.store.disk.regular_files import is_regular, open_regular
-from edge.store.objects.port import Stored
+from edge.store.objects.port import Measured, Stored
 
 _KEY = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 _PREFIX = re.compile(r"(?:[A-Za-z0-9._-]+/)*[A-Za-z0-9._-]*")
@@ -83,8 +83,7 @@ class StoreFiles:
         return place
 
     def keys(self, prefix: str) -> Iterator[str]:
-        if _PREFIX.fullmatch(prefix) is None or ".." in prefix.split("/"):
-            raise ValueError(f"not a prefix of keys: {prefix!r}")
+        check_prefix(prefix)
         folder = self.root / prefix.rpartition("/")[0]
         files = (Path(top, name) for top, _, names in os.walk(folder) for name in names)
         found = (file.relative_to(self.root).as_posix() for file in files)
@@ -93,6 +92,20 @@ class StoreFiles:
     def folders(self, prefix: str) -> Iterator[str]:
         folder = self._place(prefix.removesuffix("/"))
         return iter(sorted(each.name for each in folder.iterdir() if each.is_dir())) if folder.is_dir() else iter(())
+
+    def measured(self, key: str) -> Measured | None:
+        """Written when it got its name: nobody can set that time, and a restored file is young again."""
+        try:
+            status = self.path(key).stat()
+        except FileNotFoundError:
+            return None
+        return Measured(key, status.st_size, status.st_ctime)
+
+    def measure(self, prefix: str) -> Iterator[Measured]:
+        for key in self.keys(prefix):
+            with suppress(ValueError):  # a file that somebody put there under a name that is no key
+                if (found := self.measured(key)) is not None:
+                    yield found
 
     def transfers(self) -> Iterator[tuple[Path, os.stat_result]]:
         """The files in `tmp/`: writes in progress, and what killed processes left."""
@@ -109,10 +122,26 @@ class StoreFiles:
         return self._place(key)
 
     def _place(self, key: str) -> Path:
-        segments = key.split("/")
-        if _KEY.fullmatch(key) is None or segments[0] in _RESERVED or not {".", ".."}.isdisjoint(segments):
-            raise ValueError(f"not a key: {key!r}")
+        check_key(key)
         return self.root / key
+
+
+def check_key(key: str) -> None:
+    """Raises ValueError for what is no key."""
+    segments = key.split("/")
+    if _KEY.fullmatch(key) is None or segments[0] in _RESERVED or not {".", ".."}.isdisjoint(segments):
+        raise ValueError(f"not a key: {key!r}")
+
+
+def check_prefix(prefix: str) -> None:
+    """Raises ValueError for what no key can begin with."""
+    if _PREFIX.fullmatch(prefix) is None or ".." in prefix.split("/"):
+        raise ValueError(f"not a prefix of keys: {prefix!r}")
+
+
+def is_reserved(key: str) -> bool:
+    """Whether it lies where no key can."""
+    return key.split("/")[0] in _RESERVED
 
 
 def tag_of(content: bytes) -> str:

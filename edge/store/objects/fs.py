@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
@@ -34,7 +34,9 @@ LEFTOVER_SECONDS = 24 * 3600  # since the last write; no live transfer is idle f
 
 
 class FsStore(StoreFiles):
-    """An ObjectStore. The tag of an object is the SHA-256 of its bytes."""
+    """A CollectableStore. The tag of an object is the SHA-256 of its bytes."""
+
+    removal_block = 200  # commits wait for some milliseconds
 
     def __init__(self, root: Path) -> None:
         """Makes the directory if it is missing; its parent must exist."""
@@ -89,24 +91,22 @@ class FsStore(StoreFiles):
             self._promises.add(digests, time.time())
 
     def promised(self, since: float) -> set[str]:
-        """The digests of `promise` from this moment on, in seconds since the epoch; forgets those of days before."""
         self._promises.forget(since)
         return self._promises.since(since)
 
     def referring(self) -> AbstractContextManager[None]:
         return shared(self._locks / REMOVAL_LOCK)
 
-    def removing(self) -> AbstractContextManager[None]:
-        """For the block that removes; nobody commits meanwhile. Raises Conflict `busy`."""
+    def removing(self, keys: Sequence[str]) -> AbstractContextManager[None]:
+        """Nobody commits meanwhile, whatever the keys are."""
         return alone(self._locks / REMOVAL_LOCK)
 
     def collecting(self) -> AbstractContextManager[None]:
-        """One collection at a time. Raises Conflict `busy` at once."""
         return alone(self._locks / COLLECTION_LOCK, wait_seconds=0)
 
-    def remove(self, key: str) -> None:
-        """Only in a block of `removing`."""
-        self._place(key).unlink(missing_ok=True)
+    def remove(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._place(key).unlink(missing_ok=True)
 
     def scratch(self) -> Path:
         return self._scratch / secrets.token_hex(16)

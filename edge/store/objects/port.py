@@ -4,13 +4,21 @@ Keys are slash-separated names that this project makes from digests, numbers and
 Calls block: run them off the event loop. A write is durable when it returns.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from edge.domain.errors import Unavailable
+from edge.domain.model import Digest
+
 APPS_PREFIX = "apps/"
 TOKENS_KEY = "access/tokens.json"
+BLOBS_PREFIX = "blobs/"
+
+_DIGEST = re.compile(r"(?:blobs/sha256/[0-9a-f]{2}/|apps/[^/]+/revisions/[0-9]+-)([0-9a-f]{64})(?:\.json)?")
+_REVISION = re.compile(r"apps/[^/]+/revisions/[^/]+")
 
 
 class Stored(NamedTuple):
@@ -26,6 +34,19 @@ class AlreadyExists(Exception):
 
 class Stale(Exception):
     """`swap` found other bytes than the tag's: another writer was first."""
+
+
+class StoreLost(Unavailable):
+    """The store is somewhere else, and did not do what it was asked: it is not known whether anything has changed. What
+    this node has of it stays in use."""
+
+
+class Measured(NamedTuple):
+    """An object's size in bytes, and when it was written last, in seconds since the epoch."""
+
+    key: str
+    bytes: int
+    written: float
 
 
 class ObjectStore(Protocol):
@@ -85,6 +106,30 @@ class ObjectStore(Protocol):
         """The next parts of all keys with a prefix that ends in a slash, if more parts follow: the ids of all apps for
         `apps/`. Sorted; cheap where `keys` is not."""
 
+    def measured(self, key: str) -> Measured | None:
+        """None if there is no such object."""
+
+    def measure(self, prefix: str) -> Iterator[Measured]:
+        """All objects with the prefix, by key; as `keys`, in one go."""
+
+
+class CollectableStore(ObjectStore, Protocol):
+    """A store that garbage is collected in."""
+
+    removal_block: int  # objects removed in one block of `removing`
+
+    def promised(self, since: float) -> set[str]:
+        """The digests of `promise` from this moment on, in seconds since the epoch; forgets those of days before."""
+
+    def collecting(self) -> AbstractContextManager[None]:
+        """One collection at a time. Raises Conflict `busy` at once."""
+
+    def removing(self, keys: Sequence[str]) -> AbstractContextManager[None]:
+        """For the block that removes some of these; nobody begins to refer to one meanwhile. Raises Conflict `busy`."""
+
+    def remove(self, keys: Sequence[str]) -> None:
+        """Only in a block of `removing` them."""
+
 
 def blob_key(digest: str) -> str:
     """Of a blob; its bytes never change."""
@@ -110,3 +155,14 @@ def revision_number(key: str) -> int:
     """Of a revision's key; 0 for any other key."""
     number, _, _ = key.rpartition("/")[2].partition("-")
     return int(number) if number.isascii() and number.isdigit() else 0
+
+
+def is_immutable(key: str) -> bool:
+    """Whether an object's bytes never change: blobs and revisions."""
+    return key.startswith(BLOBS_PREFIX) or _REVISION.fullmatch(key) is not None
+
+
+def proven_digest(key: str) -> Digest | None:
+    """The digest that an object must have by its name; None for a document that is signed instead."""
+    found = _DIGEST.fullmatch(key)
+    return Digest(found[1]) if found else None

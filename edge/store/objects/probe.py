@@ -10,7 +10,9 @@ from edge.domain.errors import Unavailable
 from edge.store.disk.room import cannot_write
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
 
-PROBE_KEY = "probe/conditions"
+PROBE_PREFIX = "probe/"
+PROBE_KEY = f"{PROBE_PREFIX}conditions"
+SWAPS = 5  # other nodes may probe at the same moment, and some stores give equal bytes another tag each time
 _CONTENT = b"edge probe: this object shows that the store keeps its conditions\n"
 _OTHER = b"edge probe: this store ignores conditions\n"
 _STALE_TAG = "0" * 64
@@ -19,8 +21,8 @@ log = logging.getLogger("edge.store")
 
 
 def probe(store: ObjectStore) -> None:
-    """Create an object twice and swap it with a stale tag. Raises Unavailable `unsafe_store`, naming the store and the
-    condition that it ignored.
+    """Create an object twice, swap it with a stale tag and with its own, and list it. Raises Unavailable
+    `unsafe_store`, naming the store and what it ignored.
 
     Where nothing can be written, nothing can be lost: an earlier start's object shows that the store was probed.
     """
@@ -29,12 +31,14 @@ def probe(store: ObjectStore) -> None:
             store.create(PROBE_KEY, _CONTENT)
         _expect(store, _create_again(store), "create-if-absent")
         _expect(store, _swap_stale(store), "compare-and-swap")
+        _expect(store, _swap_held(store), "the tag that it gave an object")
     except OSError as error:
         if not cannot_write(error) or not store.has(PROBE_KEY):
             raise
         log.warning("%s: its file system is not tested at this start: %s", store, error)
     held = store.get(PROBE_KEY)
     _expect(store, held is not None and held.data == _CONTENT, "reading back what was written")
+    _expect(store, PROBE_KEY in store.keys(PROBE_PREFIX), "listing what was written")
 
 
 def _create_again(store: ObjectStore) -> bool:
@@ -49,6 +53,19 @@ def _swap_stale(store: ObjectStore) -> bool:
     try:
         store.swap(PROBE_KEY, _OTHER, _STALE_TAG)
     except Stale:
+        return True
+    return False
+
+
+def _swap_held(store: ObjectStore) -> bool:
+    for _ in range(SWAPS):
+        held = store.get(PROBE_KEY)
+        if held is None:
+            return False
+        try:
+            store.swap(PROBE_KEY, held.data, held.tag)
+        except Stale:
+            continue
         return True
     return False
 

@@ -1,1 +1,1 @@
-"""The object store in a bucket."""
+"""A bucket as the object store: requests with an end, errors with a code, and garbage with many writers."""

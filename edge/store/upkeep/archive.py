@@ -6,7 +6,6 @@ revisions are named by their digests, so a reader verifies each by itself.
 """
 
 import io
-import re
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from typing import IO, NamedTuple, Protocol, cast
 import msgspec
 
 from edge.domain.errors import Invalid
-from edge.domain.model import Digest
 from edge.store.objects.files import StoreFiles
 from edge.store.objects.port import Stored
 from edge.store.stored_document import Untrusted, digest_of, parse_document
@@ -27,8 +25,6 @@ NODE_FOLDER = "node/"
 NODE_FILES = ("writer.key", "trust.json", "root.key")  # what signs, which store it belongs to, and the root's if here
 DOCUMENT_LIMIT_BYTES = 64 << 20  # of a document in a hostile export; the largest real ones have some MB
 FILE_MODE = 0o600
-
-_DIGEST = re.compile(r"(?:blobs/sha256/[0-9a-f]{2}/|apps/[^/]+/revisions/[0-9]+-)([0-9a-f]{64})(?:\.json)?")
 
 
 class ExportBegin(msgspec.Struct):
@@ -111,12 +107,6 @@ def read_export(source: IO[bytes]) -> Iterator[tuple[ExportBegin, ExportMember]]
             yield from _members(tar)
     except (tarfile.TarError, EOFError) as error:
         raise Untrusted("cut_export", f"the export cannot be read to its end: {error}") from error
-
-
-def proven_digest(name: str) -> Digest | None:
-    """The digest that an object must have by its name; None for a document that is signed instead."""
-    found = _DIGEST.fullmatch(name)
-    return Digest(found[1]) if found else None
 
 
 class ExportedStore(StoreFiles):

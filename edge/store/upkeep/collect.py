@@ -13,14 +13,12 @@ from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.model import AppId, Digest
 from edge.store.heads import SHARDS, Head, Heads
 from edge.store.key_set import Trust
-from edge.store.objects.fs import FsStore
-from edge.store.objects.port import blob_key
+from edge.store.objects.port import CollectableStore, Measured, blob_key
 from edge.store.upkeep.lying import lying_heads
 from edge.store.upkeep.survey import ReachPart, Survey, survey_apps
 from edge.store.upkeep.verify import Counted
 
 HOLD_SECONDS = 48 * 3600.0  # a publish that takes longer than two days uploads again
-BLOCK = 200  # blobs deleted at a time: commits wait for some milliseconds
 
 
 class Collected(NamedTuple):
@@ -41,7 +39,7 @@ class Collector:
     """One collection. `open_trust` reads the key set; `now` is in seconds since the epoch."""
 
     def __init__(
-        self, store: FsStore, open_trust: Callable[[], Trust], *, now: float, retention_seconds: float
+        self, store: CollectableStore, open_trust: Callable[[], Trust], *, now: float, retention_seconds: float
     ) -> None:
         self._store = store
         self._now = now
@@ -87,29 +85,25 @@ class Collector:
         promised = self._store.promised(self._now - HOLD_SECONDS)
         idle: list[_Idle] = []
         held: list[_Idle] = []
-        for key in self._store.keys("blobs/sha256/"):
-            digest = Digest(key.rpartition("/")[2])
-            if digest not in self._survey.blobs and (found := self._measure(digest)) is not None:
-                young = digest in promised or self._is_young(digest)
-                (held if young else idle).append(found)
+        for found in self._store.measure("blobs/sha256/"):
+            digest = Digest(found.key.rpartition("/")[2])
+            # A name that is no blob's is not ours.
+            if digest not in self._survey.blobs and found.key == blob_key(digest):
+                young = digest in promised or self._is_young(found)
+                (held if young else idle).append(_Idle(digest, found.bytes))
         return idle, held
 
-    def _measure(self, digest: Digest) -> _Idle | None:
-        try:
-            return _Idle(digest, self._store.path(blob_key(digest)).stat().st_size)
-        except (FileNotFoundError, ValueError):  # a name that is no blob's is not ours
-            return None
-
-    def _is_young(self, digest: Digest) -> bool:
-        """By when it got its name: nobody can set that time, and a restored file is young again."""
-        return self._now - self._store.path(blob_key(digest)).stat().st_ctime < HOLD_SECONDS
+    def _is_young(self, found: Measured) -> bool:
+        return self._now - found.written < HOLD_SECONDS
 
     def _remove(self, idle: list[_Idle], reach: ReachPart) -> list[_Idle]:
         removed: list[_Idle] = []
-        for start in range(0, len(idle), BLOCK):
-            with self._store.removing():
-                removed += self._remove_block(idle[start : start + BLOCK])
-            reach("blobs collected", min(start + BLOCK, len(idle)), len(idle))
+        step = self._store.removal_block
+        for start in range(0, len(idle), step):
+            block = idle[start : start + step]
+            with self._store.removing([blob_key(each.digest) for each in block]):
+                removed += self._remove_block(block)
+            reach("blobs collected", min(start + step, len(idle)), len(idle))
         return removed
 
     def _remove_block(self, block: Sequence[_Idle]) -> list[_Idle]:
@@ -117,10 +111,13 @@ class Collector:
         self._catch_up()
         promised = self._store.promised(self._now - HOLD_SECONDS)
         gone = [each for each in block if each.digest not in self._survey.blobs and each.digest not in promised]
-        gone = [each for each in gone if self._measure(each.digest) is not None and not self._is_young(each.digest)]
-        for each in gone:
-            self._store.remove(blob_key(each.digest))
+        gone = [each for each in gone if self._is_there_and_old(each.digest)]
+        self._store.remove([blob_key(each.digest) for each in gone])
         return gone
+
+    def _is_there_and_old(self, digest: Digest) -> bool:
+        found = self._store.measured(blob_key(digest))
+        return found is not None and not self._is_young(found)
 
     def _catch_up(self) -> None:
         """What was committed since the last look."""

@@ -21,7 +21,7 @@ from edge.store.heads import OLDER, SHARDS, Head, Heads
 from edge.store.key_set import KEY_SET_KEY, Trust, read_trust
 from edge.store.keys.root_keys import ROOT_FILE
 from edge.store.objects.files import StoreFiles
-from edge.store.objects.port import blob_key, head_key
+from edge.store.objects.port import ObjectStore, Stored, blob_key, head_key, proven_digest
 from edge.store.stored_document import Untrusted
 from edge.store.upkeep.archive import (
     EXPORT_FORMAT,
@@ -30,7 +30,6 @@ from edge.store.upkeep.archive import (
     ExportBegin,
     ExportMember,
     ExportWriter,
-    proven_digest,
     read_export,
 )
 from edge.store.upkeep.survey import ReachPart, Survey, survey_apps
@@ -39,7 +38,7 @@ from edge.store.upkeep.verify import SLACK_SECONDS, Counted, Opener, Verified
 PIECE_BYTES = 1 << 20
 IMPORTING = "store.importing"
 
-Verify = Callable[[StoreFiles, Path], Verified]
+Verify = Callable[[ObjectStore, Path], Verified]
 
 
 class Exported(NamedTuple):
@@ -52,7 +51,7 @@ class Exported(NamedTuple):
 class StoreExport:
     """One export of a store. `documents` are the keys of signed documents besides heads and the key set."""
 
-    def __init__(self, store: StoreFiles, node_dir: Path, documents: Mapping[str, Opener]) -> None:
+    def __init__(self, store: ObjectStore, node_dir: Path, documents: Mapping[str, Opener]) -> None:
         self._store = store
         self._node_dir = node_dir
         self._documents = documents
@@ -89,7 +88,7 @@ class StoreExport:
 
     def _signed(self, trust: Trust) -> tuple[dict[str, bytes], dict[AppId, Head]]:
         """The signed documents as they are now, verified, the heads last; and what the heads say."""
-        signed, heads = {KEY_SET_KEY: self._get(KEY_SET_KEY)}, {}
+        signed, heads = {KEY_SET_KEY: self._get(KEY_SET_KEY).data}, {}
         for key, opener in self._documents.items():
             stored = self._store.get(key)
             if stored is not None:
@@ -102,18 +101,18 @@ class StoreExport:
             except Untrusted as error:
                 raise _damaged(error.message) from error
             if shard.tag is not None:
-                content = self._get(head_key(name))
-                while (shard := known.shard(name)).tag != hashlib.sha256(content).hexdigest():
-                    content = self._get(head_key(name))  # moved meanwhile
-                signed[head_key(name)] = content
+                held = self._get(head_key(name))
+                while (shard := known.shard(name)).tag != held.tag:
+                    held = self._get(head_key(name))  # moved meanwhile
+                signed[head_key(name)] = held.data
                 heads.update(shard.shard.apps)
         return signed, heads
 
-    def _get(self, key: str) -> bytes:
+    def _get(self, key: str) -> Stored:
         stored = self._store.get(key)
         if stored is None:
             raise _damaged(f"{key} is missing")
-        return stored.data
+        return stored
 
     def _write_proven(self, writer: ExportWriter, survey: Survey, reach: ReachPart) -> Counted:
         keys = [*survey.revisions, *(blob_key(digest) for digest in sorted(survey.blobs))]

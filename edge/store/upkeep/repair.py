@@ -16,10 +16,8 @@ from edge.domain.model import Digest
 from edge.store.disk.durable_files import FILE_MODE
 from edge.store.file_proof import hash_file
 from edge.store.healing import keep_blob
-from edge.store.objects.files import StoreFiles
-from edge.store.objects.fs import FsStore
-from edge.store.objects.port import AlreadyExists, Stale
-from edge.store.upkeep.archive import ExportedStore, proven_digest
+from edge.store.objects.port import AlreadyExists, CollectableStore, ObjectStore, Stale, proven_digest
+from edge.store.upkeep.archive import ExportedStore
 from edge.store.upkeep.damaged import DamagedObject, ObjectKind
 from edge.store.upkeep.replacements import COPIED, SIGNED, Replacements
 from edge.store.upkeep.verify import Opener
@@ -42,9 +40,9 @@ class StoreRepair:
 
     def __init__(
         self,
-        store: FsStore,
+        store: CollectableStore,
         node_dir: Path,
-        copy: StoreFiles | None,
+        copy: ObjectStore | None,
         documents: Mapping[str, Opener],
     ) -> None:
         self._store = store

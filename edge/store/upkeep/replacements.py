@@ -7,15 +7,16 @@ lead to revisions that are at hand. Writes nothing.
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId
 from edge.store.disk.seen import SeenDocuments
 from edge.store.heads import OLDER, Head, Heads
 from edge.store.key_set import KEY_SET_KEY, Trust, read_trust
-from edge.store.objects.files import StoreFiles, tag_of
-from edge.store.objects.port import Stored, revision_key
+from edge.store.objects.files import tag_of
+from edge.store.objects.port import ObjectStore, Stored, revision_key
+from edge.store.seen import SeenDocuments
 from edge.store.stored_document import Untrusted
 from edge.store.upkeep.damaged import DamagedObject, ObjectKind
 from edge.store.upkeep.verify import Opener
@@ -36,7 +37,7 @@ class Replacements:
     """`copy` is another store, if there is one; `documents` are the signed documents besides heads, with openers."""
 
     def __init__(
-        self, store: StoreFiles, node_dir: Path, copy: StoreFiles | None, documents: Mapping[str, Opener]
+        self, store: ObjectStore, node_dir: Path, copy: ObjectStore | None, documents: Mapping[str, Opener]
     ) -> None:
         self._store = store
         self._node_dir = node_dir
@@ -74,7 +75,7 @@ class Replacements:
 
     def _check(self, damage: DamagedObject, content: bytes) -> None:
         """Raises EdgeError for what this node would not accept."""
-        offered = _Instead(self._store.root, damage.key, content)
+        offered = self._instead(damage.key, content)
         if damage.kind is ObjectKind.KEY_SET:
             read_trust(offered, self._node_dir)
         elif damage.kind is ObjectKind.HEAD:
@@ -103,17 +104,23 @@ class Replacements:
         except EdgeError:
             for _, content in self._candidates(KEY_SET_KEY):
                 with suppress(EdgeError):
-                    return read_trust(_Instead(self._store.root, KEY_SET_KEY, content), self._node_dir, compare=True)
+                    return read_trust(self._instead(KEY_SET_KEY, content), self._node_dir, compare=True)
             raise
 
+    def _instead(self, key: str, content: bytes) -> ObjectStore:
+        return cast(ObjectStore, _Instead(self._store, key, content))
 
-class _Instead(StoreFiles):
-    """A store with other bytes under one key."""
 
-    def __init__(self, root: Path, key: str, content: bytes) -> None:
-        super().__init__(root)
+class _Instead:
+    """A store with other bytes under one key, for those who read it."""
+
+    def __init__(self, store: ObjectStore, key: str, content: bytes) -> None:
+        self._store = store
         self._instead = {key: content}
 
     def get(self, key: str) -> Stored | None:
         content = self._instead.get(key)
-        return Stored(content, tag_of(content)) if content is not None else super().get(key)
+        return Stored(content, tag_of(content)) if content is not None else self._store.get(key)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)

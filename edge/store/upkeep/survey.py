@@ -12,8 +12,7 @@ from typing import NamedTuple
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId, Digest, VersionName
 from edge.store.heads import Head
-from edge.store.objects.files import StoreFiles
-from edge.store.objects.port import blob_key, revision_key
+from edge.store.objects.port import ObjectStore, blob_key, revision_key
 from edge.store.revision_document import parse_revision
 from edge.store.stored_document import Untrusted, check_digest
 from edge.store.upkeep.damaged import DamagedObject, ObjectKind
@@ -39,7 +38,7 @@ class BlobUse(NamedTuple):
 class Survey:
     """Filled by `add`, app by app. `blobs` are those in use, `damages` what could not be read on the way."""
 
-    def __init__(self, store: StoreFiles, kept_since: float, *, whole_chains: bool = True) -> None:
+    def __init__(self, store: ObjectStore, kept_since: float, *, whole_chains: bool = True) -> None:
         """Revisions that were replaced before `kept_since`, in seconds since the epoch, are not in use any more;
         without `whole_chains` they are not read either."""
         self.blobs: dict[Digest, BlobUse] = {}

@@ -5,7 +5,7 @@ reported as such. Blobs that nothing refers to and abandoned transfers are count
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from edge.domain.errors import EdgeError
@@ -14,7 +14,7 @@ from edge.store.file_proof import hash_file
 from edge.store.heads import SHARDS, Head, Heads, shard_of
 from edge.store.key_set import KEY_SET_KEY, Trust
 from edge.store.objects.files import StoreFiles
-from edge.store.objects.port import blob_key, head_key
+from edge.store.objects.port import ObjectStore, blob_key, head_key
 from edge.store.stored_document import Untrusted, read_stored
 from edge.store.upkeep.damaged import DamagedObject, ObjectKind, once_each
 from edge.store.upkeep.lying import lying_heads
@@ -54,7 +54,7 @@ class Verified(NamedTuple):
 class StoreVerification:
     """One look at a store. `documents` are the signed documents besides heads, each with what verifies it."""
 
-    def __init__(self, store: StoreFiles, open_trust: Callable[[], Trust], documents: Mapping[str, Opener]) -> None:
+    def __init__(self, store: ObjectStore, open_trust: Callable[[], Trust], documents: Mapping[str, Opener]) -> None:
         self._store = store
         self._open_trust = open_trust
         self._documents = documents
@@ -70,17 +70,23 @@ class StoreVerification:
         survey_apps(survey, heads, reach)
         known = {each.key for each in survey.damages}
         uses = {digest: use for digest, use in survey.blobs.items() if blob_key(digest) not in known}
-        wrong = list(wrong_blobs(self._store, uses, hashing=hashing, reach=reach))
+        sizes = _sizes(self._store, uses if app is not None else None)
+        wrong = list(wrong_blobs(self._store, uses, sizes, hashing=hashing, reach=reach))
         return Verified(
             apps=len(heads),
             revisions=len(survey.revisions),
             bundles=survey.bundles,
-            blobs=_counted(_size(self._store, digest) or 0 for digest in survey.blobs),
+            blobs=_counted(sizes.get(digest, 0) for digest in survey.blobs),
             hashed=hashing,
             damages=once_each((*self._damages, *survey.damages, *wrong)),
-            unreferenced=None if app is not None else _unreferenced(self._store, survey),
-            transfers=_counted(status.st_size for _, status in self._store.transfers()),
+            unreferenced=None if app is not None else _unreferenced(sizes, survey),
+            transfers=_counted(self._transfers()),
         )
+
+    def _transfers(self) -> Iterator[int]:
+        """Bytes of the files that are on their way into a directory. A bucket shows nothing before it is whole."""
+        if isinstance(self._store, StoreFiles):
+            yield from (status.st_size for _, status in self._store.transfers())
 
     def _heads(self, app: AppId | None) -> dict[AppId, Head]:
         """Every head that can be trusted, and for damaged shards the newest revisions that lie in the store."""
@@ -129,13 +135,17 @@ class StoreVerification:
 
 
 def wrong_blobs(
-    store: StoreFiles, uses: Mapping[Digest, BlobUse], *, hashing: bool, reach: ReachPart
+    store: ObjectStore,
+    uses: Mapping[Digest, BlobUse],
+    sizes: Mapping[Digest, int],
+    *,
+    hashing: bool,
+    reach: ReachPart,
 ) -> Iterator[DamagedObject]:
-    """Those that are missing, or have other bytes than their digest's."""
-    sized = {digest: _size(store, digest) for digest in uses}
-    total, done = sum(size or 0 for size in sized.values()), 0
+    """Those that are missing, or have other bytes than their digest's. `sizes` are those that are there."""
+    total, done = sum(sizes.get(digest, 0) for digest in uses), 0
     for digest, use in uses.items():
-        size = sized[digest]
+        size = sizes.get(digest)
         fault, detail = _fault(store, digest, use, size, hashing)
         if fault:
             yield DamagedObject(
@@ -145,7 +155,7 @@ def wrong_blobs(
         reach("blobs", done, total)
 
 
-def _fault(store: StoreFiles, digest: Digest, use: BlobUse, size: int | None, hashing: bool) -> tuple[str, str]:
+def _fault(store: ObjectStore, digest: Digest, use: BlobUse, size: int | None, hashing: bool) -> tuple[str, str]:
     if size is None:
         return MISSING, "the blob is not in the store"
     if use.bytes not in (None, size):
@@ -160,19 +170,19 @@ def _fault(store: StoreFiles, digest: Digest, use: BlobUse, size: int | None, ha
     return ("", "") if actual == digest else ("bad_digest", f"the blob was altered: its digest is {actual[:16]}…")
 
 
-def _size(store: StoreFiles, digest: Digest) -> int | None:
-    try:
-        return store.path(blob_key(digest)).stat().st_size
-    except FileNotFoundError:
-        return None
+def _sizes(store: ObjectStore, wanted: Iterable[Digest] | None) -> dict[Digest, int]:
+    """Of these blobs, or of all in the store, in bytes; what has a blob's place and is none is left out."""
+    if wanted is None:
+        found = ((Digest(each.key.rpartition("/")[2]), each) for each in store.measure("blobs/"))
+        return {digest: each.bytes for digest, each in found}
+    looked = ((digest, store.measured(blob_key(digest))) for digest in wanted)
+    return {digest: each.bytes for digest, each in looked if each is not None}
 
 
-def _unreferenced(store: StoreFiles, survey: Survey) -> Counted:
-    keys = (key for key in store.keys("blobs/") if key.rpartition("/")[2] not in survey.blobs)
-    sizes = (_size(store, Digest(key.rpartition("/")[2])) for key in keys)
-    return _counted(size for size in sizes if size is not None)
+def _unreferenced(sizes: Mapping[Digest, int], survey: Survey) -> Counted:
+    return _counted(size for digest, size in sizes.items() if digest not in survey.blobs)
 
 
-def _counted(sizes: Iterator[int]) -> Counted:
+def _counted(sizes: Iterable[int]) -> Counted:
     held = list(sizes)
     return Counted(len(held), sum(held))

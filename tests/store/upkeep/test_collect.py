@@ -12,9 +12,10 @@ from edge.domain.errors import Conflict, Invalid, Unavailable
 from edge.store.heads import shard_of
 from edge.store.healing import keep_bytes
 from edge.store.key_set import read_trust
+from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key, head_key
 from edge.store.stored_document import digest_of
-from edge.store.upkeep.collect import BLOCK, Collector
+from edge.store.upkeep.collect import Collector
 
 DAY = 86_400.0
 RETENTION_DAYS = 90
@@ -94,7 +95,7 @@ def test_a_repeated_upload_is_a_promise(truth):
 
 def test_what_is_committed_between_the_look_and_the_deletion_stays(truth):
     """The publisher comes in the middle: after the first block of deletions."""
-    for n in range(BLOCK + 1):
+    for n in range(FsStore.removal_block + 1):
         put_blob(truth, f"abandoned {n}".encode())
     bundle = a_published(truth, "1.0.9")
     change = a_change(PublishBundle(bundle=bundle, channel="production"), at=time.time())

@@ -14,10 +14,12 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from edge.config_faults import (
+    bucket_fault,
     clickhouse_fault,
     clickhouse_needs,
     control_fault,
     country_fault,
+    endpoint_fault,
     home_fault,
     hosts_fault,
     is_loopback,
@@ -79,7 +81,7 @@ FAULTS_LIMIT = 100  # per file: it has fewer options than that
 PATHS = frozenset(
     {
         *("data_dir", "devices.tls_certificate", "devices.tls_key", "control.tls_certificate", "control.tls_key"),
-        *("telemetry.clickhouse_password_file", "upstream.token_file"),
+        *("telemetry.clickhouse_password_file", "upstream.token_file", "store.credentials_file"),
     }
 )
 
@@ -304,6 +306,8 @@ def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[
         ("devices.tls_key", pair_fault(devices.tls_certificate, devices.tls_key)),
         ("control.allowed_hosts", hosts_fault(control.allowed_hosts)),
         ("control.tls_key", pair_fault(control.tls_certificate, control.tls_key)),
+        ("store.url", bucket_fault(config.store.url, config.role)),
+        ("store.endpoint", endpoint_fault(config.store.endpoint)),
         ("upstream.source", source_fault(config.role, upstream.source, insecure=upstream.insecure)),
         ("upstream.home", home_fault(upstream.home, insecure=upstream.insecure)),
         ("upstream.token_file", token_fault(config.role, upstream.source, upstream.home, upstream.token_file)),

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from edge.domain.errors import Invalid
 from edge.domain.targeting.places import parse_location
+from edge.store.s3.bucket_place import parse_bucket_url
 
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _DATABASE = re.compile(r"/[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -134,6 +135,35 @@ def clickhouse_fault(url: str) -> str:
     return ""
 
 
+def bucket_fault(url: str, role: str) -> str:
+    if url and role == "region":
+        return 'is for nodes that hold the truth: with role = "region", upstream.source names it'
+    return address_fault(url) if url else ""
+
+
+def address_fault(url: str) -> str:
+    """Of a bucket."""
+    try:
+        parse_bucket_url(url)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def endpoint_fault(endpoint: str) -> str:
+    """Of a server that speaks S3: its address alone."""
+    if not endpoint:
+        return ""
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return f"{endpoint!r} is no address of a server: write https://s3.example.com"
+    if parts.username is not None or parts.password is not None:
+        return "has a user or a password in it: name a file with the keys in store.credentials_file"
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        return f"{endpoint!r} has more than a server's address: the bucket and the prefix are in store.url"
+    return ""
+
+
 def source_fault(role: str, source: str, *, insecure: bool) -> str:
     """Another node's control address, or a bucket; a region has one, and it alone."""
     if role != "region":
@@ -145,7 +175,7 @@ def source_fault(role: str, source: str, *, insecure: bool) -> str:
     if source.startswith("file://"):
         return "" if source.startswith("file:///") else f"{source!r} names no absolute path, as file:///srv/store does"
     if source.startswith("s3://"):
-        return "" if urlsplit(source).netloc else f"{source!r} names no bucket, as s3://bucket/prefix does"
+        return address_fault(source)
     return _node_fault(source, insecure)
 
 

@@ -77,8 +77,12 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is kept of releases. A limit of 0 means no limit."""
+    """Where releases are kept, and how long. `url` "": in the data directory. A limit of 0 means no limit."""
 
+    url: str = ""
+    endpoint: str = ""
+    path_style: bool = False
+    credentials_file: str = ""
     retention_days: Annotated[int, msgspec.Meta(ge=RETENTION_LEAST_DAYS, le=RETENTION_MOST_DAYS)] = 90
     upload_limit_bytes: Annotated[int, msgspec.Meta(ge=0, le=UPLOADS_MOST_BYTES)] = 8 * 2**30
 

@@ -160,7 +160,7 @@ def test_a_relative_path_in_a_file_is_relative_to_that_file(written, monkeypatch
 def test_every_option_that_names_a_file_or_folder_is_resolved():
     texts = {each.option for each in load_settings(None, {})[1] if isinstance(each.value, str)}
     other = {"region", "location", "devices.host", "devices.public_url", "devices.country_header", "control.host"}
-    other |= {"upstream.source", "upstream.home", "upstream.root"}
+    other |= {"upstream.source", "upstream.home", "upstream.root", "store.url", "store.endpoint"}
     choices = {"role", "log.level", "log.format", "devices.prefer", "telemetry.figures_from"}
     assert texts - other - choices - {"telemetry.clickhouse"} == PATHS
 
@@ -180,10 +180,10 @@ def test_a_region_names_whom_it_follows(written):
     [
         ("role = 'region'\n", "upstream.source: is empty"),
         ("[upstream]\nsource = 'https://a:1'\n", 'upstream.source: is for role = "region"'),
-        (f"{REGION}source = 's3://'\n", "names no bucket"),
+        (f"{REGION}source = 's3://'\n", "is no name of a bucket"),
         (f"{REGION}source = 'http://192.0.2.1:8081'\n", "would send the token unencrypted"),
         (f"{REGION}source = 'https://a:1/'\n", "ends in a slash"),
-        (f"{REGION}source = 's3://b/p'\nhome = 'http://example.com'\n", "upstream.home: .*unencrypted"),
+        (f"{REGION}source = 's3://bucket/p'\nhome = 'http://example.com'\n", "upstream.home: .*unencrypted"),
         ("role = 'region'\n[upstream]\nsource = 'https://a:1'\n", "upstream.token_file: is empty"),
         (f"{REGION}source = 'https://a:1'\nroot = '1'\n", "upstream.root"),
         ("role = 'replica'\n", "'replica' is not one of standalone, origin, region"),
@@ -195,7 +195,7 @@ def test_what_a_region_cannot_follow_is_refused_by_name(written, text, said):
 
 
 def test_a_region_of_a_bucket_that_reports_to_nobody_needs_no_token(written):
-    assert load_config(written("role = 'region'\n[upstream]\nsource = 's3://b/p'\n"), {}).upstream.home == ""
+    assert load_config(written("role = 'region'\n[upstream]\nsource = 's3://bucket/p'\n"), {}).upstream.home == ""
 
 
 @pytest.mark.parametrize(("end", "said"), [("/", "ends in a slash"), ("?a", "has a query"), ("#a", "has a fragment")])

@@ -19,7 +19,7 @@ from edge.domain.model import AppId, Digest
 from edge.store.key_set import Trust
 from edge.store.objects.port import APPS_PREFIX, ObjectStore, head_key, revision_number, revisions_prefix
 from edge.store.signing import KeyId, Writer, open_document, sign_document, signer_of
-from edge.store.stored_document import Untrusted, counting, parse_document, read_stored
+from edge.store.stored_document import UNREACHABLE, Untrusted, counting, parse_document, read_stored
 
 HEAD_FORMAT = 2  # 1 had no epochs, and is still written for shards of epoch 0
 SHARDS = "0123456789abcdef"
@@ -183,9 +183,9 @@ class Heads:
         serves = error.code != OLDER and self._known(name).shard.sequence > 0
         if self.problems.get(name) != error.message:
             meanwhile = "the last good one is used" if serves else "its apps are offered nothing"
-            log.error(
-                "%s: %s until it is restored, or accepted with `edge store accept-restored`", error.message, meanwhile
-            )
+            tell = log.warning if error.code == UNREACHABLE else log.error
+            ends = "it is restored, or accepted with `edge store accept-restored`"
+            tell("%s: %s until %s", error.message, meanwhile, "it answers" if error.code == UNREACHABLE else ends)
         self.problems[name] = error.message
         if serves:
             self.unserved.pop(name, None)

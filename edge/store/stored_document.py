@@ -15,17 +15,19 @@ import msgspec
 
 from edge.domain.errors import Conflict, EdgeError, Unavailable
 from edge.domain.model import Digest
-from edge.store.objects.port import ObjectStore, Stored
+from edge.store.objects.port import ObjectStore, Stored, StoreLost
 
 T = TypeVar("T")
 B = TypeVar("B", bytes, memoryview)
+
+UNREACHABLE = "unreachable_store"  # the code of what cannot be looked at now: nothing is wrong with it
 
 
 class Untrusted(Unavailable):
     """A stored document failed verification; nothing in it is used.
 
     Codes: bad_signature, unknown_writer, newer_format, unreadable_document, misplaced_document, bad_digest,
-    older_document, swapped_store, no_key_set.
+    older_document, swapped_store, no_key_set; unreachable_store for what cannot be looked at.
     """
 
 
@@ -33,6 +35,8 @@ def refusal_of(error: Untrusted) -> EdgeError:
     """Why nothing can be changed as long as a document is refused, and what to do."""
     if error.code == "newer_format":
         return error
+    if error.code == UNREACHABLE:
+        return StoreLost("store_unreachable", error.message)
     return Conflict("older_store", f"{error.message}; restore the newer copy, or run `edge store accept-restored`")
 
 
@@ -48,9 +52,12 @@ _counting = threading.Lock()
 
 def read_stored(store: ObjectStore, key: str, what: str) -> Stored | None:
     """As `ObjectStore.get`, for a signed document of which a node keeps a copy of its own: what cannot be read is as
-    good as damaged. Raises Untrusted `unreadable_document`, naming `what`, and OSError for a shortage."""
+    good as damaged. Raises Untrusted `unreadable_document`, naming `what`, or UNREACHABLE where the store is somewhere
+    else and does not answer; OSError for a shortage."""
     try:
         return store.get(key)
+    except StoreLost as error:
+        raise Untrusted(UNREACHABLE, error.message) from error
     except OSError as error:
         if error.errno in _SHORTAGE:
             raise
@@ -86,8 +93,9 @@ def counting(refused: Counter[str]) -> Iterator[None]:
     try:
         yield
     except Untrusted as error:
-        with _counting:
-            refused[error.code] += 1
+        if error.code != UNREACHABLE:  # nothing was there to refuse
+            with _counting:
+                refused[error.code] += 1
         raise
 
 

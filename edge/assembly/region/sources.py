@@ -3,18 +3,32 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from edge.config import ConfigError, UpstreamOptions
+from edge.config import ConfigError, Retention, UpstreamOptions
 from edge.regions.source import TruthSource
+from edge.regions.sources.bucket import BucketSource
 from edge.regions.sources.store import StoreSource
 from edge.store.objects.files import StoreFiles
+from edge.store.s3.bucket_place import BucketPlace, is_bucket_url
+from edge.store.s3.client import BucketClient
+from edge.store.s3.opening import place_of
 
 
-def open_source(upstream: UpstreamOptions) -> TruthSource:
-    """Raises EdgeError: it needs a package that is not installed, or a file that cannot be read."""
+def open_source(upstream: UpstreamOptions, servers: Retention | None = None) -> TruthSource:
+    """`servers` has the server and the keys of a bucket. Raises EdgeError: it needs a package that is not installed, or
+    a file that cannot be read."""
     if upstream.source.startswith("file://"):
         folder = Path(urlsplit(upstream.source).path)
         return StoreSource(StoreFiles(folder), str(folder))
+    if is_bucket_url(upstream.source):
+        return BucketSource(BucketClient(bucket_place(upstream.source, servers or Retention())))
     raise ConfigError("upstream.source", f"{upstream.source!r} cannot be followed by this release")
+
+
+def bucket_place(url: str, servers: Retention) -> BucketPlace:
+    """Of an address that the configuration's check has passed."""
+    return place_of(
+        url, endpoint=servers.endpoint, path_style=servers.path_style, credentials_file=servers.credentials_file
+    )
 
 
 def home_of(upstream: UpstreamOptions) -> str:

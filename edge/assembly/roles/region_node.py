@@ -45,7 +45,7 @@ async def see_source(config: Config) -> None:
     """Before a `RegionNode` of this data directory: returns when it has a key set to go on from. Raises EdgeError."""
     paths, upstream = DataPaths(Path(config.data_dir)), config.upstream
     paths.node_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    source = open_source(upstream)
+    source = open_source(upstream, config.store)
     try:
         await wait_for_first_sight(source, FsStore(paths.store_dir), paths.node_dir, upstream.root, random.random)
     finally:
@@ -73,7 +73,7 @@ class RegionNode(ServingNode):
             manner=lambda: ports.manner(DEVICES),
             inherited_lock=estate.lock if estate else None,
         )
-        self._source = open_source(upstream)
+        self._source = open_source(upstream, config.store)
         self.follower = Follower(
             self._source,
             self.directory.mirror,

@@ -1,5 +1,6 @@
 """A node's data directory: its object store, its own key and id, and the paths of everything else that it keeps."""
 
+import logging
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -16,16 +17,20 @@ from edge.store.disk.set_aside import (
 )
 from edge.store.key_set import Trust, open_trust
 from edge.store.objects.fs import FsStore
-from edge.store.objects.port import ObjectStore
+from edge.store.objects.port import ObjectStore, StoreLost
 from edge.store.objects.probe import probe
 from edge.store.reading import ReleaseReader
 from edge.store.releases import Releases
+from edge.store.s3.bucket_place import BucketPlace
+from edge.store.s3.opening import open_bucket
 from edge.store.signing import load_or_create_writer
 from edge.store.stored_document import Untrusted
 from edge.telemetry.spool.spool import is_node_id
 
 RESERVE_FILE = "reserve"
 ID_DIGITS, KEY_DIGITS = 16, 32  # of words that are made
+
+log = logging.getLogger("edge.store")
 
 
 class DataPaths:
@@ -109,11 +114,11 @@ class DataDirectory(OpenedDirectory):
 
     releases: Releases
 
-    def __init__(self, data_dir: Path, now: float) -> None:
-        """Raises EdgeError: a store that ignores conditions, is not trusted, or does not list this node's key."""
+    def __init__(self, data_dir: Path, now: float, bucket: BucketPlace | None = None) -> None:
+        """The truth is in `bucket`, if there is one. Raises EdgeError: a store that ignores conditions, is not trusted,
+        or does not list this node's key."""
         super().__init__(data_dir, now)
-        self.store = self.mirror
-        probe(self.store)
+        self.store = open_store(self.mirror, bucket)
         self.writer = load_or_create_writer(self.node_dir / "writer.key")
         self.trust = open_trust(self.store, self.node_dir, now, self.writer)
         self.reserve.fill()
@@ -123,6 +128,20 @@ class DataDirectory(OpenedDirectory):
         """Sign the heads again that are over a minute old, too."""
         self.releases.refresh(now)
         super().renew(now)
+
+
+def open_store(mirror: FsStore, bucket: BucketPlace | None) -> ObjectStore:
+    """The truth, once it has shown that it keeps its conditions. A bucket that does not answer shows it later, before
+    the first change: what this node has on its disk is served meanwhile. Raises EdgeError."""
+    if bucket is None:
+        probe(mirror)
+        return mirror
+    store = open_bucket(bucket, mirror)
+    try:
+        store.prove()
+    except StoreLost as error:
+        log.error("%s; starting with what is on this disk", error.message)
+    return store
 
 
 def _own_word(path: Path, lost: str, *, least: int = 1) -> str:

@@ -1,11 +1,15 @@
-"""A store as the source: a bucket, or a directory that several nodes can read. It has no push; the follower polls.
+"""A store as the source: a directory that several nodes can read, or a bucket (`sources.bucket`). It has no push; the
+follower polls.
 
-What it returns is what is stored, verified by nobody.
+What it returns is what is stored, verified by nobody. It has threads of its own: a slow store holds up nobody else.
 """
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
@@ -17,6 +21,9 @@ from edge.store.heads import Head
 from edge.store.objects.port import ObjectStore, Stored, blob_key, revision_key
 
 PIECE_BYTES = 1024 * 1024
+THREADS = 8  # calls at once: a look, a few revisions, and the blobs that a follower fetches side by side
+
+T = TypeVar("T")
 
 
 class _Link(msgspec.Struct):
@@ -30,10 +37,11 @@ _decoder = msgspec.json.Decoder(_Link)
 class StoreSource:
     """A TruthSource. `name` is the store's."""
 
-    def __init__(self, store: ObjectStore, name: str, documents: Iterable[str] = FOLLOWED_DOCUMENTS) -> None:
+    def __init__(self, store: ObjectStore, name: str, documents: tuple[str, ...] = FOLLOWED_DOCUMENTS) -> None:
         self.name = name
         self._store = store
-        self._documents = tuple(documents)
+        self._documents = documents
+        self._threads = ThreadPoolExecutor(THREADS, "store-source")
 
     async def documents(self, known: Mapping[str, str]) -> list[Document]:
         """See `TruthSource`; all are asked for at once."""
@@ -56,21 +64,19 @@ class StoreSource:
                 link = _decoder.decode(stored.data)
             except msgspec.MsgspecError:
                 return  # whoever verifies it says so
-            number = number - 1 if link.jumped_from is None else link.jumped_from
-            digest = link.previous or Digest("")
             if link.previous is None:
                 return
+            number = number - 1 if link.jumped_from is None else link.jumped_from
+            digest = link.previous
 
     async def blob(self, digest: str, start: int = 0) -> AsyncIterator[bytes]:
         """See `TruthSource`."""
         try:
-            descriptor = await asyncio.to_thread(self._store.open, blob_key(digest))
+            descriptor = await self._ask(lambda: self._store.open(blob_key(digest)))
         except FileNotFoundError as error:
-            raise NotFound("missing_blob", f"{self.name} does not have blob {digest}") from error
-        except OSError as error:
-            raise SourceLost("source_lost", f"{self.name}: {error.strerror}") from error
+            raise self._lacks(digest) from error
         try:
-            while piece := await asyncio.to_thread(os.pread, descriptor, PIECE_BYTES, start):
+            while piece := await self._ask(partial(os.pread, descriptor, PIECE_BYTES, start)):
                 start += len(piece)
                 yield piece
         finally:
@@ -82,12 +88,22 @@ class StoreSource:
         yield
 
     async def close(self) -> None:
-        """Nothing is in progress beyond the calls that are awaited."""
+        """What a thread is in the middle of ends within the store's own time limits, and nobody waits for it."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _lacks(self, digest: str) -> NotFound:
+        return NotFound("missing_blob", f"{self.name} does not have blob {digest}")
 
     async def _read(self, key: str) -> Stored | None:
+        return await self._ask(lambda: self._store.get(key))
+
+    async def _ask(self, call: Callable[[], T]) -> T:
+        """Raises SourceLost, FileNotFoundError."""
         try:
-            return await asyncio.to_thread(self._store.get, key)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except EdgeError as error:
-            raise SourceLost("source_lost", f"{self.name}: {error.message}") from error
+            raise SourceLost(error.code, error.message) from error
+        except FileNotFoundError:
+            raise
         except OSError as error:
             raise SourceLost("source_lost", f"{self.name}: {error.strerror}") from error

@@ -56,7 +56,7 @@ class BucketObject(NamedTuple):
     bytes: int
 
 
-class Refused(Exception):
+class RefusedCall(Exception):
     """A request that ended. `unsure`: an attempt got no answer, so it may have been carried out."""
 
     def __init__(self, fault: BucketFault, error: Unavailable, unsure: bool) -> None:
@@ -66,8 +66,18 @@ class Refused(Exception):
         self.unsure = unsure
 
 
+def asking(call: Callable[[], T]) -> T:
+    """Raises what a store raises instead of RefusedCall: FileNotFoundError, StoreLost."""
+    try:
+        return call()
+    except RefusedCall as refused:
+        if refused.fault.kind is FaultKind.ABSENT:
+            raise FileNotFoundError(str(refused)) from refused
+        raise refused.error from refused
+
+
 class BucketClient:
-    """Raises Refused, and StoreLost where the bucket is not asked at all. `pause` sleeps; `clock` is monotonic."""
+    """Raises RefusedCall, and StoreLost where the bucket is not asked at all. `pause` sleeps; `clock` is monotonic."""
 
     def __init__(
         self,
@@ -94,7 +104,7 @@ class BucketClient:
         return f"the bucket {self.place.url}"
 
     def get(self, key: str, known: str = "") -> BucketObject | None:
-        """The object; None if it still has the tag `known`. Refused ABSENT if there is none."""
+        """The object; None if it still has the tag `known`. RefusedCall ABSENT if there is none."""
         options: dict[str, Any] = {"if_none_match": quoted(known)} if known else {}
 
         def ask(connection: "Connection") -> BucketObject:
@@ -104,7 +114,7 @@ class BucketClient:
 
         try:
             return self._call("get", f"reading {key}", ask)
-        except Refused as refused:
+        except RefusedCall as refused:
             if known and refused.fault.kind is FaultKind.UNCHANGED:
                 return None
             raise
@@ -118,7 +128,7 @@ class BucketClient:
 
         try:
             return self._call("get", f"reading {key}", ask)
-        except Refused as refused:
+        except RefusedCall as refused:
             if refused.fault.status == 416:
                 return BucketObject(b"", "", start)
             raise
@@ -132,17 +142,17 @@ class BucketClient:
 
         try:
             return self._call("head", f"looking for {key}", ask)
-        except Refused as refused:
+        except RefusedCall as refused:
             if refused.fault.kind is FaultKind.ABSENT:
                 return None
             raise
 
     def create(self, key: str, data: bytes) -> str:
-        """Returns the tag. Refused EXISTS."""
+        """Returns the tag. RefusedCall EXISTS."""
         return self._put(key, data, "create")
 
     def swap(self, key: str, data: bytes, tag: str, *, quotes: bool) -> str:
-        """If the object has `tag`; returns the new one. Refused CHANGED. Some servers compare a tag in quotes, some
+        """If the object has `tag`; returns the new one. RefusedCall CHANGED. Some servers compare a tag in quotes, some
         without."""
         return self._put(key, data, {"e_tag": quoted(tag) if quotes else tag})
 
@@ -220,12 +230,12 @@ class BucketClient:
                     self._connect()
                 self._pause(pause)
 
-    def _refused(self, fault: BucketFault, doing: str, unsure: bool) -> Refused:
+    def _refused(self, fault: BucketFault, doing: str, unsure: bool) -> RefusedCall:
         if fault.kind is FaultKind.LOST:
             self._lost, self._resting_until = fault, self._clock() + self._limits.rest_seconds
         if fault.kind not in (FaultKind.ABSENT, FaultKind.EXISTS, FaultKind.CHANGED, FaultKind.UNCHANGED):
             self.counts.add("failed")
-        return Refused(fault, refusal_of_bucket(fault, str(self), doing), unsure)
+        return RefusedCall(fault, refusal_of_bucket(fault, str(self), doing), unsure)
 
     @contextmanager
     def _slot(self, doing: str) -> Iterator[None]:

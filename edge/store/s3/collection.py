@@ -15,7 +15,7 @@ import msgspec
 
 from edge.domain.errors import Conflict
 from edge.store.objects.port import AlreadyExists, Stale, StoreLost
-from edge.store.s3.client import BucketClient, BucketObject, Refused
+from edge.store.s3.client import BucketClient, BucketObject, RefusedCall
 from edge.store.s3.faults import FaultKind
 from edge.store.s3.swapping import create, swap
 
@@ -69,7 +69,7 @@ class CollectionDesk:
         found: BucketObject | None
         try:
             found = self._bucket.get(COLLECTION_KEY, self._tag)
-        except Refused as refused:
+        except RefusedCall as refused:
             if refused.fault.kind is not FaultKind.ABSENT:
                 raise refused.error from refused
             found = BucketObject(b"", "", 0)
@@ -142,7 +142,7 @@ class CollectionDesk:
             if not self._tag:
                 return create(self._bucket, COLLECTION_KEY, content)
             return swap(self._bucket, COLLECTION_KEY, content, self._tag)
-        except Refused as refused:
+        except RefusedCall as refused:
             raise refused.error from refused
 
     def _take(self, held: Collection, tag: str) -> None:

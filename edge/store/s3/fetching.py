@@ -12,7 +12,7 @@ from edge.store.s3.client import PIECE_BYTES, BucketClient
 
 
 def pieces(bucket: BucketClient, key: str, start: int = 0) -> Iterator[bytes]:
-    """The bytes from `start` on. Raises Refused."""
+    """The bytes from `start` on. Raises RefusedCall."""
     while True:
         piece = bucket.get_piece(key, start)
         start += len(piece.data)
@@ -23,7 +23,7 @@ def pieces(bucket: BucketClient, key: str, start: int = 0) -> Iterator[bytes]:
 
 
 def fetch(bucket: BucketClient, key: str, file: Path) -> None:
-    """Into a new file. Raises Refused, StoreLost `bad_digest` for other bytes than the key's, DiskFull."""
+    """Into a new file. Raises RefusedCall, StoreLost `bad_digest` for other bytes than the key's, DiskFull."""
     hashing, digest = hashlib.sha256(), proven_digest(key)
     with room_for(file, 0), os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as target:
         for piece in pieces(bucket, key):
@@ -34,7 +34,7 @@ def fetch(bucket: BucketClient, key: str, file: Path) -> None:
 
 
 def open_fetched(bucket: BucketClient, key: str, file: Path) -> int:
-    """A descriptor of a nameless file with the object's bytes, proven or not. Raises Refused."""
+    """A descriptor of a nameless file with the object's bytes, proven or not. Raises RefusedCall."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
     try:
         file.unlink()

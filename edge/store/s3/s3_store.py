@@ -7,10 +7,9 @@ Nothing is written before the bucket has shown that it keeps its conditions.
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 
 from edge.store.disk.durable_files import write_scratch
 from edge.store.disk.room import cannot_write
@@ -18,9 +17,8 @@ from edge.store.objects.files import check_key, check_prefix, is_reserved, tag_o
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import AlreadyExists, Measured, Stored, is_immutable, proven_digest
 from edge.store.objects.probe import probe
-from edge.store.s3.client import WHOLE_BYTES, BucketClient, BucketObject, Refused
+from edge.store.s3.client import WHOLE_BYTES, BucketClient, BucketObject, asking
 from edge.store.s3.collection import CollectionDesk
-from edge.store.s3.faults import FaultKind
 from edge.store.s3.fetching import fetch, open_fetched
 from edge.store.s3.swapping import create, swap
 
@@ -28,7 +26,6 @@ REMEMBERED_LIMIT = 1_000_000  # keys that are known to be in the bucket: 150 MB 
 REMOVAL_BLOCK = 10_000  # each waits for two minutes, and is a document of 1 MB that every commit reads meanwhile
 
 log = logging.getLogger("edge.store")
-T = TypeVar("T")
 
 
 class S3Store:
@@ -70,7 +67,7 @@ class S3Store:
             return self._get_immutable(key)
         known = self._documents.get(key)
         try:
-            found = self._ask(lambda: self.bucket.get(key, known.tag if known else ""))
+            found = asking(lambda: self.bucket.get(key, known.tag if known else ""))
         except FileNotFoundError:
             self._documents.pop(key, None)
             return None
@@ -82,7 +79,7 @@ class S3Store:
     def create(self, key: str, data: bytes) -> str:
         check_key(key)
         self.prove()
-        tag = self._ask(lambda: create(self.bucket, key, data))
+        tag = asking(lambda: create(self.bucket, key, data))
         if not is_immutable(key):
             return tag
         self._remember(key)
@@ -94,7 +91,7 @@ class S3Store:
         check_key(key)
         self.prove()
         self._desk.check_time()
-        return self._ask(lambda: swap(self.bucket, key, data, tag))
+        return asking(lambda: swap(self.bucket, key, data, tag))
 
     def has(self, key: str) -> bool:
         check_key(key)
@@ -102,7 +99,7 @@ class S3Store:
             return False
         if key in self._known:
             return True
-        found = self._ask(lambda: self.bucket.head(key)) is not None
+        found = asking(lambda: self.bucket.head(key)) is not None
         if found and is_immutable(key):
             self._remember(key)
         return found
@@ -148,7 +145,7 @@ class S3Store:
 
     @contextmanager
     def referring(self) -> Iterator[None]:
-        self._ask(self._look)
+        asking(self._look)
         with self._desk.referring():
             yield
 
@@ -164,7 +161,7 @@ class S3Store:
             check_key(key)
         self._desk.renew()
         self._known.difference_update(keys)
-        self._ask(lambda: self.bucket.delete(keys))
+        asking(lambda: self.bucket.delete(keys))
         self.mirror.remove(keys)
 
     def scratch(self) -> Path:
@@ -175,16 +172,16 @@ class S3Store:
 
     def folders(self, prefix: str) -> Iterator[str]:
         check_prefix(prefix)
-        return iter(sorted(self._ask(lambda: self.bucket.folders(prefix))))
+        return iter(sorted(asking(lambda: self.bucket.folders(prefix))))
 
     def measured(self, key: str) -> Measured | None:
         check_key(key)
-        return self._ask(lambda: self.bucket.head(key))
+        return asking(lambda: self.bucket.head(key))
 
     def measure(self, prefix: str) -> Iterator[Measured]:
         check_prefix(prefix)
         folder = prefix[: prefix.rfind("/") + 1]
-        found = self._ask(lambda: [each for each, _ in self.bucket.objects(folder)])
+        found = asking(lambda: [each for each, _ in self.bucket.objects(folder)])
         return iter(sorted(each for each in found if each.key.startswith(prefix) and not is_reserved(each.key)))
 
     def _get_immutable(self, key: str) -> Stored | None:
@@ -192,7 +189,7 @@ class S3Store:
         if held is not None and (digest is None or held.tag == digest):
             return held
         try:
-            found = self._ask(lambda: self.bucket.get(key))
+            found = asking(lambda: self.bucket.get(key))
         except FileNotFoundError:
             return None
         assert found is not None
@@ -219,7 +216,7 @@ class S3Store:
             raise FileNotFoundError(key)
         scratch = self.mirror.scratch()
         try:
-            self._ask(lambda: fetch(self.bucket, key, scratch))
+            asking(lambda: fetch(self.bucket, key, scratch))
             self.mirror.adopt(key, scratch)
             self._remember(key)
         finally:
@@ -227,12 +224,12 @@ class S3Store:
 
     def _upload(self, key: str, file: Path, *, over: bool) -> None:
         if file.stat().st_size > WHOLE_BYTES:
-            self._ask(lambda: self.bucket.upload(key, file))
+            asking(lambda: self.bucket.upload(key, file))
         elif over:
-            self._ask(lambda: self.bucket.write(key, file.read_bytes()))
+            asking(lambda: self.bucket.write(key, file.read_bytes()))
         else:
             with suppress(AlreadyExists):
-                self._ask(lambda: create(self.bucket, key, file.read_bytes()))
+                asking(lambda: create(self.bucket, key, file.read_bytes()))
         self._remember(key)
 
     def _look(self) -> None:
@@ -247,29 +244,20 @@ class S3Store:
             self._known.clear()
         self._known.add(key)
 
-    def _ask(self, call: Callable[[], T]) -> T:
-        """Raises FileNotFoundError, StoreLost."""
-        try:
-            return call()
-        except Refused as refused:
-            if refused.fault.kind is FaultKind.ABSENT:
-                raise FileNotFoundError(str(refused)) from refused
-            raise refused.error from refused
-
 
 class BucketFiles(S3Store):
     """As S3Store, but every read is of the bucket: for those who verify it, export it or copy from it."""
 
     def _get_immutable(self, key: str) -> Stored | None:
         try:
-            found = self._ask(lambda: self.bucket.get(key))
+            found = asking(lambda: self.bucket.get(key))
         except FileNotFoundError:
             return None
         assert found is not None
         return Stored(found.data, tag_of(found.data))
 
     def open(self, key: str) -> int:
-        return self._ask(lambda: open_fetched(self.bucket, key, self.mirror.scratch()))
+        return asking(lambda: open_fetched(self.bucket, key, self.mirror.scratch()))
 
 
 @contextmanager

@@ -1,18 +1,18 @@
 """Conditional writes whose answers may be lost, on servers that compare tags in quotes and on those that do not."""
 
 from edge.store.objects.port import AlreadyExists, Stale
-from edge.store.s3.client import BucketClient, BucketObject, Refused
+from edge.store.s3.client import BucketClient, BucketObject, RefusedCall
 from edge.store.s3.faults import FaultKind
 
 
 def create(bucket: BucketClient, key: str, data: bytes) -> str:
-    """Returns the tag. Raises AlreadyExists, Refused.
+    """Returns the tag. Raises AlreadyExists, RefusedCall.
 
     The server may have carried out an attempt whose answer did not arrive; the next one then meets its own bytes.
     """
     try:
         return bucket.create(key, data)
-    except Refused as refused:
+    except RefusedCall as refused:
         if refused.fault.kind is not FaultKind.EXISTS:
             raise
         held = _held(bucket, key) if refused.unsure else None
@@ -22,14 +22,14 @@ def create(bucket: BucketClient, key: str, data: bytes) -> str:
 
 
 def swap(bucket: BucketClient, key: str, data: bytes, tag: str) -> str:
-    """Returns the new tag. Raises Stale, Refused.
+    """Returns the new tag. Raises Stale, RefusedCall.
 
     As `create`, and: a server that compares tags without quotes refuses the right one in quotes, so it is asked again
     without. Two writers never swap in the same bytes: each signs what it writes.
     """
     try:
         return bucket.swap(key, data, tag, quotes=bucket.quotes)
-    except Refused as refused:
+    except RefusedCall as refused:
         if refused.fault.kind is not FaultKind.CHANGED:
             raise
     held = _held(bucket, key)
@@ -39,7 +39,7 @@ def swap(bucket: BucketClient, key: str, data: bytes, tag: str) -> str:
         raise Stale(key)
     try:
         done = bucket.swap(key, data, tag, quotes=not bucket.quotes)
-    except Refused as refused:
+    except RefusedCall as refused:
         if refused.fault.kind is not FaultKind.CHANGED:
             raise
         raise Stale(key) from refused
@@ -50,7 +50,7 @@ def swap(bucket: BucketClient, key: str, data: bytes, tag: str) -> str:
 def _held(bucket: BucketClient, key: str) -> BucketObject | None:
     try:
         return bucket.get(key)
-    except Refused as refused:
+    except RefusedCall as refused:
         if refused.fault.kind is FaultKind.ABSENT:
             return None
         raise

@@ -16,7 +16,6 @@ from edge.store.heads import OLDER, Head, Heads
 from edge.store.key_set import KEY_SET_KEY, Trust, read_trust
 from edge.store.objects.files import tag_of
 from edge.store.objects.port import ObjectStore, Stored, revision_key
-from edge.store.seen import SeenDocuments
 from edge.store.stored_document import Untrusted
 from edge.store.upkeep.damaged import DamagedObject, ObjectKind
 from edge.store.upkeep.verify import Opener

@@ -196,6 +196,7 @@ class NodeConditions:
             workers=workers,
             apps=len(self._living()),
             heads_issued=self._releases.heads_issued(),
+            stale_shards=len(self._supervisor.proofs.stale()),
             heads_refused=list(self._problems()),
             refused=dict(self._releases.refused),
             unremembered=self._directory.trust.seen.unwritten,

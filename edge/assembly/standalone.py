@@ -84,7 +84,7 @@ class Standalone(ServingNode):
         self._outcomes = OutcomeSpool(self.directory.spool_dir, self.directory.node, spool_limit)
         self._login_links = LoginLinks()
         self.feed = Feed(self.directory.mirror)
-        self._clock = clock = NodeClock(self.directory.releases)
+        self._clock = clock = NodeClock(self.directory.releases, self.supervisor.proofs)
         snapshots = CurrentSnapshots(self.directory.releases, self._builder(config.place))
         self._explaining = Explaining(snapshots, self.supervisor, clock, base, config.place)
         facts_table = self.supervisor.facts_table_path

@@ -103,6 +103,7 @@ def test_every_reason_stops_somebody_and_lets_somebody_pass():
         Reason.INVALID_APP_ID.code,  # no app is there
         Reason.MANIFEST_LOST.code,  # faults of one node's, which no state of an app describes
         Reason.ZIP_LOST.code,
+        Reason.STALE.code,
     }
     blocked = {case.expect["code"] for case in all_cases() if case.expect["outcome"] == "blocked"}
     assert blocked == codes

@@ -8,7 +8,7 @@ from edge.domain.decision.outcomes import HoldReason, Reason
 
 # The moment decides about a window, and the address of a device about a share: `decision.json` has these. What is
 # lost is a fault of one node's, which no state of an app describes.
-LOST = {Reason.MANIFEST_LOST.code, Reason.ZIP_LOST.code, HoldReason.LOST.code}
+LOST = {Reason.MANIFEST_LOST.code, Reason.ZIP_LOST.code, HoldReason.LOST.code, Reason.STALE.code}
 ELSEWHERE = {Reason.OUTSIDE_WINDOW.code, HoldReason.SHARE.code, HoldReason.PAUSED.code, *LOST}
 
 

@@ -97,7 +97,7 @@ class RegionNode(ServingNode):
         scheme = "https" if config.devices.tls_certificate else "http"
         base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
         self._login_links = LoginLinks()
-        self._clock = clock = NodeClock(self.directory.releases)
+        self._clock = clock = NodeClock(self.directory.releases, self.supervisor.proofs)
         snapshots = CurrentSnapshots(self.directory.releases, self._builder(config))
         self._explaining = Explaining(snapshots, self.supervisor, clock, base, config.place)
         self._known_devices = KnownDeviceQuestions(

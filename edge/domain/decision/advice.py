@@ -54,6 +54,8 @@ _OF_REASON = {
     Reason.BUILTIN_TOO_OLD: "publish a bundle with the app's builtin code: this plugin cannot revert to that",
     Reason.OUTSIDE_WINDOW: "wait for the window (`edge window show {app} {channel}`), or clear it "
     "(`edge window clear {app} {channel}`)",
+    Reason.STALE: "see why this node hears nothing from the node above, or whether its clock is wrong: "
+    "`edge node list`",
     Reason.MANIFEST_LOST: _LOST,
     Reason.ZIP_LOST: _LOST,
     Reason.SPREAD: "wait until the spread reaches the device, or end it: `edge channel set {app} {channel} "

@@ -1,7 +1,8 @@
 """The decision: what one device gets, from its app's snapshot and its check. In memory, without a clock.
 
 The order is normative: the channel (`resolve`), the target on it (`pick`), the rules of PROTOCOL.md §1.4, the
-maintenance window, the spread, the answer. `explain` takes the same steps and shows what each one read.
+maintenance window, the spread, the age of the node's view, the answer. `explain` takes the same steps and shows what
+each one read.
 """
 
 import enum
@@ -142,7 +143,8 @@ def arrive(
     back: bool,
     held: HoldReason | None,
 ) -> Decision:
-    """No rule blocks the target: what is left are the window and the spread. `back`: the target is a way back."""
+    """No rule blocks the target: what is left are the window, the spread and the age of the node's view.
+    `back`: the target is a way back."""
     if target.offer is None:
         if check.version_name == check.version_build:
             return compiled.up_to_date if held is None else held_back(compiled.channel.name, held)
@@ -155,6 +157,8 @@ def arrive(
         return Blocked(Reason.OUTSIDE_WINDOW, name_of(target))
     if (channel.spread_seconds or timing) and is_early(compiled, target, check, moment):
         return Blocked(Reason.SPREAD, name_of(target))
+    if moment.stale is not None and not is_way_back(compiled, check, back=back):
+        return Blocked(Reason.STALE, name_of(target))
     return target.offer or RevertToBuiltin(compiled.channel.name)
 
 

@@ -318,8 +318,12 @@ def _last_steps(
         on_it, can = check.version_name == check.version_build, check.plugin.reverts_to_builtin
         seen = {"runs": check.version_name, "native": check.version_build, "plugin_can_revert": can}
         yield _step(StepName.BUILTIN, seen, _STOPS if on_it or not can else _PASSES)
-    yield _window_step(compiled, target, check, moment, back=picked.back or target.offer is None)
+    back = picked.back or target.offer is None
+    yield _window_step(compiled, target, check, moment, back=back)
     yield _spread_step(compiled, target, check, moment)
+    if moment.stale is not None:  # as the node's own faults: shown only while there is one
+        seen = moment.stale._asdict() | {"way_back": is_way_back(compiled, check, back=back)}
+        yield _step(Reason.STALE, seen, _PASSES if seen["way_back"] else _STOPS)
     last = {"bundle": name_of(target), "runs": check.version_name}
     yield _step(StepName.OFFER if target.offer else StepName.REVERT, last, _STOPS)
 

@@ -43,6 +43,7 @@ class Reason(enum.Enum):
     BUILTIN_TOO_OLD = ("revert_to_builtin_plugin_version_too_old", "The plugin version cannot revert to builtin")
     OUTSIDE_WINDOW = ("outside_maintenance_window", "The channel's maintenance window is closed")
     SPREAD = ("spread_not_reached", "The new bundle is being offered little by little")
+    STALE = ("stale", "This node has not heard from the node above for too long to offer anything new")
     MANIFEST_LOST = ("manifest_lost", "This node cannot read the bundle's manifest, or a file that it names")
     ZIP_LOST = ("zip_lost", "This node cannot read the bundle's zip")
 
@@ -72,7 +73,7 @@ BREAKING = frozenset({Reason.MAJOR, Reason.MINOR, Reason.PATCH, Reason.METADATA,
 
 
 # Neither the device nor the app is at fault: the answer is that the device is up to date.
-SILENT = frozenset({Reason.WITHHELD, Reason.MANIFEST_LOST, Reason.ZIP_LOST})
+SILENT = frozenset({Reason.WITHHELD, Reason.STALE, Reason.MANIFEST_LOST, Reason.ZIP_LOST})
 
 
 class Offer(NamedTuple):

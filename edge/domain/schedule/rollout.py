@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from edge.domain.errors import Conflict
 from edge.domain.model import Phase, Rollout
+from edge.domain.schedule.freshness import Staleness
 from edge.domain.shares import WHOLE_SHARE
 
 # How far a node's clock may be ahead of the last head that it verified before its rollouts wait. Heads are signed again
@@ -18,10 +19,11 @@ GRACE_SECONDS = 300.0
 
 
 class Moment(NamedTuple):
-    """Two readings of time, in seconds since the epoch."""
+    """Two readings of time, in seconds since the epoch, and whether the node's view of its apps is too old."""
 
     now: float  # the node's clock
     proven: float  # the time that rollouts use: see `proven_time`
+    stale: Staleness | None = None  # then nothing new is offered
 
 
 class Move(enum.Enum):

@@ -48,13 +48,18 @@ async def handle_greeting(request: web.Request) -> web.Response:
 async def handle_readyz(request: web.Request) -> web.Response:
     """503 until the worker serves, while it drains, and if none of the known apps can be served: then load balancers
     send no requests here. Damage of single apps is named, and changes nothing: other nodes may have it too. Nor does a
-    guard that sees nothing: devices are served all the same.
+    guard that sees nothing, or a view of the releases that is too old: devices are served all the same.
     """
-    current = request.app[SERVICE].current
+    service = request.app[SERVICE]
+    current = service.current
     ready = request.app[READINESS].ready and not current.hopeless
     told: dict[str, Any] = {"ready": ready}
     if current.guard_blind:
         told["guard"] = "blind"
+    if stale := service.moments.stale():
+        oldest = max(stale, key=lambda each: each.age_seconds)
+        told["stale"] = {"shards": len(stale), "age_seconds": int(oldest.age_seconds)}
+        told["stale"]["limit_seconds"] = int(oldest.limit_seconds)
     if damages := len(current.damages):
         shown = islice(current.damages, READYZ_DAMAGES_LIMIT)
         told["damaged"] = [

@@ -70,6 +70,7 @@ class Observed(NamedTuple):
     spool_faults: Mapping[str, int] = {}  # what was skipped, by kind
     spool_unreadable: int = 0  # segments, in the last fold
     counts_set_aside: int = 0  # since the start
+    stale_shards: int = 0  # of which nothing new is offered
     job_failures: Mapping[str, int] = {}  # by job, since the start
     folding: FoldingSeen = FoldingSeen()
     guard: GuardSeen = GuardSeen()
@@ -247,6 +248,11 @@ def _heads(seen: Observed) -> list[Family]:
     ages = [Sample({"shard": name}, max(0.0, seen.now - at)) for name, at in sorted(seen.heads_issued.items())]
     return [
         Family("edge_heads_age_seconds", "gauge", "Age of the last verified signature of a head shard.", ages),
+        _gauge(
+            "edge_heads_stale",
+            "Head shards whose apps are offered nothing new: their proof is too old.",
+            seen.stale_shards,
+        ),
         Family(
             "edge_heads_refused",
             "gauge",

@@ -43,6 +43,7 @@ class DataPaths:
         self.spool_dir = self.node_dir / "telemetry" / "spool"
         self.facts_dir = self.node_dir / "telemetry" / "facts"
         self.proofs_path = self.node_dir / "proofs.sqlite"  # a cache: which files were read and found right
+        self.proofs_heard_file = self.node_dir / "heard.json"  # of a node that follows: how old its view is
         self.links_file = self.node_dir / "links.json"  # what was observed of links, which forms of bundles follow from
         self.uploads_file = self.node_dir / "uploads"  # what tokens uploaded and no bundle refers to yet
         self.nodes_file = self.node_dir / "nodes.json"  # which nodes report here, each by which token

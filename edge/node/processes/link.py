@@ -27,7 +27,8 @@ FRAME_LIMIT_BYTES = 256 * 2**20  # a million apps; more is a bug, not a message
 
 
 class Setup(msgspec.Struct, frozen=True, tag=True):
-    """The first message to a worker: all that it needs to serve. `heads` are by app id; `heads_issued` as `Issued`,
+    """The first message to a worker: all that it needs to serve. `heads` are by app id; `heads_issued` and
+    `heads_heard` as `Issued`,
     `unserved` as `Unserved`."""
 
     data_dir: str
@@ -42,6 +43,8 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     behaviour_table: str
     heads_issued: dict[str, float]
     unserved: dict[str, str] = {}
+    heads_heard: dict[str, float] = {}
+    max_stale_seconds: float = 0.0  # how old such a proof may be; 0: this node holds the truth
     place: NodePlace = NO_PLACE
     tls: Pair | None = None
     tickets: TicketKeys | None = None  # None: this worker has keys of its own
@@ -57,9 +60,11 @@ class NewHeads(msgspec.Struct, frozen=True, tag=True):
 
 
 class Issued(msgspec.Struct, frozen=True, tag=True):
-    """When each head shard that the supervisor has verified was signed, in seconds since the epoch."""
+    """When each head shard that the supervisor has verified was signed, in seconds since the epoch; on a node that
+    follows, when it was heard, in seconds since the machine's boot."""
 
     issued: dict[str, float]
+    heard: dict[str, float] = {}
 
 
 class Unserved(msgspec.Struct, frozen=True, tag=True):

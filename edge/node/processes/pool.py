@@ -140,11 +140,11 @@ class WorkerHandle:
         if self._link:
             self._link.send(BlindGuard(blind))
 
-    def learn(self, issued: Mapping[str, float]) -> None:
-        """Send when the head shards were signed, in seconds since the epoch; a worker that starts has it in its
+    def learn(self, issued: Mapping[str, float], heard: Mapping[str, float]) -> None:
+        """Send when the head shards were signed and heard, as `Issued` has it; a worker that starts has it in its
         setup."""
         if self._link:
-            self._link.send(Issued(dict(issued)))
+            self._link.send(Issued(dict(issued), dict(heard)))
 
     async def note_death(self) -> None:
         """Its downloads were cut: failures of these are no evidence against a bundle."""
@@ -294,10 +294,10 @@ class WorkerPool:
         for worker in self.workers:
             worker.tell_sight(blind)
 
-    def learn(self, issued: Mapping[str, float]) -> None:
+    def learn(self, issued: Mapping[str, float], heard: Mapping[str, float]) -> None:
         """As `WorkerHandle.learn`, for all workers."""
         for worker in self.workers:
-            worker.learn(issued)
+            worker.learn(issued, heard)
 
     def quarantine(self, digests: list[str]) -> None:
         """As `WorkerHandle.quarantine`, for all workers."""

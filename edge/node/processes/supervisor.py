@@ -34,6 +34,7 @@ from edge.node.proving.proof_book import ProofBook
 from edge.node.proving.prover import BlobProver
 from edge.node.proving.quarantine import Quarantine
 from edge.node.proving.scrubbing import Scrubbing
+from edge.node.service.heard_proofs import HeardProofs
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.fact_limits import NodeFailures
 from edge.node.tls.pair import BadPair, Pair, expiry_of, read_pair
@@ -75,6 +76,8 @@ class Supervisor:
         self._clock = clock
         self._heads: dict[AppId, Head] = {}
         self._issued: dict[str, float] = {}
+        limit = config.upstream.max_stale_seconds if config.role == "region" else 0
+        self.proofs = HeardProofs(directory.proofs_heard_file, limit, clock)
         self._unserved: dict[str, str] = {}
         devices = config.devices
         self._pair: Pair | None = self._read_pair() if devices.tls_certificate else None
@@ -111,6 +114,7 @@ class Supervisor:
         try:
             self._heads.update(self._news(await asyncio.to_thread(self._directory.releases.heads)))
             self._issued = self._directory.releases.heads_issued()
+            self.proofs.learn(self._issued)
             self._unserved = dict(self._directory.releases.unserved)
             await self._serve(ready)
         except BaseExceptionGroup as group:
@@ -249,7 +253,8 @@ class Supervisor:
         """Rollouts advance in the workers as long as the heads are known to be fresh."""
         if issued != self._issued:
             self._issued = issued
-            self.pool.learn(issued)
+            self.proofs.learn(issued)
+            self.pool.learn(issued, self.proofs.heard)
 
     def _tell_unserved(self) -> None:
         unserved = dict(self._directory.releases.unserved)
@@ -292,6 +297,8 @@ class Supervisor:
             facts_table=str(self.desk.table_path.absolute()),
             behaviour_table=str(self._directory.behaviour_table.absolute()),
             heads_issued=self._issued,
+            heads_heard=self.proofs.heard,
+            max_stale_seconds=self.proofs.limit_seconds,
             unserved=self._unserved,
             place=self._config.place,
             tls=self._pair,
@@ -319,6 +326,8 @@ class Supervisor:
             await self._tell(news)
         self._tell_unserved()
         self._tell_issued(issued)
+        self.proofs.watch()
+        await asyncio.to_thread(self.proofs.save)
 
     async def _refresh(self) -> None:
         while True:

@@ -213,8 +213,8 @@ class Worker:
                 case NewHeads(number, heads):
                     damaged = await self._loader.load(heads)
                     self._link.send(Acknowledged(number, damaged[:DAMAGES_SHOWN_LIMIT]))
-                case Issued(issued):
-                    self._service.moments.learn(issued)
+                case Issued(issued, heard):
+                    self._service.moments.learn(issued, heard)
                 case Unserved(shards):
                     self._withhold(shards)
                 case BlindGuard(blind):
@@ -333,7 +333,8 @@ def _build_service(
         net_key=setup.net_key,
         scheme="https" if setup.tls else "http",
     )
-    service.moments.learn(setup.heads_issued)
+    service.moments.limit_seconds = setup.max_stale_seconds
+    service.moments.learn(setup.heads_issued, setup.heads_heard)
     return service
 
 

@@ -60,7 +60,7 @@ class DeviceService:
         self.fact_limits = FactLimits(event_limits)
         self.counts = ServiceCounts()
         self.bodies = LargeBodies(self.counts.others)
-        self.moments = Moments(clock.now())
+        self.moments = Moments(clock.now(), clock.since_boot)
         self.faults = OwnFaults(current.snapshot, facts.tell_fault, clock.steady)
         others, rate = self.counts.others, event_limits.prefix_rate
         self.heard = CheckNotes(others, clock.now(), facts.with_behaviour)

@@ -348,7 +348,7 @@ def test_the_rules_left_out_of_a_channel_never_fire_on_it(check, settings, bundl
 def test_every_reason_is_a_rule_or_a_named_step():
     rules = {rule.reason for rule in (*KEY_RULES, *CHANNEL_RULES, *NODE_RULES)}
     steps = {Reason.UNKNOWN_APP, Reason.UNSUPPORTED_PLUGIN, Reason.NO_CHANNEL, Reason.BUILTIN_TOO_OLD, Reason.WITHHELD}
-    steps |= {Reason.INVALID_APP_ID, Reason.OUTSIDE_WINDOW, Reason.SPREAD}
+    steps |= {Reason.INVALID_APP_ID, Reason.OUTSIDE_WINDOW, Reason.SPREAD, Reason.STALE}
     assert rules | steps == set(Reason)
     assert len({reason.code for reason in Reason}) == len(Reason)
 

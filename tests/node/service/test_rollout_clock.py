@@ -51,7 +51,7 @@ def test_a_node_that_is_cut_off_or_fast_does_not_run_ahead_of_a_pause(clock):
     state, moments = a_rolling_app(), learned(a=NOW)
     moments.tick(NOW + clock)
     assert offered(moments, state) == "rollout_share_not_reached"
-    assert moments.of("a") == (NOW + clock, NOW + GRACE_SECONDS)
+    assert moments.of("a")[:2] == (NOW + clock, NOW + GRACE_SECONDS)
     paused = apply(state, a_change(MoveRollout(channel="production", move=Move.PAUSE), at=NOW + 60))
     moments.learn({"a": NOW + clock})
     moments.tick(NOW + clock)
@@ -64,7 +64,7 @@ def test_a_clock_that_steps_back_takes_nobody_out(back):
     moments.tick(NOW + EVERY)
     assert offered(moments, state) == "offer"
     moments.tick(NOW + EVERY - back)
-    assert moments.of("a") == (NOW + EVERY - back, NOW + EVERY)
+    assert moments.of("a")[:2] == (NOW + EVERY - back, NOW + EVERY)
     assert offered(moments, state) == "offer"
 
 
@@ -77,7 +77,7 @@ def test_a_head_that_is_signed_in_the_past_takes_nobody_out():
 def test_a_shard_that_nobody_has_signed_stays_at_the_beginning():
     moments = learned(b=NOW + EVERY)
     moments.tick(NOW + EVERY)
-    assert moments.of("a") == (NOW + EVERY, 0.0)
+    assert moments.of("a")[:2] == (NOW + EVERY, 0.0)
     assert offered(moments, a_rolling_app()) == "rollout_share_not_reached"
 
 

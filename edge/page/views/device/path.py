@@ -39,6 +39,7 @@ _QUESTIONS = {
     "bundle_withheld": "Did the bundle fail here before?",
     "outside_maintenance_window": "Is the channel's window open?",
     "spread_not_reached": "Has the spread reached it?",
+    "stale": "Has this node heard of late what is current?",
     "offer": "The answer",
     "revert_to_builtin": "The answer",
     "builtin": "Does it run the built-in code?",

@@ -84,6 +84,7 @@ class Standalone(ServingNode):
         self._outcomes = OutcomeSpool(self.directory.spool_dir, self.directory.node, spool_limit)
         self._login_links = LoginLinks()
         self.feed = Feed(self.directory.mirror)
+        self.supervisor.on_heads = self.feed.hear
         self._clock = clock = NodeClock(self.directory.releases, self.supervisor.proofs)
         snapshots = CurrentSnapshots(self.directory.releases, self._builder(config.place))
         self._explaining = Explaining(snapshots, self.supervisor, clock, base, config.place)
@@ -96,6 +97,7 @@ class Standalone(ServingNode):
         self.fleet = self._open_fleet()
         self.supervisor.duties.jobs |= {
             "deliver": self.messaging.run,
+            "feed": self.feed.run,
             "nodes": self.fleet.run,
             "fold": self.telemetry.run,
             "guard": self.guard.run,

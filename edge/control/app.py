@@ -39,6 +39,8 @@ from edge.control.routes.administration import tokens as routes_tokens
 from edge.control.routes.administration import webhooks as routes_webhooks
 from edge.control.routes.feed import blobs as routes_feed_blobs
 from edge.control.routes.feed import documents as routes_feed_documents
+from edge.control.routes.feed import events as routes_feed_events
+from edge.control.routes.feed import revisions as routes_feed_revisions
 from edge.control.routes.figures import definitions as routes_definitions
 from edge.control.routes.figures import outcomes as routes_outcomes
 from edge.control.routes.figures import releases as routes_releases
@@ -117,7 +119,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_store.OPERATIONS,
     *routes_telemetry.OPERATIONS,
     *routes_feed_documents.OPERATIONS,
+    *routes_feed_revisions.OPERATIONS,
     *routes_feed_blobs.OPERATIONS,
+    *routes_feed_events.OPERATIONS,
 )
 
 
@@ -126,9 +130,17 @@ def build_control_app(ports: ControlPorts) -> web.Application:
     app = web.Application(middlewares=[translate_errors])
     app[VERIFICATIONS], app[LOOKS] = verifications(), looks()
     app.on_response_prepare.append(_hide_server)
+    app.on_shutdown.append(_end_events(ports))
     for operation in OPERATIONS:
         app.router.add_route(operation.method, operation.path, _build_door(operation, ports))
     return app
+
+
+def _end_events(ports: ControlPorts) -> Callable[[web.Application], Awaitable[None]]:
+    async def end(_: web.Application) -> None:
+        ports.feed.events.end()
+
+    return end
 
 
 async def _hide_server(request: web.Request, response: web.StreamResponse) -> None:

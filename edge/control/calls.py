@@ -15,9 +15,10 @@ from edge.control.ports import ControlPorts
 from edge.control.roles import Permission, allows, refusal
 from edge.control.shapes.impact import ImpactView
 from edge.control.tokens import Grant
-from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command
+from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command, PublishBundle
 from edge.domain.errors import Forbidden, Invalid
 from edge.domain.model import AppId, AppState, parse_app_id
+from edge.regions.feed.coming_blobs import tell_coming
 from edge.store.damage import NotTaken
 from edge.store.releases import PermitUndo, Rehearsed
 
@@ -125,11 +126,19 @@ async def commit(call: Call[Any], app: AppId, command: Command, permit_undo: Per
         rehearsed = await asyncio.to_thread(call.ports.releases.rehearse, app, change, permit_undo)
         call.rehearsal.append(rehearsed)
         return ChangeResult(rehearsed.after, rehearsed.after is not rehearsed.before, rehearsed.before)
+    if not isinstance(command, PublishBundle):  # told as soon as all of it was in the store
+        await announce_blobs(call, app, command)
     at = if_revision(call.request)
     committed = await asyncio.to_thread(call.ports.releases.commit, app, change, permit_undo, at)
     if committed.changed:
         call.not_taken.append(await call.ports.serving.announce(app, committed.head))
     return ChangeResult(committed.state, committed.changed, committed.before)
+
+
+async def announce_blobs(call: Call[Any], app: AppId, command: Command) -> None:
+    """Tell followers which blobs the change, which is about to be made, will have them serve."""
+    ports = call.ports
+    await tell_coming(ports.feed.events, ports.store, ports.releases.load, app, command)
 
 
 async def weigh(call: Call[Any], done: ChangeResult) -> ImpactView | None:

@@ -48,13 +48,21 @@ _QUERY = {
         "description": "the largest number of entries to list, newest first",
         "schema": {"type": "integer", "minimum": 1, "maximum": HISTORY_LIMIT, "default": HISTORY_DEFAULT},
     },
+    "until": {
+        "description": "the number of the newest revision",
+        "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_LIMIT},
+    },
+    "digest": {
+        "description": "the digest of the newest revision, as its head has it",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    },
     "before": {
         "description": "only revisions below this number",
         "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_LIMIT},
     },
     "after": {
-        "description": "the next_page of the page before",
-        "schema": {"type": "string", "pattern": "^[0-9]{1,15}-[0-9a-f-]{36}$"},
+        "description": "the next_page of the page before; of a feed, the number after which to begin",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,15}(-[0-9a-f-]{36})?$"},
     },
     "first": {
         "description": "how many entries to list; by default all",

@@ -83,6 +83,13 @@ class _Document(msgspec.Struct):
     jumped_from: int | UnsetType = UNSET  # the previous one's number, 0 for none
 
 
+class _Link(msgspec.Struct):
+    app: AppId
+    revision: int
+    previous: Digest | None
+    jumped_from: int | UnsetType = UNSET
+
+
 class _Made(msgspec.Struct):
     id: str
     at: float
@@ -129,6 +136,7 @@ def _plain(value: object) -> object:
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
 _document_decoder = msgspec.json.Decoder(_Document)
 _line_decoder = msgspec.json.Decoder(_Line)
+_link_decoder = msgspec.json.Decoder(_Link)
 _overrides_decoder = msgspec.json.Decoder(_Overrides)
 
 
@@ -211,6 +219,18 @@ def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
         parts=_parts(line.state),
         guard=guard,
     )
+
+
+def parse_link(content: bytes, app: AppId, number: int) -> tuple[Digest | None, int]:
+    """The digest and number of the revision before; None and 0 for the first. Of any format: nothing else is read.
+    Raises Untrusted `unreadable_document`, `misplaced_document`."""
+    what = _name(app, number)
+    try:
+        link = _link_decoder.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Untrusted("unreadable_document", f"{what} cannot be read: {error}") from error
+    _check_place(what, (app, number), (link.app, link.revision))
+    return link.previous, number_before(what, number, link.previous, link.jumped_from)
 
 
 def _guard_of(command: Mapping[str, Any]) -> GuardActs | SetGuard | None:

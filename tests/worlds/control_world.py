@@ -307,6 +307,7 @@ class World:
     def ports(self, **changed) -> ControlPorts:
         """Each port's methods are this world's own, but for those in `changed`, by name."""
 
+        self.feed = Feed(changed.get("store", self.store))
         self.prover = a_prover(changed.get("store", self.store))
 
         def port(**methods):
@@ -336,7 +337,7 @@ class World:
             exporting=port(export=self.export),
             outcomes=port(keep=self.keep),
             login_links=port(make=self.make_link),
-            feed=Feed(changed.get("store", self.store)),
+            feed=self.feed,
             sender=FileSending(),
             telemetry=port(
                 counted_until=lambda now: now,

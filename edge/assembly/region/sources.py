@@ -3,10 +3,12 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from edge.config import ConfigError, Retention, UpstreamOptions
+from edge.config import Retention, UpstreamOptions
 from edge.regions.source import TruthSource
 from edge.regions.sources.bucket import BucketSource
+from edge.regions.sources.node import NodeSource
 from edge.regions.sources.store import StoreSource
+from edge.regions.upstream import Upstream
 from edge.store.objects.files import StoreFiles
 from edge.store.s3.bucket_place import BucketPlace, is_bucket_url
 from edge.store.s3.client import BucketClient
@@ -21,7 +23,7 @@ def open_source(upstream: UpstreamOptions, servers: Retention | None = None) -> 
         return StoreSource(StoreFiles(folder), str(folder))
     if is_bucket_url(upstream.source):
         return BucketSource(BucketClient(bucket_place(upstream.source, servers or Retention())))
-    raise ConfigError("upstream.source", f"{upstream.source!r} cannot be followed by this release")
+    return NodeSource(Upstream(upstream.source, Path(upstream.token_file), insecure=upstream.insecure))
 
 
 def bucket_place(url: str, servers: Retention) -> BucketPlace:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from edge.control.bundle_verification import ParsedPublish, parse_publish, prove_bundle
-from edge.control.calls import Call, ChangeResult, commit, load_app, require
+from edge.control.calls import Call, ChangeResult, announce_blobs, commit, load_app, require
 from edge.control.operations import Operation, parse_number
 from edge.control.roles import Permission
 from edge.control.routes.channels import view_replaced
@@ -97,6 +97,8 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
             if_current=body.if_current,
             rollout=None if body.rollout is None else parse_plan(body.rollout),
         )
+        if call.rehearsal is None:
+            await announce_blobs(call, call.app, command)
         # Read ahead of the swap, so that no device waits for it.
         await call.ports.proofs.prove_all(await asyncio.to_thread(_blobs_of, call.ports.store, bundle), call.app)
         committed = await commit(call, call.app, command)

@@ -75,6 +75,7 @@ class Supervisor:
         self._directory = directory
         self._clock = clock
         self._heads: dict[AppId, Head] = {}
+        self.on_heads: Callable[[Mapping[AppId, Head]], None] = lambda heads: None  # before the workers hear of them
         self._issued: dict[str, float] = {}
         limit = config.upstream.max_stale_seconds if config.role == "region" else 0
         self.proofs = HeardProofs(directory.proofs_heard_file, limit, clock)
@@ -242,6 +243,7 @@ class Supervisor:
         """As `announce`, for heads that `source` has announced: the others hear of them from here."""
         # Updated before any worker gets it, so that one that is starting has it in its setup.
         self._heads.update(self._news(heads))
+        self.on_heads(heads)
         others = asyncio.gather(*(each.announce(heads) for each in self.others if each is not source))
         not_taken, _ = await asyncio.gather(self.pool.announce(heads), others)
         return not_taken

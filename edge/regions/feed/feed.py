@@ -1,13 +1,25 @@
-"""What one node tells those that follow it: its documents, and the bytes of its blobs."""
+"""What one node tells those that follow it: its documents, revisions and blobs, and what moves. Any node has a feed, so
+that others follow it in turn.
+"""
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from edge.domain.errors import NotFound
-from edge.regions.feed.documents import FeedDocuments
-from edge.store.objects.port import Stored, blob_key
+from edge.regions.feed.documents import LOOK_SECONDS, FeedDocuments
+from edge.regions.feed.events import FeedEvents
+from edge.regions.feed.revisions import RevisionStreams
+from edge.regions.source import HeadsMoved
+from edge.store.heads import SHARDS
+from edge.store.objects.port import Stored, blob_key, head_key
+
+_SHARDS = {head_key(shard): shard for shard in SHARDS}
+
+# Fetches a blob from the node above, once however many ask; whether it is here then.
+BlobPull = Callable[[str], Awaitable[bool]]
 
 
 class FeedFiles(Protocol):
@@ -27,19 +39,56 @@ class OpenedBlob(NamedTuple):
     size_bytes: int
 
 
+async def _nowhere(digest: str) -> bool:
+    return False
+
+
 class Feed:
-    """Of one node. Any node has one, so that others follow it in turn."""
+    """Of one node. `pull` is set where blobs that are not here may be had from the node above."""
 
     def __init__(self, files: FeedFiles) -> None:
         self._files = files
-        self.documents = FeedDocuments(files)
+        self._moved = asyncio.Event()
+        self.pull: BlobPull = _nowhere
+        self.events = FeedEvents()
+        self.documents = FeedDocuments(files, on_change=self._tell_moved)
+        self.revisions = RevisionStreams(files)
+
+    async def run(self) -> None:
+        """Tell what moves, whoever moves it, until cancelled: at once after `hear`, else within LOOK_SECONDS."""
+        while True:
+            if self.events.is_heard:
+                await self.documents.look()
+            await self._pause()
+
+    def hear(self, *_: object) -> None:
+        """This process wrote something."""
+        self._moved.set()
 
     async def open_blob(self, digest: str) -> OpenedBlob:
         """Its bytes as they lie: whoever follows verifies them. Raises NotFound `missing_blob`."""
         try:
             return await asyncio.to_thread(self._open, blob_key(digest))
-        except FileNotFoundError as error:
-            raise NotFound("missing_blob", f"this node does not have blob {digest}") from error
+        except FileNotFoundError:
+            pass
+        if await self.pull(digest):
+            try:
+                return await asyncio.to_thread(self._open, blob_key(digest))
+            except FileNotFoundError:
+                pass
+        raise NotFound("missing_blob", f"this node does not have blob {digest}")
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._moved.wait()
+        except TimeoutError:
+            pass
+        self._moved.clear()
+
+    def _tell_moved(self, keys: Sequence[str]) -> None:
+        """Shards by name; the others' documents are among those that a follower asks for with any of them."""
+        self.events.tell(HeadsMoved(tuple(_SHARDS.get(key, key) for key in keys)))
 
     def _open(self, key: str) -> OpenedBlob:
         descriptor = self._files.open(key)

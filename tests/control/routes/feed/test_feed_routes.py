@@ -1,5 +1,6 @@
 """What a follower reads over the control port, and what it cannot."""
 
+import asyncio
 import base64
 import hashlib
 import os
@@ -117,7 +118,7 @@ async def test_nothing_but_a_digest_names_a_file(acme, name):
 
 
 async def test_a_follower_that_leaves_early_holds_nothing(acme, world):
-    large = os.urandom(1) * 40_000_000
+    large = os.urandom(1) * 8_000_000
     digest = hashlib.sha256(large).hexdigest()
     world.store.create(blob_key(digest), large)
     before = len(os.listdir("/proc/self/fd"))
@@ -136,3 +137,105 @@ async def test_a_bundle_that_is_published_can_be_followed(acme):
     await acme.publish("1.0.0", packed)
     for digest, content in packed.blobs.items():
         assert (await get(acme, f"/v1/feed/blobs/{digest}"))[2] == content
+
+
+async def revisions(api, path, status):
+    found, _, content = await get(api, f"/v1/feed/apps/{path}")
+    assert found == status
+    return msgspec.json.decode(content)["error"]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("", "invalid_until"),
+        (f"until=1{'0' * 20}&digest={DIGEST}", "invalid_until"),
+        (f"until=0&digest={DIGEST}", "invalid_until"),
+        ("until=1", "invalid_until"),
+        ("until=1&digest=..", "invalid_digest"),
+        (f"until=1&digest={DIGEST}&after=1", "invalid_after"),
+        (f"until=1&digest={DIGEST}&after=-1", "invalid_after"),
+    ],
+)
+async def test_a_wrong_question_for_revisions_is_refused(acme, query, code):
+    assert await revisions(acme, f"{APP}/revisions?{query}", 422) == code
+
+
+@pytest.mark.parametrize("app", ["..", "%2e%2e", "a%2Fb", "..%2F..%2Fkeys", "a" * 300])
+async def test_nothing_but_an_app_names_revisions(acme, app):
+    status, _, _ = await get(acme, f"/v1/feed/apps/{app}/revisions?until=1&digest={DIGEST}")
+    assert status in (404, 422)
+
+
+async def test_a_revision_that_is_not_there_is_said_to_be_so(acme):
+    assert await revisions(acme, f"{APP}/revisions?until=9&digest={DIGEST}", 503) == "missing_object"
+
+
+async def test_a_publish_announces_its_blobs_before_the_head_moves(acme, world):
+    await acme("POST", f"/v1/apps/{APP}/channels", {"name": "production"})
+    packed, before = pack(page="1.0.0"), world.releases.head(APP)
+    with world.feed.events.subscribed() as subscription:
+        heard = []
+        tell = subscription.tell
+        subscription.tell = lambda event: (heard.append((event, world.releases.head(APP))), tell(event))
+        await acme.publish("1.0.0", packed, channel="production")
+    ((coming, head),) = heard
+    assert head == before and coming.app == APP
+    assert dict(coming.blobs) == {digest: len(content) for digest, content in packed.blobs.items()}
+    assert coming.blobs[0][0] == packed.manifest
+
+
+async def test_a_bundle_that_a_channel_is_to_offer_is_announced(acme, world):
+    await acme("POST", f"/v1/apps/{APP}/channels", {"name": "production"})
+    with world.feed.events.subscribed() as subscription:
+        await acme.publish("1.0.0")
+        assert await subscription.next(0) == [], "no device is offered it"
+        await acme("PATCH", f"/v1/apps/{APP}/channels/production", {"bundle": "1.0.0"})
+        (coming,) = await subscription.next(0)
+        assert len(coming.blobs) == 4
+        await acme("PATCH", f"/v1/apps/{APP}/channels/production", {"public": True})
+        await acme("PATCH", f"/v1/apps/{APP}/channels/production", {"bundle": "builtin"})
+        assert await subscription.next(0) == []
+
+
+async def test_a_dry_run_announces_nothing(acme, world):
+    await acme("POST", f"/v1/apps/{APP}/channels", {"name": "production"})
+    packed = pack(page="1.0.0")
+    await acme.upload(packed)
+    body = {"version": "1.0.0", "zip": packed.zip, "manifest": packed.manifest, "channel": "production"}
+    with world.feed.events.subscribed() as subscription:
+        await acme("POST", f"/v1/apps/{APP}/bundles?dry_run=true", body, headers={}, status=200)
+        assert await subscription.next(0) == []
+
+
+def listening(api, by="node"):
+    headers = {"Authorization": f"Bearer {api.secrets[by]}"}
+    return api.client.get("/v1/feed/events", headers=headers)
+
+
+async def test_events_end_with_their_token(acme, world):
+    world.feed.events.heartbeat_seconds = 0.01
+    async with listening(acme) as response:
+        assert response.content_type == "text/event-stream"
+        assert await response.content.readexactly(6) == b":\n\n:\n\n"
+        await acme("DELETE", "/v1/tokens/node")
+        await response.content.read()
+    assert not world.feed.events.is_heard
+
+
+async def test_a_follower_that_reads_nothing_is_let_go(acme, world):
+    world.feed.events.send_seconds = 0.01
+    blobs = [(f"{number:064x}", 1) for number in range(2_000)]
+    async with listening(acme):
+        assert world.feed.events.is_heard
+        while world.feed.events.is_heard:
+            world.feed.events.tell_coming(APP, blobs)
+            await asyncio.sleep(0)
+
+
+async def test_a_follower_that_leaves_is_forgotten(acme, world):
+    async with listening(acme) as response:
+        response.close()
+    while world.feed.events.is_heard:
+        world.feed.events.tell_coming(APP, [(DIGEST, 1)])
+        await asyncio.sleep(0)

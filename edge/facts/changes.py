@@ -118,10 +118,12 @@ class Took(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class HeardAbove(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """The node above knows these rows of the register as of these numbers; `words` are its cursors."""
+    """The node above knows these rows of the register as of these numbers; `words` are its cursors. `again`: it knows
+    nothing any more, and is to be told everything."""
 
     rows: list[tuple[bytes, int]] = []
     words: list[tuple[str, str]] = []
+    again: bool = False
 
 
 class Withheld(msgspec.Struct, frozen=True, array_like=True):

@@ -174,9 +174,9 @@ class _Changed:
             case Took(node=node, epoch=epoch, number=number):
                 if self._shared is not None:
                     self._shared.take(node, epoch, number)
-            case HeardAbove(rows=rows, words=words):
+            case HeardAbove(rows=rows, words=words, again=again):
                 if self._shared is not None:
-                    self._shared.hear(rows, words)
+                    self._shared.hear(rows, words, again=again)
             case Brought():
                 self._merge(change)
             case Elsewhere():

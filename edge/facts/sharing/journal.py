@@ -47,7 +47,7 @@ class SharedJournal:
         self, directory: Path, node: str, seed: int, key_of: KeyOf, *, sends: bool, sync: SyncFile = os.fdatasync
     ) -> None:
         """Raises OSError, sqlite3.Error."""
-        self.node, self.directory = node, directory
+        self.node, self.directory, self.key_of = node, directory, key_of
         self.register = SharedRegister(directory, seed, key_of)
         self.evidence = EvidenceLog(directory / "evidence", sync=sync) if sends else None
         self.news = SharedNews()
@@ -91,6 +91,7 @@ class SharedTurn:
         self._evidence: list[bytes] = []
         self._durably = False
         self._extra = RegisterChange([], [], [], [], [], [])
+        self._again = False
 
     def row_of(self, key: bytes) -> SharedRow | None:
         """None: nothing is shared of the device."""
@@ -146,7 +147,8 @@ class SharedTurn:
     def take(self, node: str, epoch: str, number: int) -> None:
         self._extra.taken.append((node, epoch, number))
 
-    def hear(self, rows: list[tuple[bytes, int]], words: list[tuple[str, str]]) -> None:
+    def hear(self, rows: list[tuple[bytes, int]], words: list[tuple[str, str]], *, again: bool) -> None:
+        self._again = self._again or again
         self._extra.heard.extend(rows)
         self._extra.words.extend(words)
 
@@ -154,7 +156,7 @@ class SharedTurn:
         """Raises OSError: then nothing is kept."""
         if self._evidence and self._journal.evidence is not None:
             self._journal.evidence.append(self._evidence, durably=self._durably)
-        change = self._extra._replace(rows=[self._rows[key] for key in self._changed])
+        change = self._extra._replace(rows=[self._rows[key] for key in self._changed], again=self._again)
         if any(change):
             try:
                 self._journal.register.keep(change)

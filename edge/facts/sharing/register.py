@@ -81,7 +81,8 @@ class RegisterSession(NamedTuple):
 
 class RegisterChange(NamedTuple):
     """What one transaction keeps: rows, evidence that waits for its offer (key, time, bytes), keys whose evidence waits
-    no longer, what came of nodes (node, epoch, number), words, and numbers that somebody has heard, by key."""
+    no longer, what came of nodes (node, epoch, number), words, and numbers that somebody has heard, by key. `again`:
+    first of all, everybody has to hear everything."""
 
     rows: list[SharedRow]
     unjudged: list[tuple[bytes, float, bytes]]
@@ -89,6 +90,7 @@ class RegisterChange(NamedTuple):
     taken: list[tuple[str, str, int]]
     words: list[tuple[str, str]]
     heard: list[tuple[bytes, int]]
+    again: bool = False
 
 
 class SharedRegister:
@@ -112,10 +114,7 @@ class SharedRegister:
         self._count()
 
     def find(self, key: bytes) -> SharedRow | None:
-        if not self._rows:
-            return None
-        found = self._connection.execute(f"{_ROW} WHERE key = ?", (key,)).fetchone()
-        return None if found is None else _row(found)
+        return row_at(self._connection, key) if self._rows else None
 
     def unjudged(self, key: bytes) -> list[tuple[float, bytes]]:
         """Evidence about the device that waits for its offer, the oldest first."""
@@ -132,6 +131,8 @@ class SharedRegister:
         room = max(UNJUDGED_LIMIT - self._unjudged, 0)
         with _transaction(self._connection):
             many = self._connection.executemany
+            if change.again:
+                self._owe_all()
             many("DELETE FROM unjudged WHERE key = ?", [(key,) for key in change.judged])
             many("INSERT OR IGNORE INTO unjudged VALUES (?, ?, ?)", change.unjudged[:room])
             many(_PUT, map(_columns, change.rows))
@@ -141,15 +142,6 @@ class SharedRegister:
         self.last_number = max([self.last_number, *(row.number for row in change.rows)])
         self._rows += len(change.rows)
         self._unjudged += len(change.unjudged[:room])
-
-    def owe_all(self) -> None:
-        """Give every row a number, so that everybody hears everything. Raises sqlite3.Error."""
-        with _transaction(self._connection):
-            keys = self._connection.execute("SELECT key FROM devices WHERE device != '' ORDER BY number").fetchall()
-            numbers = range(self.last_number + 1, self.last_number + 1 + len(keys))
-            rows = [(number, key) for number, (key,) in zip(numbers, keys, strict=True)]
-            self._connection.executemany("UPDATE devices SET number = ?, brought = '' WHERE key = ?", rows)
-        self.last_number += len(keys)
 
     def tidy(self, now: float) -> None:
         """Forget what is too old or too much, and names of erased devices: as soon as nobody has to hear them. `now` in
@@ -173,6 +165,16 @@ class SharedRegister:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _owe_all(self) -> None:
+        """Nobody is left out; a row keeps its number, unless it has none."""
+        execute = self._connection.execute
+        execute("UPDATE devices SET brought = '' WHERE brought != ''")
+        keys = execute("SELECT key FROM devices WHERE number = 0 AND device != ''").fetchall()
+        numbers = range(self.last_number + 1, self.last_number + 1 + len(keys))
+        rows = [(number, key) for number, (key,) in zip(numbers, keys, strict=True)]
+        self._connection.executemany("UPDATE devices SET number = ? WHERE key = ?", rows)
+        self.last_number += len(keys)
 
     def _number(self, question: str) -> int:
         return int(self._connection.execute(question).fetchone()[0])
@@ -220,6 +222,12 @@ def reading(directory: Path) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
+
+
+def row_at(connection: sqlite3.Connection, key: bytes) -> SharedRow | None:
+    """What is known of the device with this key."""
+    found = connection.execute(f"{_ROW} WHERE key = ?", (key,)).fetchone()
+    return None if found is None else _row(found)
 
 
 def rows_after(connection: sqlite3.Connection, number: int, limit: int) -> list[SharedRow]:

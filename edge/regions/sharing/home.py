@@ -1,0 +1,197 @@
+"""Home's side of sharing: takes what regions tell of devices, within their budgets, and tells each what is known.
+
+What a region sends again changes nothing: rows merge, and evidence has numbers, of which home remembers the last that
+it judged. A region names the place up to which it heard; a place that this home never gave means that home was
+restored or replaced, and both then tell each other everything.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from edge.domain.errors import Invalid, Unavailable
+from edge.domain.facts import CAUSES
+from edge.domain.model import parse_device_id
+from edge.domain.sharing.admitting import COUNTER_LIMIT, SharedKind, admitted, is_sound
+from edge.domain.sharing.state import NOTHING_SHARED, SharedFacts, join
+from edge.domain.versions import VERSION_LIMIT
+from edge.facts.changes import Brought, DeviceDeed, Elsewhere, Failed, HeardAbove, Offered, Recordable, Took
+from edge.facts.sharing.journal import SharedJournal
+from edge.facts.sharing.register import all_sessions, read_taken, read_word, reading, row_at, rows_after
+from edge.regions.sharing.budgets import NodeBudgets
+from edge.regions.sharing.messages import ROWS_LIMIT, FactsBatch, FactsPage, FactsTaken, SharedDevice
+
+WAIT_LIMIT_SECONDS = 25  # that a node waits for news: less than what may lie between would cut
+STEP_CHANGES = 1_000  # that are recorded together: others' changes are recorded in between
+EVIDENCE_SECONDS = 30 * 86_400.0  # older evidence counts as so old
+CLOCK_STEP_SECONDS = 5.0  # a node's clock is taken to be off by what it once was, unless it is by so much more
+PREFIX_LIMIT = 64  # characters
+LATEST_SECONDS = 2.0**32  # since the epoch: what a slot has room for
+
+log = logging.getLogger("edge.node")
+
+
+class FailureLimits(Protocol):
+    """What devices may report, at all nodes together."""
+
+    def admit_failures(self, app: str, prefix: str, failures: int, now: float) -> bool: ...
+
+
+class SharingClocks(NamedTuple):
+    """`now` in seconds since the epoch, `steady` in those of a monotonic clock."""
+
+    now: Callable[[], float]
+    steady: Callable[[], float]
+
+
+Recording = Callable[[list[Recordable]], Awaitable[object]]
+
+
+class SharingHome:
+    """For one event loop. `lost` counts evidence that nodes say they dropped, by node."""
+
+    def __init__(
+        self,
+        journal: Callable[[], SharedJournal | None],
+        record: Recording,
+        is_app: Callable[[str], bool],
+        limits: FailureLimits,
+        clocks: SharingClocks,
+    ) -> None:
+        """`journal` is None while another process writes the facts."""
+        self.budgets = NodeBudgets()
+        self.lost = Counter[str]()
+        self._journal, self._record, self._is_app = journal, record, is_app
+        self._limits, self._clocks = limits, clocks
+
+    async def take(self, node: str, batch: FactsBatch) -> FactsTaken:
+        """Returns once it is durable. Raises Unavailable: then none of it counts, and is sent again."""
+        journal = self._opened()
+        changes, offset, refused = await asyncio.to_thread(self._admitted, journal, node, batch)
+        for first in range(0, len(changes), STEP_CHANGES):
+            await self._record(changes[first : first + STEP_CHANGES])
+        self.lost[node] = batch.dropped
+        last = batch.first + len(batch.evidence) - 1
+        words = [(f"clock {node}", repr(offset))]
+        took = [Took(node, batch.epoch, last)] if batch.evidence else []
+        await self._record([*took, HeardAbove(words=words)])
+        return FactsTaken(refused)
+
+    async def page(self, node: str, session: str, after: int, wait_seconds: float) -> FactsPage:
+        """What the node has not heard; waits for it if there is none. Raises Unavailable."""
+        journal = self._opened()
+        news = journal.news.next
+        page = await asyncio.to_thread(_page, journal, node, session, after)
+        if not page.rows and not page.again and wait_seconds > 0:
+            await journal.news.wait(news, min(wait_seconds, WAIT_LIMIT_SECONDS))
+            page = await asyncio.to_thread(_page, self._opened(), node, session, after)
+        return page
+
+    def _opened(self) -> SharedJournal:
+        journal = self._journal()
+        if journal is None:
+            raise Unavailable("facts_moving", "the writer of device facts is moving to another process")
+        return journal
+
+    def _admitted(self, journal: SharedJournal, node: str, batch: FactsBatch) -> tuple[list[Recordable], float, int]:
+        """The changes, how far the node's clock is behind, and how much is refused. On a thread."""
+        now = self._clocks.now()
+        changes: list[Recordable] = []
+        with _asked(journal.directory) as connection:
+            epoch, taken = read_taken(connection, node)
+            offset = _offset(read_word(connection, f"clock {node}"), now - batch.sent_at)
+            judged = taken + 1 - batch.first if epoch == batch.epoch else 0
+            evidence = batch.evidence[max(judged, 0) :]
+            for told in evidence:
+                if self._admits(node, told):
+                    at = min(max(told.at + offset, now - EVIDENCE_SECONDS), now)
+                    changes.append(Elsewhere(told.change, node, at, told.era, told.lifts))
+            refused = len(evidence) - len(changes)
+            for row in batch.rows:
+                found = row_at(connection, journal.key_of(row.app, row.device)) if self._is_sound_row(row) else None
+                known = found.state if found is not None else NOTHING_SHARED
+                brought = self._believed(known, node, row)
+                changes += [brought] if brought.state != known else []
+                refused += join(brought.state, row.state) != brought.state
+        return changes, offset, refused
+
+    def _admits(self, node: str, told: Elsewhere) -> bool:
+        change, now = told.change, self._clocks.steady()
+        if not self._is_app(change.app) or not _is_sound(change) or not _is_sound_time(told):
+            return False
+        if not isinstance(change, Failed):
+            return self.budgets.take(node, SharedKind.NOTE, now)
+        return self.budgets.take(node, SharedKind.FAILURE, now) and self._limits.admit_failures(
+            change.app, change.prefix, 1, now
+        )
+
+    def _is_sound_row(self, row: SharedDevice) -> bool:
+        return self._is_app(row.app) and _is_device(row.device) and is_sound(row.state)
+
+    def _believed(self, known: SharedFacts, node: str, row: SharedDevice) -> Brought:
+        if not self._is_sound_row(row):
+            return Brought(row.app, row.device, known, "")
+        state = admitted(known, row.state, node, partial(self._allows, node, row))
+        return Brought(row.app, row.device, state, node if state == row.state else "")
+
+    def _allows(self, node: str, row: SharedDevice, kind: SharedKind) -> bool:
+        now = self._clocks.steady()
+        if not self.budgets.take(node, kind, now):
+            return False
+        prefix = row.prefix[:PREFIX_LIMIT] or node
+        return kind is not SharedKind.FAILURE or self._limits.admit_failures(row.app, prefix, 1, now)
+
+
+def _page(journal: SharedJournal, node: str, session: str, after: int) -> FactsPage:
+    with _asked(journal.directory) as connection:
+        last = journal.register.last_number
+        sessions = all_sessions(connection)
+        ends = [*(each.began for each in sessions[1:]), last]
+        again = not any(each.id == session and after <= end for each, end in zip(sessions, ends, strict=True))
+        rows = rows_after(connection, 0 if again else after, ROWS_LIMIT)
+    told = [SharedDevice(row.app, row.device, row.state) for row in rows if row.brought != node or again]
+    number = rows[-1].number if rows else (0 if again else after)
+    return FactsPage(journal.register.session.id, number, again, len(rows) == ROWS_LIMIT, told)
+
+
+def _offset(known: str, measured: float) -> float:
+    """By how much a node's clock is behind. The same for a batch that is sent again, though it took longer."""
+    before = float(known) if known else 0.0
+    return before if abs(measured - before) <= CLOCK_STEP_SECONDS else measured
+
+
+def _is_sound_time(told: Elsewhere) -> bool:
+    return 0 <= told.era < COUNTER_LIMIT and 0 <= told.at < LATEST_SECONDS
+
+
+def _is_sound(change: DeviceDeed) -> bool:
+    names = [change.version, *([change.ran] if isinstance(change, Offered) else [])]
+    if isinstance(change, Failed) and not _is_sound_failure(change):
+        return False
+    return all(len(name) <= VERSION_LIMIT for name in names) and _is_device(change.device)
+
+
+def _is_sound_failure(change: Failed) -> bool:
+    return change.action in CAUSES and 0 <= change.age < LATEST_SECONDS and len(change.prefix) <= PREFIX_LIMIT
+
+
+def _is_device(text: str) -> bool:
+    try:
+        return parse_device_id(text) == text
+    except Invalid:
+        return False
+
+
+@contextmanager
+def _asked(directory: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with reading(directory) as connection:
+            yield connection
+    except (sqlite3.Error, OSError) as error:
+        raise Unavailable("facts_unavailable", f"what is known of devices cannot be read now: {error}") from error

@@ -102,6 +102,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     log: Log = Log()
 
     @property
+    def home(self) -> str:
+        """The node that this one tells what its devices do; "": it counts and judges by itself."""
+        source = self.upstream.source
+        follows_node = self.role == "region" and not source.startswith(("s3://", "file://"))
+        return self.upstream.home or (source if follows_node else "")
+
+    @property
     def node_dir(self) -> Path:
         """The folder of this node's own state: its key, the first admin's token, telemetry."""
         return Path(self.data_dir) / "node"

@@ -19,6 +19,7 @@ from edge.assembly.guarding.telling_sight import TellingSight
 from edge.assembly.known_devices import KnownDeviceQuestions
 from edge.assembly.node_report import NodeConditions
 from edge.assembly.own_report import OwnReport
+from edge.assembly.region.facts_home import build_sharing
 from edge.assembly.region.file_sending import FileSending
 from edge.assembly.serving_node import LEAVE_SECONDS, ServingNode
 from edge.assembly.watching_room import WatchingRoom
@@ -95,6 +96,7 @@ class Standalone(ServingNode):
         self._collecting = Collecting(self.directory, keeping.retention_days)
         self._own_report = OwnReport(config, self.directory, self.supervisor, base)
         self.fleet = self._open_fleet()
+        self._sharing = build_sharing(self.supervisor, lambda app: app in self.supervisor.heads)
         self.supervisor.duties.jobs |= {
             "deliver": self.messaging.run,
             "feed": self.feed.run,
@@ -153,6 +155,7 @@ class Standalone(ServingNode):
             outcomes=self._outcomes,
             node=self._report,
             fleet=self.fleet,
+            sharing=self._sharing,
             clock=self._clock,
             quota=self._quota,
             login_links=self._login_links,

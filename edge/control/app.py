@@ -40,6 +40,7 @@ from edge.control.routes.administration import webhooks as routes_webhooks
 from edge.control.routes.feed import blobs as routes_feed_blobs
 from edge.control.routes.feed import documents as routes_feed_documents
 from edge.control.routes.feed import events as routes_feed_events
+from edge.control.routes.feed import facts as routes_feed_facts
 from edge.control.routes.feed import revisions as routes_feed_revisions
 from edge.control.routes.figures import definitions as routes_definitions
 from edge.control.routes.figures import outcomes as routes_outcomes
@@ -117,6 +118,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_webhooks.OPERATIONS,
     *routes_nodes.OPERATIONS,
     *routes_store.OPERATIONS,
+    *routes_feed_facts.OPERATIONS,
     *routes_telemetry.OPERATIONS,
     *routes_feed_documents.OPERATIONS,
     *routes_feed_revisions.OPERATIONS,

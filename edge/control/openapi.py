@@ -23,6 +23,8 @@ from edge.control.routes.rollouts import LISTED_DEFAULT, LISTED_LIMIT
 from edge.control.shapes.common import WHOLE_LIMIT, ErrorAnswer, NotTakenView
 from edge.control.shapes.impact import ImpactView
 from edge.domain.changes.commands import COMMAND_ID_LIMIT
+from edge.regions.sharing.home import WAIT_LIMIT_SECONDS
+from edge.regions.sharing.messages import EPOCH_LIMIT
 
 _SCHEMAS = "#/components/schemas/{name}"
 _DESCRIPTIONS = {
@@ -67,6 +69,15 @@ _QUERY = {
     "first": {
         "description": "how many entries to list; by default all",
         "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_LIMIT},
+    },
+    "session": {"description": "as the answer before said", "schema": {"type": "string", "maxLength": EPOCH_LIMIT}},
+    "heard": {
+        "description": "the number up to which the answer before said that it goes",
+        "schema": {"type": "integer", "minimum": 0, "maximum": WHOLE_LIMIT, "default": 0},
+    },
+    "wait": {
+        "description": "seconds to wait for news, if there is none",
+        "schema": {"type": "integer", "minimum": 0, "maximum": WAIT_LIMIT_SECONDS, "default": 0},
     },
     "older_than": {
         "description": "only bundles that are older than this version, the last one of the page before",

@@ -106,6 +106,8 @@ NEEDED = {
     "show_reporting_node": P.READ_NODE,
     "forget_node": P.MANAGE_TOKENS,
     "report_node": P.SEND_HOME,
+    "tell_facts": P.SEND_HOME,
+    "hear_facts": P.SEND_HOME,
     "show_restored": P.MANAGE_STORE,
     "accept_restored": P.MANAGE_STORE,
     "follow_documents": P.FOLLOW,

@@ -45,10 +45,13 @@ from edge.domain.states import channel_of
 from edge.domain.targeting.places import NodePlace
 from edge.facts.changes import Lifted, change_facts
 from edge.messages.messaging import Messaging
+from edge.node.service.limits.event_limits import EventLimits
+from edge.node.service.limits.fact_limits import NodeFailures
 from edge.regions.feed.feed import Feed
 from edge.regions.fleet.known_nodes import KnownNodes
 from edge.regions.fleet.node_report import NodeReport
 from edge.regions.fleet.registry import NodeRegistry, RegisteredNode
+from edge.regions.sharing.home import SharingClocks, SharingHome
 from edge.store.damage import NotTaken
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
@@ -349,10 +352,16 @@ class World:
             ),
             node=port(status=self.status, metrics=self.metrics),
             fleet=self.fleet(),
+            sharing=changed.get("sharing") or self.sharing(),
             quota=UploadQuota(self.store.root.parent / "uploads", changed.get("upload_limit_bytes", 0), NOW),
             clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),
             place=NodePlace(changed.get("region", "")),
         )
+
+    def sharing(self) -> SharingHome:
+        """While another process writes the facts."""
+        clocks = SharingClocks(lambda: NOW, lambda: NOW)
+        return SharingHome(lambda: None, self.record, lambda app: True, NodeFailures(EventLimits(0, 0)), clocks)
 
     def fleet(self) -> KnownNodes:
         """Of a node called "home", whose every change is its own."""

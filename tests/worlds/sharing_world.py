@@ -94,14 +94,14 @@ class Link:
         self.losing = 0
         self.posted: list[bytes] = []
 
-    async def request(self, method, path, *, query, body=None, headers=None, limit_bytes=0, seconds=0.0):
+    async def request(self, method, path, *, query=None, body=None, headers=None, limit_bytes=0, seconds=0.0):
         if self.cut:
             raise Unavailable("source_lost", "cut")
         if method == "POST":
             self.posted.append(body)
             answer = await self.home.take(self.node, parse_batch(body))
         else:
-            answer = await self.home.page(self.node, query["session"], int(query["after"]), 0.0)
+            answer = await self.home.page(self.node, query["session"], int(query["heard"]), 0.0)
         if self.losing:
             self.losing -= 1
             raise Unavailable("source_lost", "the answer was lost")

@@ -16,6 +16,7 @@ from edge.assembly.exporting import Exporting
 from edge.assembly.known_devices import KnownDeviceQuestions
 from edge.assembly.node_report import NodeConditions
 from edge.assembly.own_report import OwnReport
+from edge.assembly.region.facts_home import build_sharer, open_home
 from edge.assembly.region.figures_elsewhere import FiguresElsewhere
 from edge.assembly.region.file_sending import FileSending
 from edge.assembly.region.mirror_directory import MirrorDirectory
@@ -84,12 +85,16 @@ class RegionNode(ServingNode):
             terms=FollowTerms(poll_seconds=upstream.poll_seconds),
         )
         self.supervisor.prover.puller = self.follower
+        self._to_home = open_home(config)
         self._prepare_answers(config)
         self.supervisor.duties.jobs |= {
             "nodes": self.fleet.run,
             "follow": self.follower.run,
             "watch_room": WatchingRoom(self.directory.node_dir, self.directory.reserve).run,
         }
+        if self._to_home is not None:
+            self.sharer = build_sharer(self.directory.node, self.supervisor, self._to_home)
+            self.supervisor.duties.jobs["share"] = self.sharer.run
         self.change = ChangeOver(config, self.supervisor, ports, estate)
 
     def _prepare_answers(self, config: Config) -> None:
@@ -136,6 +141,8 @@ class RegionNode(ServingNode):
         await self._outcomes.close()
         await self.follower.fetcher.close()
         await self._source.close()
+        if self._to_home is not None:
+            await self._to_home.close()
 
     def _control_ports(self) -> ControlPorts:
         return ControlPorts(
@@ -153,6 +160,7 @@ class RegionNode(ServingNode):
             outcomes=self._outcomes,
             node=self._report,
             fleet=self.fleet,
+            sharing=None,
             clock=self._clock,
             quota=self._quota,
             login_links=self._login_links,

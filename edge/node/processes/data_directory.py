@@ -41,6 +41,7 @@ class DataPaths:
         self.store_dir = data_dir / "store"
         self.node_dir = data_dir / "node"  # not part of the truth: this node's own key, telemetry and facts
         self.spool_dir = self.node_dir / "telemetry" / "spool"
+        self.sharing_dir = self.node_dir / "sharing"  # what all nodes are to know of devices, by their names
         self.facts_dir = self.node_dir / "telemetry" / "facts"
         self.proofs_path = self.node_dir / "proofs.sqlite"  # a cache: which files were read and found right
         self.proofs_heard_file = self.node_dir / "heard.json"  # of a node that follows: how old its view is

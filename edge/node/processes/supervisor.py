@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ from edge.domain.forms.observed import LinkCounts
 from edge.domain.model import AppId
 from edge.domain.plugin import Prefer
 from edge.facts.changes import Recordable, Withheld
+from edge.facts.sharing.journal import SharedJournal
+from edge.facts.sharing.register import KeyOf
 from edge.facts.writer import FactsCondition
 from edge.node.links.journal import LinkJournal, LinkWatch
 from edge.node.observing.counts import WorkerCounts, WorkerStatus
@@ -87,7 +90,9 @@ class Supervisor:
         self._manner = manner
         self._draining = False
         try:
-            self.desk = FactsDesk(directory.facts_dir, clock, inherited_lock=inherited_lock)
+            self.desk = FactsDesk(
+                directory.facts_dir, clock, inherited_lock=inherited_lock, open_shared=self._open_shared
+            )
             if inherited_lock is None:
                 self.desk.open()
         except BaseException:
@@ -109,6 +114,15 @@ class Supervisor:
         self.duties.jobs["links"] = watch.run
         ports = PoolPorts(self._record_reported, self.prover)
         self.pool = WorkerPool(devices.workers or os.cpu_count() or 1, self.listening, self._setup, ports)
+
+    def _open_shared(self, seed: int, key_of: KeyOf) -> SharedJournal | None:
+        """What other nodes are to know. Without it devices are served all the same, and other nodes hear of nothing."""
+        directory, sends = self._directory, bool(self._config.home)
+        try:
+            return SharedJournal(directory.sharing_dir, directory.node, seed, key_of, sends=sends)
+        except (OSError, sqlite3.Error) as error:
+            log.error("cannot keep what other nodes are to know of devices: %s", error)
+            return None
 
     async def run(self, ready: asyncio.Event) -> None:
         """Serve until `drain`; sets `ready` once every worker accepts connections."""

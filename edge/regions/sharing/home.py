@@ -19,7 +19,7 @@ from edge.domain.errors import Invalid, Unavailable
 from edge.domain.facts import CAUSES
 from edge.domain.model import parse_device_id
 from edge.domain.sharing.admitting import COUNTER_LIMIT, SharedKind, admitted, is_sound
-from edge.domain.sharing.state import NOTHING_SHARED, SharedFacts, join
+from edge.domain.sharing.state import NOTHING_SHARED, join
 from edge.domain.versions import VERSION_LIMIT
 from edge.facts.changes import Brought, DeviceDeed, Elsewhere, Failed, HeardAbove, Offered, Recordable, Took
 from edge.facts.sharing.journal import SharedJournal
@@ -71,17 +71,18 @@ class SharingHome:
         self._limits, self._clocks = limits, clocks
 
     async def take(self, node: str, batch: FactsBatch) -> FactsTaken:
-        """Returns once it is durable. Raises Unavailable: then none of it counts, and is sent again."""
+        """Returns once it is durable. Raises Unavailable: then it is to be sent again."""
         journal = self._opened()
-        changes, offset, refused = await asyncio.to_thread(self._admitted, journal, node, batch)
-        for first in range(0, len(changes), STEP_CHANGES):
-            await self._record(changes[first : first + STEP_CHANGES])
+        evidence, offset, refused = await asyncio.to_thread(self._judged, journal, node, batch)
+        await self._record_all(evidence)
+        # After the evidence: what a region and home conclude alike is charged once.
+        brought, refused_rows = await asyncio.to_thread(self._brought, journal, node, batch.rows)
+        await self._record_all(brought)
         self.lost[node] = batch.dropped
         last = batch.first + len(batch.evidence) - 1
-        words = [(f"clock {node}", repr(offset))]
         took = [Took(node, batch.epoch, last)] if batch.evidence else []
-        await self._record([*took, HeardAbove(words=words)])
-        return FactsTaken(refused)
+        await self._record([*took, HeardAbove(words=[(f"clock {node}", repr(offset))])])
+        return FactsTaken(refused + refused_rows)
 
     async def page(self, node: str, session: str, after: int, wait_seconds: float) -> FactsPage:
         """What the node has not heard; waits for it if there is none. Raises Unavailable."""
@@ -99,27 +100,41 @@ class SharingHome:
             raise Unavailable("facts_moving", "the writer of device facts is moving to another process")
         return journal
 
-    def _admitted(self, journal: SharedJournal, node: str, batch: FactsBatch) -> tuple[list[Recordable], float, int]:
-        """The changes, how far the node's clock is behind, and how much is refused. On a thread."""
+    async def _record_all(self, changes: list[Recordable]) -> None:
+        for first in range(0, len(changes), STEP_CHANGES):
+            await self._record(changes[first : first + STEP_CHANGES])
+
+    def _judged(self, journal: SharedJournal, node: str, batch: FactsBatch) -> tuple[list[Recordable], float, int]:
+        """The evidence that is new, how far the node's clock is behind, and how much is refused. On a thread."""
         now = self._clocks.now()
-        changes: list[Recordable] = []
         with _asked(journal.directory) as connection:
             epoch, taken = read_taken(connection, node)
             offset = _offset(read_word(connection, f"clock {node}"), now - batch.sent_at)
-            judged = taken + 1 - batch.first if epoch == batch.epoch else 0
-            evidence = batch.evidence[max(judged, 0) :]
-            for told in evidence:
-                if self._admits(node, told):
-                    at = min(max(told.at + offset, now - EVIDENCE_SECONDS), now)
-                    changes.append(Elsewhere(told.change, node, at, told.era, told.lifts))
-            refused = len(evidence) - len(changes)
-            for row in batch.rows:
-                found = row_at(connection, journal.key_of(row.app, row.device)) if self._is_sound_row(row) else None
+        known = taken + 1 - batch.first if epoch == batch.epoch else 0
+        evidence = batch.evidence[max(known, 0) :]
+        new: list[Recordable] = []
+        for told in evidence:
+            if self._admits(node, told):
+                at = min(max(told.at + offset, now - EVIDENCE_SECONDS), now)
+                new.append(Elsewhere(told.change, node, at, told.era, told.lifts))
+        return new, offset, len(evidence) - len(new)
+
+    def _brought(self, journal: SharedJournal, node: str, rows: list[SharedDevice]) -> tuple[list[Recordable], int]:
+        """What is believed of the rows, and how many of them bring something that is not. On a thread."""
+        believed: list[Recordable] = []
+        refused = 0
+        with _asked(journal.directory) as connection:
+            for row in rows:
+                if not self._is_sound_row(row):
+                    refused += 1
+                    continue
+                found = row_at(connection, journal.key_of(row.app, row.device))
                 known = found.state if found is not None else NOTHING_SHARED
-                brought = self._believed(known, node, row)
-                changes += [brought] if brought.state != known else []
-                refused += join(brought.state, row.state) != brought.state
-        return changes, offset, refused
+                state = admitted(known, row.state, node, partial(self._allows, node, row))
+                refused += join(state, row.state) != state and state == known
+                if state != known:
+                    believed.append(Brought(row.app, row.device, state, node if state == row.state else ""))
+        return believed, refused
 
     def _admits(self, node: str, told: Elsewhere) -> bool:
         change, now = told.change, self._clocks.steady()
@@ -133,12 +148,6 @@ class SharingHome:
 
     def _is_sound_row(self, row: SharedDevice) -> bool:
         return self._is_app(row.app) and _is_device(row.device) and is_sound(row.state)
-
-    def _believed(self, known: SharedFacts, node: str, row: SharedDevice) -> Brought:
-        if not self._is_sound_row(row):
-            return Brought(row.app, row.device, known, "")
-        state = admitted(known, row.state, node, partial(self._allows, node, row))
-        return Brought(row.app, row.device, state, node if state == row.state else "")
 
     def _allows(self, node: str, row: SharedDevice, kind: SharedKind) -> bool:
         now = self._clocks.steady()

@@ -12,7 +12,7 @@ PAGE_LIMIT_BYTES = 4 * 2**20
 ROWS_LIMIT = 2_000  # in one page or batch: some 400 kB
 EVIDENCE_LIMIT = 20_000  # in one batch
 EPOCH_LIMIT = 64  # characters
-NUMBER_LIMIT = 1 << 53
+NUMBER_LIMIT = 2**53 - 1  # the largest whole number that every reader of JSON holds exactly
 
 
 class SharedDevice(msgspec.Struct, frozen=True, array_like=True):

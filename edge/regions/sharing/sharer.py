@@ -9,8 +9,8 @@ import asyncio
 import logging
 import random
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -29,9 +29,11 @@ from edge.regions.sharing.messages import (
     parse_page,
     parse_taken,
 )
+from edge.regions.upstream import Upstream
 
-FACTS_PATH = "/v1/feed/facts"
+FACTS_PATH = "/v1/feed/facts/{}"
 WAIT_SECONDS = 20  # that home may keep a question until there is news
+ANSWER_SECONDS = 30.0  # beyond it
 BATCH_ROWS = 500
 GATHER_SECONDS = 0.2  # what happens meanwhile goes in one batch
 OUT_OF_TOUCH_SECONDS = 10.0  # without home: what it would have told may be missing
@@ -39,27 +41,6 @@ RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # after the n-th failure in a 
 TOLD, HEARD = "told", "heard"
 
 log = logging.getLogger("edge.node")
-
-
-class HomeAnswer(Protocol):
-    @property
-    def content(self) -> bytes: ...
-
-
-class HomeConnection(Protocol):
-    """As `regions.upstream`."""
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        limit_bytes: int = ...,
-        seconds: float = ...,
-    ) -> HomeAnswer: ...
 
 
 class SharingStanding(NamedTuple):
@@ -78,7 +59,7 @@ class Sharer:
 
     def __init__(
         self,
-        home: HomeConnection,
+        home: Upstream,
         node: str,
         journal: Callable[[], SharedJournal | None],
         record: Callable[[list[Recordable]], Awaitable[object]],
@@ -114,8 +95,8 @@ class Sharer:
             dropped=journal.evidence.dropped if journal.evidence is not None else 0,
         )
         headers = {"Content-Type": FACTS_MEDIA}
-        query = {"node": self._node}
-        answer = await self._home.request("POST", FACTS_PATH, query=query, body=encode_facts(batch), headers=headers)
+        path = FACTS_PATH.format(self._node)
+        answer = await self._home.request("POST", path, body=encode_facts(batch), headers=headers)
         self._reached(parse_taken(answer.content).refused)
         last = first + len(records) - 1
         words = [(TOLD, f"{epoch} {last}")] if records else []
@@ -127,9 +108,10 @@ class Sharer:
         """Take what home has to tell; it keeps the question until there is something. Raises EdgeError, OSError,
         sqlite3.Error."""
         session, number = await asyncio.to_thread(place_of, journal)
-        query = {"node": self._node, "session": session, "after": str(number), "wait": str(WAIT_SECONDS)}
-        seconds = WAIT_SECONDS + 30.0
-        answer = await self._home.request("GET", FACTS_PATH, query=query, limit_bytes=PAGE_LIMIT_BYTES, seconds=seconds)
+        path = FACTS_PATH.format(self._node)
+        query = {"session": session, "heard": str(number), "wait": str(WAIT_SECONDS)}
+        seconds = WAIT_SECONDS + ANSWER_SECONDS
+        answer = await self._home.request("GET", path, query=query, limit_bytes=PAGE_LIMIT_BYTES, seconds=seconds)
         page = parse_page(answer.content)
         self._reached(0)
         await self._take(page)

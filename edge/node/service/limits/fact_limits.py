@@ -67,7 +67,11 @@ class NodeFailures:
         """Without the failures above the limit. `now` in seconds of a monotonic clock."""
         return [each for each in changes if not isinstance(each, Failed) or self._admits(each, now)]
 
-    def _admits(self, failed: Failed, now: float) -> bool:
-        admitted = self._limits.admit_failures(failed.app, failed.prefix, 1, now)
-        self.dropped += not admitted
+    def admit_failures(self, app: str, prefix: str, failures: int, now: float) -> bool:
+        """Whether they count, whichever node they were reported to."""
+        admitted = self._limits.admit_failures(app, prefix, failures, now)
+        self.dropped += failures * (not admitted)
         return admitted
+
+    def _admits(self, failed: Failed, now: float) -> bool:
+        return self.admit_failures(failed.app, failed.prefix, 1, now)

@@ -1,0 +1,77 @@
+"""What devices bring about, between this node and those that send home to it: rows and evidence up, rows down."""
+
+import asyncio
+from typing import Any
+
+from edge.control.calls import Call
+from edge.control.operations import Operation, parse_number
+from edge.control.roles import Permission
+from edge.control.uploads import read_body
+from edge.domain.errors import Conflict, Invalid
+from edge.regions.sharing.home import WAIT_LIMIT_SECONDS, SharingHome
+from edge.regions.sharing.messages import (
+    BATCH_LIMIT_BYTES,
+    EPOCH_LIMIT,
+    FACTS_MEDIA,
+    NUMBER_LIMIT,
+    encode_facts,
+    parse_batch,
+)
+
+SESSION, HEARD, WAIT = "session", "heard", "wait"
+
+
+async def handle_tell(call: Call[None]) -> bytes:
+    """What was sent before changes nothing. All of it is durable when the answer begins."""
+    node, sharing = await _admitted(call)
+    body = await read_body(call.stream, BATCH_LIMIT_BYTES)
+    batch = await asyncio.to_thread(parse_batch, body)
+    return encode_facts(await sharing.take(node, batch))
+
+
+async def handle_hear(call: Call[None]) -> bytes:
+    """Waits for news up to `wait` seconds if there is none."""
+    node, sharing = await _admitted(call)
+    session = call.request.query.get(SESSION, "")
+    if len(session) > EPOCH_LIMIT:
+        raise Invalid("invalid_session", "invalid session: use what the answer before said")
+    after = parse_number(call.request, HEARD, 0, 0, NUMBER_LIMIT)
+    wait = parse_number(call.request, WAIT, 0, 0, WAIT_LIMIT_SECONDS)
+    return await asyncio.to_thread(encode_facts, await sharing.page(node, session, after, wait))
+
+
+async def _admitted(call: Call[Any]) -> tuple[str, SharingHome]:
+    """Raises what `NodeRegistry.admit` raises, and Conflict `not_home` at a node that sends its own home."""
+    node, sharing = call.part("node"), call.ports.sharing
+    if sharing is None:
+        raise Conflict("not_home", "this node tells another one what devices do: tell that one (upstream.home)")
+    await asyncio.to_thread(call.ports.fleet.registry.admit, call.grant.name, node)
+    return node, sharing
+
+
+OPERATIONS = (
+    Operation(
+        name="tell_facts",
+        method="POST",
+        path="/v1/feed/facts/{node}",
+        summary="Take what devices brought about at the node; for nodes",
+        permission=Permission.SEND_HOME,
+        handle=handle_tell,
+        answer=bytes,
+        streams=FACTS_MEDIA,
+        content_type=FACTS_MEDIA,
+        refusals=(400, 408, 409, 413, 422, 503, 507),
+    ),
+    Operation(
+        name="hear_facts",
+        method="GET",
+        path="/v1/feed/facts/{node}",
+        summary="Show what is known of devices that the node has not heard; for nodes",
+        permission=Permission.SEND_HOME,
+        handle=handle_hear,
+        answer=bytes,
+        content_type=FACTS_MEDIA,
+        query=(SESSION, HEARD, WAIT),
+        refusals=(409, 422, 503),
+    ),
+)

@@ -6,6 +6,7 @@ from edge.control.routes.feed.documents import KNOWN_LIMIT, KNOWN_LIMIT_BYTES
 from edge.control.shapes.streamed import STALL_SECONDS
 from edge.regions.feed.documents import FOLLOWED_DOCUMENTS
 from edge.regions.feed.events import BLOBS_LIMIT, COMING_LIMIT, HEARTBEAT_SECONDS, SEND_SECONDS, SUBSCRIBERS_LIMIT
+from edge.regions.feed.feed import PULL_SECONDS, PULLS_LIMIT
 from edge.regions.feed.framing import FRAME_LIMIT_BYTES, WINDOW_LOG
 from edge.regions.feed.revisions import STREAMS_LIMIT
 from edge.regions.upstream import ANSWER_LIMIT_BYTES, ANSWER_SECONDS, CONNECT_SECONDS, SILENCE_SECONDS
@@ -25,6 +26,7 @@ def test_the_limits_between_nodes_are_those_of_the_code():
         f"| what a follower has not heard yet | {COMING_LIMIT} releases with {BLOBS_LIMIT:,} blobs each, and which "
         f"heads moved | hints: a follower that reads nothing for {silence}; a sign of life every "
         f"{HEARTBEAT_SECONDS:.0f} s |",
+        f"| blobs that a node fetches for its followers at once | {PULLS_LIMIT}, for {PULL_SECONDS:.0f} s each |",
         f"| a stream of revisions | {FRAME_LIMIT_BYTES >> 20} MiB a revision, a window of {1 << WINDOW_LOG >> 20} MiB, "
         f"{STALL_SECONDS:.0f} s in which nothing is taken |",
     ):

@@ -87,9 +87,13 @@ class RegionNode(ServingNode):
         self.supervisor.prover.puller = self.follower
         self._to_home = open_home(config)
         self._prepare_answers(config)
+        self.supervisor.on_heads = self.feed.hear
+        self.follower.on_coming = self.feed.events.tell
+        self.feed.pull = lambda digest: self.follower.pull(digest, "")
         self.supervisor.duties.jobs |= {
             "nodes": self.fleet.run,
             "follow": self.follower.run,
+            "feed": self.feed.run,
             "watch_room": WatchingRoom(self.directory.node_dir, self.directory.reserve).run,
         }
         if self._to_home is not None:

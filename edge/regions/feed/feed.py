@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from edge.domain.errors import NotFound
+from edge.domain.errors import NotFound, Unavailable
 from edge.regions.feed.documents import LOOK_SECONDS, FeedDocuments
 from edge.regions.feed.events import FeedEvents
 from edge.regions.feed.revisions import RevisionStreams
@@ -16,6 +16,8 @@ from edge.regions.source import HeadsMoved
 from edge.store.heads import SHARDS
 from edge.store.objects.port import Stored, blob_key, head_key
 
+PULLS_LIMIT = 64  # for followers at once; each may wait for the node above
+PULL_SECONDS = 25.0  # a follower waits 30 s for the beginning of an answer
 _SHARDS = {head_key(shard): shard for shard in SHARDS}
 
 # Fetches a blob from the node above, once however many ask; whether it is here then.
@@ -49,6 +51,7 @@ class Feed:
     def __init__(self, files: FeedFiles) -> None:
         self._files = files
         self._moved = asyncio.Event()
+        self._pulls = 0
         self.pull: BlobPull = _nowhere
         self.events = FeedEvents()
         self.documents = FeedDocuments(files, on_change=self._tell_moved)
@@ -71,12 +74,25 @@ class Feed:
             return await asyncio.to_thread(self._open, blob_key(digest))
         except FileNotFoundError:
             pass
-        if await self.pull(digest):
+        if await self._pulled(digest):
             try:
                 return await asyncio.to_thread(self._open, blob_key(digest))
             except FileNotFoundError:
                 pass
         raise NotFound("missing_blob", f"this node does not have blob {digest}")
+
+    async def _pulled(self, digest: str) -> bool:
+        """Whether the node above had it. A bounded number at once: a follower may ask for what nobody has."""
+        if self._pulls >= PULLS_LIMIT:
+            raise Unavailable("busy", f"{PULLS_LIMIT} blobs are being fetched for followers, the limit; try again")
+        self._pulls += 1
+        try:
+            async with asyncio.timeout(PULL_SECONDS):
+                return await self.pull(digest)
+        except TimeoutError as error:
+            raise Unavailable("not_yet", f"blob {digest} is still being fetched; try again") from error
+        finally:
+            self._pulls -= 1
 
     async def _pause(self) -> None:
         try:

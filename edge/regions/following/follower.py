@@ -82,6 +82,7 @@ class Follower:
         self._copy = StoreCopy(mirror, reserve or NoReserve())
         self.fetcher = BlobFetcher(source, mirror, self.refused)
         self._taker = ShardTaker(source, self._copy, self._heads, self.fetcher, self._is_announced, terms.clock)
+        self.on_coming: Callable[[BlobsComing], None] = lambda coming: None  # for those that follow this node
         self._tags: dict[str, str] = {}  # of the documents that were taken
         self._stands: dict[str, tuple[str, str]] = {}  # by key: the tag of a refused document, and why
         self._announced: dict[AppId, float] = {}
@@ -127,6 +128,7 @@ class Follower:
                 self._hinted.set()
             case BlobsComing(app, blobs):
                 self._expect(app, blobs)
+                self.on_coming(event)
 
     async def pull(self, digest: str, app: str) -> bool:
         """Whether the blob is here now, whole: fetched if it was missing, and again if it is damaged. All who ask at

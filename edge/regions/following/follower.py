@@ -151,9 +151,12 @@ class Follower:
                 documents = await self.source.documents(dict(self._tags))
         except TimeoutError as error:
             raise SourceLost("source_lost", f"{self.source.name} does not answer") from error
+        documents = [each for each in documents if each.key in _SHARD_OF or each.key in (KEY_SET_KEY, *self._checks)]
         if sum(len(each.content) for each in documents) > DOCUMENTS_LIMIT_BYTES:
             raise SourceLost("source_lost", f"{self.source.name} sends more than {DOCUMENTS_LIMIT_BYTES} bytes")
         self._last_look = self._terms.clock()
+        # What is not sent is as it was taken: what was refused in its place is gone.
+        self._stands = {key: why for key, why in self._stands.items() if any(each.key == key for each in documents)}
         heads = [each for each in documents if each.key in _SHARD_OF]
         # A head may be signed by a key that the set has only now.
         for document in sorted(documents, key=lambda each: each.key != KEY_SET_KEY):

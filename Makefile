@@ -52,8 +52,9 @@ DRILLS ?= long_tests properties route_costs slow_peers full_disk restored_store 
 	experiment_bars page_budget screenshots
 
 drills: .venv/test.stamp  ## promises about time, memory and hostile peers, some minutes each: [DRILLS="propagation republish"]
-	set -e; for drill in $(DRILLS); do $(BIN)/python -m tests.drills.$$drill; done
-	$(BIN)/python -m tests.hostile --count 100000
+	failed=""; for drill in $(DRILLS); do $(BIN)/python -m tests.drills.$$drill || failed="$$failed $$drill"; done; \
+	$(BIN)/python -m tests.hostile --count 100000 || failed="$$failed hostile"; \
+	test -z "$$failed" || { echo "these drills failed:$$failed"; exit 1; }
 
 # Apart from .venv: locust brings a plugin into every pytest run beside it, and gevent patches what imports it.
 .venv-load/load.stamp: requirements-load.lock pyproject.toml

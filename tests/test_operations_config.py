@@ -78,6 +78,7 @@ def test_panels_of_the_board_have_places_of_their_own():
     assert len({(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}) == len(panels)
 
 
+@pytest.mark.long
 @needs_promtool
 def test_promtool_accepts_the_configuration_and_its_rules(tmp_path):
     for each in PROMETHEUS.iterdir():

@@ -21,6 +21,7 @@ from edge.assembly.node_report import NodeConditions
 from edge.assembly.own_report import OwnReport
 from edge.assembly.region.facts_home import build_sharing
 from edge.assembly.region.file_sending import FileSending
+from edge.assembly.region.reports_home import build_receiving
 from edge.assembly.serving_node import LEAVE_SECONDS, ServingNode
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config
@@ -97,6 +98,7 @@ class Standalone(ServingNode):
         self._own_report = OwnReport(config, self.directory, self.supervisor, base)
         self.fleet = self._open_fleet()
         self._sharing = build_sharing(self.supervisor, lambda app: app in self.supervisor.heads)
+        self._receiving = build_receiving(self.directory, spool_limit, lambda: self.guard.watched.acting > 0)
         self.supervisor.duties.jobs |= {
             "deliver": self.messaging.run,
             "feed": self.feed.run,
@@ -156,6 +158,7 @@ class Standalone(ServingNode):
             node=self._report,
             fleet=self.fleet,
             sharing=self._sharing,
+            receiving=self._receiving,
             clock=self._clock,
             quota=self._quota,
             login_links=self._login_links,

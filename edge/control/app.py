@@ -42,6 +42,7 @@ from edge.control.routes.feed import documents as routes_feed_documents
 from edge.control.routes.feed import events as routes_feed_events
 from edge.control.routes.feed import facts as routes_feed_facts
 from edge.control.routes.feed import revisions as routes_feed_revisions
+from edge.control.routes.feed import segments as routes_feed_segments
 from edge.control.routes.figures import definitions as routes_definitions
 from edge.control.routes.figures import outcomes as routes_outcomes
 from edge.control.routes.figures import releases as routes_releases
@@ -119,6 +120,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_nodes.OPERATIONS,
     *routes_store.OPERATIONS,
     *routes_feed_facts.OPERATIONS,
+    *routes_feed_segments.OPERATIONS,
     *routes_telemetry.OPERATIONS,
     *routes_feed_documents.OPERATIONS,
     *routes_feed_revisions.OPERATIONS,

@@ -25,6 +25,7 @@ from edge.control.shapes.impact import ImpactView
 from edge.domain.changes.commands import COMMAND_ID_LIMIT
 from edge.regions.sharing.home import WAIT_LIMIT_SECONDS
 from edge.regions.sharing.messages import EPOCH_LIMIT
+from edge.telemetry.spool.coming_segment import COMING_LIMIT_BYTES
 
 _SCHEMAS = "#/components/schemas/{name}"
 _DESCRIPTIONS = {
@@ -112,6 +113,18 @@ _QUERY = {
         "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_TIME, "default": WHOLE_TIME},
     },
     **FIGURE_PARAMETERS,
+    "offset": {
+        "description": "where in the segment the body begins; it is taken if that is exactly the end of what is here",
+        "schema": {"type": "integer", "minimum": 0, "maximum": COMING_LIMIT_BYTES, "default": 0},
+    },
+    "lost": {
+        "description": "so many bytes from the offset on are damaged at the sender; the body has what follows",
+        "schema": {"type": "integer", "minimum": 0, "maximum": COMING_LIMIT_BYTES, "default": 0},
+    },
+    "whole": {
+        "description": "the segment ends where the body does",
+        "schema": {"type": "boolean", "default": False},
+    },
     COUNTRY: {
         "description": "two-letter country code, as a trusted proxy would send it",
         "schema": {"type": "string", "pattern": "^[A-Za-z]{2}$"},

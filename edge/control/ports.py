@@ -26,6 +26,7 @@ from edge.messages.messaging import Messaging
 from edge.regions.feed.feed import Feed
 from edge.regions.fleet.known_nodes import KnownNodes
 from edge.regions.following.followed_releases import FollowedReleases
+from edge.regions.sending.receiving import Receiving
 from edge.regions.sharing.home import SharingHome
 from edge.store.damage import NotTaken
 from edge.store.objects.port import ObjectStore
@@ -243,7 +244,8 @@ class ClockPort(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlPorts:
     """One object per topic; `place` is where this node is. `origin` is where changes are made, empty on that node
-    itself; `sharing` takes what devices brought about at other nodes, None at a node that sends its own home."""
+    itself; `receiving` takes other nodes' reports and `sharing` what devices brought about there, both None at a node
+    that sends its own home."""
 
     store: ObjectStore
     releases: Releases | FollowedReleases
@@ -260,6 +262,7 @@ class ControlPorts:
     node: NodePort
     fleet: KnownNodes
     sharing: SharingHome | None
+    receiving: Receiving | None
     clock: ClockPort
     quota: UploadQuota
     login_links: LoginLinksPort

@@ -281,6 +281,7 @@ async def test_an_unknown_question_and_a_full_queue_are_refused_by_name(truth):
         assert {each.code for each in refusals} == {"figures_unavailable"}
 
 
+@pytest.mark.long
 async def test_one_that_says_nothing_is_killed_and_followed_by_another(truth):
     folding = a_folding(truth)
     async with on_duty(folding):

@@ -196,6 +196,7 @@ def test_the_module_is_sound_typescript():
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@pytest.mark.long
 @needs_chromium
 def test_what_is_tracked_reaches_the_node(phone_of, node):
     phone = phone_of(custom_id="user-7")

@@ -108,6 +108,9 @@ NEEDED = {
     "report_node": P.SEND_HOME,
     "tell_facts": P.SEND_HOME,
     "hear_facts": P.SEND_HOME,
+    "take_segment": P.SEND_HOME,
+    "known_segments": P.SEND_HOME,
+    "all_sent": P.SEND_HOME,
     "show_restored": P.MANAGE_STORE,
     "accept_restored": P.MANAGE_STORE,
     "follow_documents": P.FOLLOW,
@@ -118,7 +121,9 @@ NEEDED = {
 
 
 def address(operation, app=APP):
-    return operation.path.format(app=app, version="9.9.9", digest="0" * 64, name="nobody", node="nobody", device=DEVICE)
+    return operation.path.format(
+        app=app, version="9.9.9", digest="0" * 64, name="nobody", node="nobody", segment="none", device=DEVICE
+    )
 
 
 def test_every_operation_is_in_the_table():

@@ -50,6 +50,7 @@ def main() -> int:
             story = Story(node, room)
             story.tell(options.phones)
             story.wait_until_paused()
+            story.report_nodes()
             faults += take(launched, node, options.folder, PAGES)
             faults += take(launched, node, options.folder, ALONE, signed_in=False)
             story.close()

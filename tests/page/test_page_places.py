@@ -5,6 +5,7 @@ from control_world import APP, DEVICE, NOW, Api
 from factories import a_check
 
 from edge.domain.facts import NO_FACTS, Cause, Failure, FailureStage, name_hash
+from edge.page.live import parse_look
 from edge.telemetry.devices.known_devices import KnownDevice
 from edge.wire.stats import Event
 
@@ -165,6 +166,21 @@ async def test_the_node_is_shown(app):
     assert page.status == 200 and "Workers" in page.text and "Webhooks" not in page.text
     await app.sign_in("root")
     assert "No webhooks yet." in (await app.get("/nodes")).text
+
+
+async def test_all_nodes_are_shown_live_and_what_they_say_is_text(app):
+    api = Api(app.client, app.secrets)
+    said = {"region": "us", "version": "<b>2.0.0", "workers": 1, "workers_ready": 0, "refused": {"bad_signature": 3}}
+    await api("POST", "/v1/feed/nodes/a5a5", said, by="node")
+    page = await app.get("/nodes")
+    assert page.status == 200 and "Regions and nodes" in page.text and "bad_signature 3" in page.text
+    assert "node: 1 of 1 workers do not answer" in page.text
+    assert "<b>2.0.0" not in page.source and "&lt;b&gt;2.0.0" in page.source
+    before = parse_look(page.source.encode())
+    await api("POST", "/v1/feed/nodes/a5a5", said | {"workers_ready": 1, "changes": 9}, by="node")
+    after = parse_look((await app.get("/nodes")).source.encode())
+    changed = {name for name, value in after.values.items() if before.values.get(name) != value}
+    assert {"lede", "node-a5a5-1", "node-a5a5-2"} <= changed
 
 
 async def test_a_limited_token_does_not_see_the_node(app):

@@ -80,6 +80,7 @@ def test_reports_are_counted_as_the_devices_sent_them(lived):
     assert lived.counted.total() > 20 * DEVICES
 
 
+@pytest.mark.long
 def test_checks_are_handed_over_with_the_labels_of_their_devices(lived):
     recounted, waiting = Counter(), []
     for entry in lived.diary.entries:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 import uvloop
 
 from tests.truth.judging import judge
@@ -9,6 +10,7 @@ from tests.truth.judging import judge
 DEVICES, DAYS, SEED = 300, 5, 1
 
 
+@pytest.mark.long
 def test_every_figure_is_what_the_diary_of_a_fleet_says(tmp_path):
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         judged = runner.run(judge(tmp_path, devices=DEVICES, days=DAYS, seed=SEED))

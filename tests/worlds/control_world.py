@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 from proving import a_prover
+from sending_world import a_receiving
 
 from edge.assembly.region.file_sending import FileSending
 from edge.config import WebhookRules
@@ -51,6 +52,7 @@ from edge.regions.feed.feed import Feed
 from edge.regions.fleet.known_nodes import KnownNodes
 from edge.regions.fleet.node_report import NodeReport
 from edge.regions.fleet.registry import NodeRegistry, RegisteredNode
+from edge.regions.sending.receiving import Receiving
 from edge.regions.sharing.home import SharingClocks, SharingHome
 from edge.store.damage import NotTaken
 from edge.store.objects.fs import FsStore
@@ -353,6 +355,7 @@ class World:
             node=port(status=self.status, metrics=self.metrics),
             fleet=self.fleet(),
             sharing=changed.get("sharing") or self.sharing(),
+            receiving=changed.get("receiving") or self.receiving(),
             quota=UploadQuota(self.store.root.parent / "uploads", changed.get("upload_limit_bytes", 0), NOW),
             clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),
             place=NodePlace(changed.get("region", "")),
@@ -362,6 +365,12 @@ class World:
         """While another process writes the facts."""
         clocks = SharingClocks(lambda: NOW, lambda: NOW)
         return SharingHome(lambda: None, self.record, lambda app: True, NodeFailures(EventLimits(0, 0)), clocks)
+
+    def receiving(self) -> Receiving:
+        """Into a spool of its own, as of now."""
+        folder = self.store.root.parent
+        (folder / "spool").mkdir(exist_ok=True)
+        return a_receiving(folder / "spool", folder / "reports.json", own_node="homeid", clock=lambda: NOW)
 
     def fleet(self) -> KnownNodes:
         """Of a node called "home", whose every change is its own."""

@@ -113,6 +113,31 @@ class Story:
         self.experiment(phones)
         return self.trouble(phones)
 
+    def report_nodes(self):
+        """Of regions that report here: one that is well, one that cannot reach its source."""
+        changes = self.node.json("node", "list")[0]["report"]["changes"]
+        well = {"name": "https://origin.example.com:8081", "verified_seconds": 8, "mirrored_bytes": 412_000_000}
+        lost = well | {"verified_seconds": 1_150, "unreachable_seconds": 840, "why": "connection timed out"}
+        for name, node, source, more in (
+            ("eu-central-1a", "e1e1e1e1", well, {"changes": changes, "checks_per_second": 414.0}),
+            ("us-east-1a", "a5a5a5a5", lost, {"changes": changes - 1, "stale": True, "refused": {"bad_signature": 3}}),
+        ):
+            said = {
+                "region": name.rpartition("-")[0],
+                "role": "region",
+                "version": "0.1.0",
+                "python": "3.11.2, profiled",
+            }
+            said |= {"workers": 4, "workers_ready": 4, "load": 0.3, "cores": 4, "source": source} | more
+            said |= {"disk_free_bytes": 58_000_000_000, "disk_total_bytes": 200_000_000_000}
+            token = self.node.json("token", "create", name, "--role", "node")["token"]
+            place = urlsplit(self.node.control)
+            connection = http.client.HTTPConnection(place.hostname, place.port, timeout=60)
+            headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+            connection.request("POST", f"/v1/feed/nodes/{node}", json.dumps(said), headers)
+            assert connection.getresponse().status == 200
+            connection.close()
+
     def calm(self):
         """A kiosk app whose one release everybody has."""
         self.make(KIOSK, ("production", "--public"))

@@ -165,6 +165,7 @@ class RegionNode(ServingNode):
             node=self._report,
             fleet=self.fleet,
             sharing=None,
+            receiving=None,
             clock=self._clock,
             quota=self._quota,
             login_links=self._login_links,

@@ -48,6 +48,8 @@ class DataPaths:
         self.links_file = self.node_dir / "links.json"  # what was observed of links, which forms of bundles follow from
         self.uploads_file = self.node_dir / "uploads"  # what tokens uploaded and no bundle refers to yet
         self.nodes_file = self.node_dir / "nodes.json"  # which nodes report here, each by which token
+        self.reports_file = self.node_dir / "reports.json"  # until when all reports of each of them are here
+        self.sent_file = self.node_dir / "sent.json"  # which of this node's reports are at its home
         self.heard_file = self.node_dir / "nodes.heard.json"  # what they said last
         self.drops_dir = self.node_dir / "drops"  # zips from the page that are being packed; emptied at each start
         self.counts_database = self.node_dir / "telemetry" / "counts.sqlite"

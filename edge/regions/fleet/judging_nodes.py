@@ -39,7 +39,7 @@ def judge_node(row: NodeRow, now: float) -> NodeJudgement:
 def _freshness(row: NodeRow, report: NodeReport) -> list[str]:
     source, found = report.source, []
     if report.stale:
-        found.append("stale: offers no new updates, downloads and ways back go on")
+        found.append("offers no new updates, since its heads are stale; downloads and ways back go on")
     if source is not None and (source.unreachable_seconds or 0.0) > SOURCE_LOST_SECONDS:
         why = f" ({source.why})" if source.why else ""
         found.append(f"cannot reach its source for {span(source.unreachable_seconds or 0.0)}{why}")

@@ -65,3 +65,14 @@ def read_totals(database: Path) -> dict[str, int]:
         return {}
     with closing(connection):
         return dict(connection.execute("SELECT name, n FROM totals"))
+
+
+def counted_to_end(database: Path, segment: str) -> int | None:
+    """How many bytes a segment had that is counted to its end; None for one that is not. Raises NewerSchema."""
+    connection = open_for_reading(database)
+    if connection is None:
+        return None
+    with closing(connection):
+        query = "SELECT offset FROM segments WHERE name = ? AND finished_ms IS NOT NULL"
+        row = connection.execute(query, (segment,)).fetchone()
+    return int(row[0]) if row else None

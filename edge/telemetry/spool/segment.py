@@ -3,6 +3,7 @@
 A JSON header line with `format`, then frames: `<length u32><crc32 u32><payload>`, little-endian, the payload being
 records joined by newlines. A frame is what one commit wrote, so a torn write never makes half of it look whole.
 The file is `<node>-<worker>-<started ms>-<random>.seg` while its writer lives and holds a lock on it, then `.sealed`.
+What another node sends is `.coming` until all of it is here (see `coming_segment`), then `.sealed`, too.
 No segment is reopened for writing and no name is reused, so an offset into one stays valid.
 """
 
@@ -32,6 +33,7 @@ FRAME_LIMIT_BYTES = 64 << 20  # a greater length is damage; a writer's group sta
 HEADER_LIMIT_BYTES = 4096  # a header is some 100 bytes; a longer first line is not a header
 
 LIVE, SEALED = ".seg", ".sealed"
+COMING = ".coming"  # from another node, and not whole yet
 KEPT = ".kept"  # its compressed form, once all of it is counted (see `kept_segment`)
 
 _FRAME = struct.Struct("<II")
@@ -41,6 +43,7 @@ _SCAN_BYTES = 1 << 20  # read at once in search of a frame
 # frame into one, and a search passes them fast.
 _LENGTH = re.compile(rb"(?=(?!\0{4})[\s\S]{3}[\0-\x04])")
 _NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x1f]")
+_NAME = re.compile(r"([A-Za-z0-9_]{1,64})-([0-9]{1,4})-([0-9]{1,16})-([0-9a-f]{8})", re.ASCII)
 _FIRST_BYTES = 64  # of a payload: what is no text there is no frame, and need not be read whole
 
 
@@ -67,6 +70,26 @@ class UnreadableSegment(Exception):
 
 class DamagedHeader(UnreadableSegment):
     """Frames may follow it all the same."""
+
+
+class SpoolName(NamedTuple):
+    """What the name of a segment says, without the ending."""
+
+    node: str
+    worker: int
+    started_ms: int
+
+
+def parse_segment_name(text: str) -> SpoolName | None:
+    """None if no writer makes such a name."""
+    found = _NAME.fullmatch(text)
+    return None if found is None else SpoolName(found[1], int(found[2]), int(found[3]))
+
+
+def node_of(name: str) -> str:
+    """Whose segment it is, by its name; "" if that does not say."""
+    found = parse_segment_name(name)
+    return "" if found is None else found.node
 
 
 class SegmentWriter:
@@ -122,21 +145,23 @@ class SegmentWriter:
 
 
 def list_segments(directory: Path) -> list[Path]:
-    """Live, sealed and kept segments, sorted by name, each once. One renamed during the listing may be missing: the
-    next one has it."""
+    """Live, coming, sealed and kept segments, sorted by name, each once. One renamed during the listing may be missing:
+    the next one has it."""
     found: dict[str, Path] = {}
-    for form in (LIVE, KEPT, SEALED):  # a sealed one goes when its kept form is whole
+    for form in (LIVE, COMING, KEPT, SEALED):  # a sealed one goes when its kept form is whole
         found |= {path.stem: path for path in sorted(directory.glob(f"*{form}"))}
     return [found[name] for name in sorted(found)]
 
 
 def is_live(path: Path, file: BinaryIO) -> bool:
-    """Whether a writer may still append. A live name without a lock was left by a killed writer, and gets sealed.
+    """Whether more may still be appended. A live name without a lock was left by a killed writer, and gets sealed.
 
     Call it before reading: a segment that is not live is complete.
     """
     if path.suffix in (SEALED, KEPT):
         return False
+    if path.suffix == COMING:
+        return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -206,6 +231,20 @@ def _is_whole(file: BinaryIO, start: int, size: int) -> bool:
         return False
     first = file.read(min(place.length, _FIRST_BYTES))
     return not _NO_TEXT.search(first) and zlib.crc32(first + file.read(place.length - len(first))) == place.checksum
+
+
+def whole_frames(content: bytes, start: int = 0) -> int:
+    """Where the last frame ends of those that follow each other from `start` on, whole and undamaged."""
+    while True:
+        payload = start + _FRAME.size
+        if payload > len(content):
+            return start
+        length, checksum = _FRAME.unpack_from(content, start)
+        if not 0 < length <= FRAME_LIMIT_BYTES or payload + length > len(content):
+            return start
+        if zlib.crc32(memoryview(content)[payload : payload + length]) != checksum:
+            return start
+        start = payload + length
 
 
 def read_frames_backwards(file: BinaryIO) -> Iterator[list[bytes]]:

@@ -204,6 +204,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "label", "body"), WRONG)
 def test_an_intact_entry_of_other_bytes_is_made_again(packed, cache, name, label, body):
     """Its proof is of the entry's own bytes; whoever else writes there can make one."""

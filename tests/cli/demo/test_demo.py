@@ -54,6 +54,7 @@ def test_the_check_lives_through_the_story_and_says_every_step(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_a_second_run_finds_its_state_and_ctrl_c_stops_it(tmp_path):
     for expected in ("published", "found"):
         process = demo(tmp_path, "--fleet", "0", "--json")
@@ -108,6 +109,7 @@ def test_a_fleet_lives_until_ctrl_c(tmp_path):
     assert (code, "Traceback" in said) == (0, False)
 
 
+@pytest.mark.long
 def test_people_get_a_request_that_works_as_it_is_printed(tmp_path):
     process = demo(tmp_path, "--fleet", "0")
     said = ""

@@ -66,6 +66,7 @@ def counted(node, app):
     node.json("stats", app)
 
 
+@pytest.mark.long
 def test_a_device_becomes_a_power_user_in_every_worker(node, app):
     said = node.text(
         *("segment", "set", app, "power-users", "--where", "sessions_7d > 10", "--leave", "sessions_7d < 7"),

@@ -4,6 +4,7 @@ import json
 import time
 import urllib.request
 
+import pytest
 from running_node import app_name
 
 ONE, OTHER = (f"00009a6b-eefe-490a-9c60-8e965132ae5{end}" for end in "12")
@@ -20,6 +21,7 @@ def figures(listed, *names):
     return {each["name"]: tuple(each[name]["value"] for name in names) for each in listed}
 
 
+@pytest.mark.long
 def test_events_and_outcomes_become_figures_and_what_comes_again_counts_once(node, request, tmp_path):
     app, now = app_name(request), int(time.time())
     node.text("app", "create", app)

@@ -39,6 +39,7 @@ def outcomes_on_disk(node, app):
     return found
 
 
+@pytest.mark.long
 def test_a_file_is_checked_and_then_stored_by_the_node(node, request, tmp_path):
     app, file = app_name(request), a_file(tmp_path, 2_500)
     node.text("app", "create", app)

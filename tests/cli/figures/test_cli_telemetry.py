@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from pyarrow import parquet
 from running_node import app_name, web_build, write_folder
 
@@ -17,6 +18,7 @@ def updated(node, request, folder):
     return app, (folder / "phone" / "device-id").read_text()
 
 
+@pytest.mark.long
 def test_what_a_device_sent_is_exported_in_both_formats(node, request, tmp_path):
     app, device = updated(node, request, tmp_path)
     rows = [json.loads(each) for each in node.text("telemetry", "export", app, "--since", "1h").splitlines()]

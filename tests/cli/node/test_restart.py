@@ -124,6 +124,7 @@ def restarting(node):
         assert not attempt.is_alive()
 
 
+@pytest.mark.long
 def test_a_new_process_has_the_ports_and_what_devices_chose(node):
     node.choose("beta")
     assert node.restart() != node.first.pid

@@ -84,6 +84,7 @@ def manager(tmp_path):
         yield Manager(tmp_path, devices, control, heard)
 
 
+@pytest.mark.long
 def test_who_connects_between_two_nodes_is_answered_by_the_next(manager):
     with ended(manager.start()):
         assert manager.greet() == {"status": "ok"}

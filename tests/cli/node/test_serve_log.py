@@ -56,6 +56,7 @@ def test_the_first_line_names_the_configuration_and_few_descriptors_are_told(tmp
     assert "LimitNOFILE=" in second["message"]
 
 
+@pytest.mark.long
 def test_a_running_node_with_json_logs_prints_where_it_listens_as_json(tmp_path):
     with serving_node(tmp_path, EDGE_LOG_FORMAT="json") as node:
         assert node.json("app", "list") == []

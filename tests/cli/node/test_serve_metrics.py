@@ -3,6 +3,7 @@
 import json
 import urllib.request
 
+import pytest
 from running_node import serving_node
 
 CHECK = json.dumps(
@@ -17,6 +18,7 @@ CHECK = json.dumps(
 ).encode()
 
 
+@pytest.mark.long
 def test_a_running_node_tells_its_counters(tmp_path):
     with serving_node(tmp_path) as node:
         node.text("app", "create", "com.acme.app")

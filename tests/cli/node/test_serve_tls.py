@@ -26,6 +26,7 @@ def shown(port, files: Files) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_sighup_takes_the_new_certificate(tmp_path):
     first, second = a_certificate(tmp_path, "first"), a_certificate(tmp_path, "second")
     used = Files(str(tmp_path / "used.pem"), str(tmp_path / "used.key"))

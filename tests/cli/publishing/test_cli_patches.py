@@ -67,6 +67,7 @@ def publish(node, app, folder, version, *more, channel=True):
     return node.json("bundle", "publish", app, build(folder, version), "--version", version, *offered, *more)
 
 
+@pytest.mark.long
 def test_a_file_that_changed_is_sent_as_a_patch_to_who_has_one_of_the_last_releases(node, app, tmp_path):
     for version in ("1.0.0", "1.0.1", "1.0.2", "1.0.3"):
         done = publish(node, app, tmp_path, version)

@@ -4,6 +4,7 @@ import json
 import urllib.error
 import urllib.request
 
+import pytest
 from running_node import app_name
 
 EVENT = {"name": "cart", "kind": "feature", "time": 1_795_000_000_123}
@@ -22,6 +23,7 @@ def send(node, app, key=None):
             return error.code, json.load(error)["error"]
 
 
+@pytest.mark.long
 def test_a_key_is_made_rotated_shown_and_removed(node, request):
     app = app_name(request)
     node.text("app", "create", app)

@@ -17,6 +17,7 @@ def published(node, folder, app):
     return node.json("bundle", "show", app, "1.0.0")
 
 
+@pytest.mark.long
 def test_a_running_nodes_store_is_verified_and_a_flipped_bit_found(node, tmp_path):
     bundle = published(node, tmp_path, "com.acme.verified")
     assert node.text("store", "verify").endswith("whole\n")
@@ -54,6 +55,7 @@ def test_a_damaged_blob_is_repaired_from_an_export_beside_the_running_node(node,
     assert node.text("store", "repair").startswith("whole")
 
 
+@pytest.mark.long
 def test_an_import_starts_and_serves(node, tmp_path):
     published(node, tmp_path, "com.acme.moved")
     node.text("store", "export", tmp_path / "backup.tar", "--with-keys")

@@ -151,6 +151,7 @@ def digest_of(offer) -> str:
     return urlsplit(offer["url"]).path.rpartition("/")[2]
 
 
+@pytest.mark.long
 def test_a_device_is_offered_what_it_can_fetch_through_the_front(front):
     offer = front.offer()
     assert offer["url"].startswith(f"{front.public_url}/bundles/{APP}/zip/")

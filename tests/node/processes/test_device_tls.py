@@ -208,6 +208,7 @@ def resumed(port, context, count, session=None):
     return found, session
 
 
+@pytest.mark.long
 async def test_all_workers_of_a_node_resume_a_session_over_one_change_of_keys(tmp_path):
     files = a_certificate(tmp_path)
     truth = a_truth(tmp_path / "data")

@@ -89,6 +89,7 @@ async def test_a_damaged_head_shard_is_served_from_what_the_node_has_seen(tmp_pa
     assert (shard_of(APP) in truth.releases.problems, truth.releases.unserved) == (True, {})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("lost", "make"),
     [

@@ -49,6 +49,7 @@ async def every_worker_knows(supervisor, damaged):
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.long
 async def test_a_blob_is_read_once_for_all_workers_and_not_again_after_a_restart(tmp_path, truth):
     async with aiohttp.ClientSession() as session:
         async with running(a_config(tmp_path), truth) as (supervisor, address):

@@ -5,6 +5,7 @@ import uuid
 from collections import Counter
 
 import aiohttp
+import pytest
 from factories import APP, DEVICE, NOW, a_change
 from node_world import PROMPT_SECONDS, a_config, a_truth, publish, running
 
@@ -91,6 +92,7 @@ async def test_a_rollout_from_start_to_promotion(tmp_path):
         assert counts["rollout_paused"] == len(DEVICES) + len(DEVICES) - len(IN)
 
 
+@pytest.mark.long
 async def test_a_withdrawn_bundle_moves_its_devices_to_what_everybody_has(tmp_path):
     truth = released(tmp_path)
     start = StartRollout(again=True, channel="production", bundle="1.1.0", steps=(50_000,))

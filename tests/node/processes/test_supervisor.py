@@ -166,6 +166,7 @@ async def test_probes_greetings_and_web_clients(tmp_path):
                 assert "POST" in response.headers["Access-Control-Allow-Methods"]
 
 
+@pytest.mark.long
 async def test_a_big_offer_is_compressed_for_those_who_ask(tmp_path):
     truth = a_truth(tmp_path)
     manifest = a_manifest("1.0.1", files=300)

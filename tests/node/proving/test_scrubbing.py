@@ -69,6 +69,7 @@ async def test_every_blob_that_a_release_names_is_read_and_proven(truth, book):
     assert scrubbing(truth, book, prover).condition.completed == NOW
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("content", [b"zip 1.0.1", a_manifest("1.0.2"), *the_files("1.0.1")[:2]])
 async def test_rot_that_no_file_shows_is_found(truth, book, caplog, content):
     prover = a_prover(truth.store, book)

@@ -120,7 +120,7 @@ async def test_damage_of_what_was_heard_costs_nothing_else(home):
     ("said", "words"),
     [
         ({}, ""),
-        ({"stale": True}, "stale: offers no new updates"),
+        ({"stale": True}, "offers no new updates, since its heads are stale"),
         (
             {"source": SourceReport(unreachable_seconds=600.0, why="no route")},
             "cannot reach its source for 10 min (no route)",

@@ -141,6 +141,7 @@ asyncio.Runner(loop_factory=uvloop.new_event_loop if sys.argv[2] == "uvloop" els
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("lines_before_the_kill", [1, 150, 777])
 def test_a_killed_process_has_lost_nothing_it_acknowledged(tmp_path, loop, lines_before_the_kill):

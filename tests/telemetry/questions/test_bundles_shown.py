@@ -41,6 +41,7 @@ FAILED = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("by", ["", "bundle"])
 def test_a_bundle_that_failed_everywhere_is_listed_though_nobody_runs_it(stats, by):
     found = stats(FAILED, by=by)
@@ -91,6 +92,7 @@ def test_no_share_is_above_all(stats):
     assert reached.half == NOON_MS // MINUTE_MS + 1
 
 
+@pytest.mark.long
 def test_a_segment_that_devices_entered_after_the_offer_runs_the_bundle_in_its_row_and_on_its_page(stats):
     new = Cohort(Group("android", "production", ("new",)), "14", "DE", "8.51.14")
     bare = Cohort(Group("android", "production", ()), "14", "DE", "8.51.14")

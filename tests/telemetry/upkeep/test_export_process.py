@@ -34,6 +34,7 @@ def test_ndjson_has_a_line_an_event(tmp_path):
     assert [each.version for each in found] == ["1.0.0", "1.0.1", "1.0.2"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n", [0, 1, 25_000])
 def test_parquet_has_the_same_rows(tmp_path, n):
     write_segment(tmp_path, [line(version=f"1.0.{each}") for each in range(n)] or [line(app="com.else")])

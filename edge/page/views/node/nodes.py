@@ -1,6 +1,7 @@
-"""This node: its workers, the revisions that it serves, its disk, its certificate, its counting, its webhooks."""
+"""All nodes; then this one: its workers, the revisions that it serves, its disk, its certificate, its counting, its
+webhooks."""
 
-from edge.control.shapes.node import NodeStatus
+from edge.control.shapes.node import NodeStatus, NodeView
 from edge.page.views.node.condition import (
     damage_table,
     disk_of,
@@ -11,16 +12,22 @@ from edge.page.views.node.condition import (
     webhook_table,
     worker_table,
 )
+from edge.page.views.node.reporting_nodes import NODES_SHOWN, nodes_lede, nodes_summary, nodes_table
 from edge.page.views.visit import PageRoute, Shown, Unread, Visit
 
 
 async def show_nodes(visit: Visit) -> Shown:
     node: NodeStatus = await visit.ask("show_node", {})
+    nodes: list[NodeView] = await visit.ask("list_nodes", {})
     notices = notices_of(node, visit.now)
     webhooks = await visit.attempt("list_webhooks", {}) if visit.allows("list_webhooks") else None
     values = {
         "node": node,
-        "lede": lede_of(node, notices),
+        "alone": len(nodes) == 1,
+        "lede": lede_of(node, notices) if len(nodes) == 1 else nodes_lede(nodes),
+        "nodes": nodes_table(nodes, visit.now),
+        "more_nodes": max(0, len(nodes) - NODES_SHOWN),
+        "summary": nodes_summary(nodes),
         "notices": notices,
         "workers": worker_table(node.workers),
         "disk": disk_of(node),

@@ -1,0 +1,128 @@
+"""A region's token in wrong hands: what it costs the devices of others, and that it can be seen and undone."""
+
+import pytest
+from facts_world import APP, device
+from sharing_world import sharing_world
+
+from edge.domain.facts import hour_of, name_hash
+from edge.domain.sharing.admitting import SharedKind
+from edge.domain.sharing.state import Choice, SharedBundle, SharedFacts, SharedVerdict
+from edge.facts.changes import Chose, Elsewhere, Failed, Offered
+from edge.node.service.limits.event_limits import EventLimits
+from edge.node.service.limits.fact_limits import PREFIX_FAILURES, NodeFailures
+from edge.regions.sharing import home as homes
+from edge.regions.sharing.budgets import BUDGETS, HOUR_SECONDS, Budget, NodeBudgets
+from edge.regions.sharing.messages import FactsBatch, SharedDevice
+
+ONE = name_hash("1.0.0")
+FEW = {kind: Budget(10, 10) for kind in SharedKind}
+
+
+def batch(world, rows=(), evidence=()):
+    return FactsBatch(list(rows), "e", 1, list(evidence), world.clock.now)
+
+
+def withheld_on(world, *numbers, node="r0"):
+    verdict = SharedVerdict(7, hour_of(world.clock.now), 1, 0, node)
+    state = SharedFacts(bundles=(SharedBundle(ONE, start=verdict),))
+    return [SharedDevice(APP, device(number), state, f"10.0.{number}.0/24") for number in numbers]
+
+
+def test_budgets_fill_again_by_the_hour():
+    budgets = NodeBudgets({SharedKind.CHOICE: Budget(2, 3_600)})
+    assert [budgets.take("a", SharedKind.CHOICE, 0.0) for _ in range(3)] == [True, True, False]
+    assert budgets.take("b", SharedKind.CHOICE, 0.0)
+    assert [budgets.take("a", SharedKind.CHOICE, 1.0) for _ in range(2)] == [True, False]
+    assert [budgets.take("a", SharedKind.CHOICE, HOUR_SECONDS) for _ in range(3)] == [True, True, False]
+    assert budgets.refused == {("a", SharedKind.CHOICE): 3}
+
+
+def test_erasures_which_nothing_brings_back_have_the_smallest_budget():
+    assert BUDGETS[SharedKind.ERASURE] == min(BUDGETS.values())
+
+
+async def test_what_a_region_brings_of_others_is_bounded_and_bears_its_name(tmp_path):
+    async with sharing_world(tmp_path) as world:
+        world.desk.budgets = NodeBudgets(FEW)
+        taken = await world.desk.take("r0", batch(world, withheld_on(world, *range(30), node="r1")))
+        assert taken.refused == 20
+        await world.settle()
+        withheld = [number for number in range(30) if world.regions[1].withheld(device(number))]
+        assert withheld == list(range(10))
+        assert {state.of(ONE).start.node for state in world.home.states().values()} == {"r0"}
+        assert (await world.desk.take("r1", batch(world, withheld_on(world, 40)))).refused == 0
+
+
+async def test_forged_failures_in_many_regions_count_as_at_one_node(tmp_path):
+    limits = NodeFailures(EventLimits(10_000, 2_000))
+    async with sharing_world(tmp_path, limits=limits) as world:
+        many = range(int(PREFIX_FAILURES.at_once) // 2 + 100)
+        for node in ("r0", "r1"):
+            evidence = [Elsewhere(Failed(APP, device(at), "1.0.0", prefix="10.0.0.0/24"), node) for at in many]
+            await world.desk.take(node, batch(world, evidence=evidence))
+        assert limits.dropped == 200
+
+
+async def test_a_region_neither_lifts_nor_erases_at_will(tmp_path):
+    async with sharing_world(tmp_path) as world:
+        world.desk.budgets = NodeBudgets(FEW | {SharedKind.LIFT: Budget(1, 1), SharedKind.ERASURE: Budget(1, 1)})
+        offers = [Offered(APP, device(number), "1.0.0") for number in range(8)]
+        failures = [Failed(APP, device(number), "1.0.0") for number in range(8)]
+        await world.regions[1].record(*offers, *failures)
+        await world.settle()
+        lifts = [SharedDevice(APP, device(at), SharedFacts(bundles=(SharedBundle(ONE, 1),))) for at in range(4)]
+        erasures = [SharedDevice(APP, device(at), SharedFacts(1)) for at in range(4, 8)]
+        assert (await world.desk.take("r0", batch(world, lifts + erasures))).refused == 6
+        await world.settle()
+        assert sum(world.regions[1].withheld(device(at)) == {ONE} for at in range(8)) == 6
+
+
+async def test_what_is_wrong_is_refused_alone(tmp_path, monkeypatch):
+    async with sharing_world(tmp_path) as world:
+        good = withheld_on(world, 1)[0]
+        wrong = [
+            SharedDevice("com.other", device(2), good.state),
+            SharedDevice(APP, "no device", good.state),
+            SharedDevice(APP, device(2).upper(), good.state),
+            SharedDevice(APP, device(2), SharedFacts(-1)),
+        ]
+        evidence = [
+            Elsewhere(Offered("com.other", device(2), "1.0.0")),
+            Elsewhere(Offered(APP, "x", "1.0.0")),
+            Elsewhere(Offered(APP, device(2), "1" * 200)),
+            Elsewhere(Failed(APP, device(2), "1.0.0", "no_action")),
+            Elsewhere(Failed(APP, device(2), "1.0.0", age=float("nan"))),
+            Elsewhere(Offered(APP, device(2), "1.0.0"), at=float("inf")),
+            Elsewhere(Offered(APP, device(2), "1.0.0"), era=-1),
+        ]
+        assert (await world.desk.take("r0", batch(world, [*wrong, good], evidence))).refused == 11
+        assert set(world.home.states()) == {device(1)}
+
+
+@pytest.mark.parametrize("off", [-3_600.0, 3_600.0])
+async def test_a_region_whose_clock_is_wrong_by_an_hour_has_its_evidence_judged_as_others(tmp_path, off):
+    async with sharing_world(tmp_path) as world:
+        here, there = world.regions
+        await there.record(Offered(APP, device(1), "1.0.0"))
+        await world.settle()
+        here.clock = type(world.clock)(world.clock.now + off)
+        await here.restart()
+        here.clock.now += 60
+        world.clock.now += 60
+        await here.record(Failed(APP, device(1), "1.0.0"))
+        await world.settle()
+        assert there.withheld(device(1)) == {ONE}
+        assert abs(off) > homes.CLOCK_STEP_SECONDS
+
+
+async def test_a_stolen_choice_loses_to_the_devices_next_one(tmp_path):
+    async with sharing_world(tmp_path) as world:
+        await world.regions[1].record(Chose(APP, device(1), "beta"))
+        await world.settle()
+        forged = SharedDevice(APP, device(1), SharedFacts(choice=Choice(900, "zzzz", name_hash("evil"))))
+        await world.desk.take("r0", batch(world, [forged]))
+        await world.settle()
+        assert world.regions[1].facts_of(device(1)).channel == name_hash("evil")
+        await world.regions[1].record(Chose(APP, device(1), "beta"))
+        await world.settle()
+        assert world.home.facts_of(device(1)).channel == name_hash("beta")

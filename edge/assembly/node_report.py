@@ -60,7 +60,7 @@ class NodeConditions:
         self._devices_url = devices_url
         self._directory = directory
         self._tokens = tokens
-        self._releases = directory.releases
+        self._releases = directory.served
         self._supervisor = supervisor
         self._folding = folding
         self._collecting = collecting

@@ -47,7 +47,7 @@ class OwnReport:
         """Blocks."""
         supervisor, node_dir, now = self._supervisor, self._directory.node_dir, time.time()
         free, ends = free_bytes(node_dir), supervisor.certificate_ends
-        refused = self._directory.releases.refused
+        refused = self._directory.served.refused
         return NodeReport(
             region=self._config.region,
             role=self._config.role,

@@ -21,7 +21,9 @@ from edge.assembly.node_report import NodeConditions
 from edge.assembly.own_report import OwnReport
 from edge.assembly.region.facts_home import build_sharing
 from edge.assembly.region.file_sending import FileSending
+from edge.assembly.region.origin_bucket import OriginBucket
 from edge.assembly.region.reports_home import build_receiving
+from edge.assembly.region.sources import bucket_place
 from edge.assembly.serving_node import LEAVE_SECONDS, ServingNode
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config
@@ -55,7 +57,8 @@ class Standalone(ServingNode):
     admin_token_file: Path
 
     def _prepare(self, config: Config, estate: Estate | None) -> None:
-        self.directory = DataDirectory(Path(config.data_dir), time.time())
+        bucket = bucket_place(config.store.url, config.store) if config.store.url else None
+        self.directory = DataDirectory(Path(config.data_dir), time.time(), bucket)
         self.tokens = Tokens(self.directory.store, self.directory.trust, self.directory.writer, self.directory.reserve)
         self.admin_token_file = ensure_admin_token(self.tokens, self.directory.node_dir, time.time())
         self.messaging = Messaging(self.directory.node_dir, config.webhooks)
@@ -70,7 +73,7 @@ class Standalone(ServingNode):
         )
         scheme = "https" if config.devices.tls_certificate else "http"
         base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
-        names = OwnNames(self.directory.releases)
+        names = OwnNames(self.directory.served)
         self.telemetry = Folding(
             *(self.directory, self.directory.node, config.telemetry, config.log, names),
             tell_notes=self.supervisor.pool.tell_notes,
@@ -87,7 +90,7 @@ class Standalone(ServingNode):
         self._login_links = LoginLinks()
         self.feed = Feed(self.directory.mirror)
         self.supervisor.on_heads = self.feed.hear
-        self._clock = clock = NodeClock(self.directory.releases, self.supervisor.proofs)
+        self._clock = clock = NodeClock(self.directory.served, self.supervisor.proofs)
         snapshots = CurrentSnapshots(self.directory.releases, self._builder(config.place))
         self._explaining = Explaining(snapshots, self.supervisor, clock, base, config.place)
         facts_table = self.supervisor.facts_table_path
@@ -109,6 +112,9 @@ class Standalone(ServingNode):
             "collect": lambda: self._collecting.run(time.time()),
             "watch_room": WatchingRoom(self.directory.node_dir, self.directory.reserve).run,
         }
+        self._bucket = OriginBucket(config, self.directory, self.supervisor) if self.directory.bucket else None
+        if self._bucket is not None:
+            self.supervisor.duties.jobs["follow"] = self._bucket.follower.run
         self.change = ChangeOver(config, self.supervisor, ports, estate)
         self._report = NodeConditions(
             *(self.directory, self.supervisor, self.telemetry, self.tokens),
@@ -140,6 +146,8 @@ class Standalone(ServingNode):
 
     async def _finish(self) -> None:
         await self._outcomes.close()
+        if self._bucket is not None:
+            await self._bucket.close()
 
     def _control_ports(self) -> ControlPorts:
         return ControlPorts(

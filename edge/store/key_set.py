@@ -35,7 +35,7 @@ from edge.store.keys.key_document import (
 from edge.store.keys.pin import PIN_FILE, PIN_FORMAT, TrustPin, make_pin, pin_of, read_pin, write_pin
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
 from edge.store.signing import KeyId, Writer, key_id_of
-from edge.store.stored_document import Untrusted, read_stored
+from edge.store.stored_document import UNREACHABLE, Untrusted, read_stored
 
 KEY_SET_KEY = "keys/writers.json"
 _SEEN = "writers.json"
@@ -123,7 +123,9 @@ class Trust:
         whether it did, or would if this were not `dry`. Its root's signature proves it, so any writer may."""
         try:
             self.reload()
-        except Untrusted:
+        except Untrusted as error:
+            if error.code == UNREACHABLE:
+                raise
             if not dry:
                 _replace(self._store, self._held.content)
                 self.reload()

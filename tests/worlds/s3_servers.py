@@ -86,7 +86,8 @@ class Interposer(http.server.ThreadingHTTPServer):
     * `drop`: not passed on, and not answered,
     * `hang`: not answered before the server ends.
 
-    `bare_tags`: tags are given, and compared, without quotes. `lax`: conditions are ignored. `seen` has the requests.
+    `gone`: nobody is answered. `bare_tags`: tags are given, and compared, without quotes. `lax`: these conditions are
+    ignored. `seen` has the requests.
     """
 
     daemon_threads = True
@@ -99,6 +100,7 @@ class Interposer(http.server.ThreadingHTTPServer):
         self.concerns = lambda method, path: True
         self.seen = []
         self.bare_tags = False
+        self.gone = False
         self.lax = frozenset()  # of If-Match, If-None-Match
         self.ended = threading.Event()
 
@@ -133,8 +135,8 @@ class _Passing(http.server.BaseHTTPRequestHandler):
         server = self.server
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         server.seen.append((self.command, self.path, self.headers))
-        step = None
-        if server.script and server.concerns(self.command, self.path):
+        step = "drop" if server.gone else None
+        if step is None and server.script and server.concerns(self.command, self.path):
             step = server.script.popleft()
         if step in ("drop", "hang"):
             self.close_connection = True

@@ -15,19 +15,22 @@ from edge.store.disk.set_aside import (
     read_own_file,
     set_aside,
 )
-from edge.store.key_set import Trust, open_trust
+from edge.store.key_set import KEY_SET_KEY, Trust, open_trust
+from edge.store.keys.pin import PIN_FILE
 from edge.store.objects.fs import FsStore
-from edge.store.objects.port import ObjectStore, StoreLost
+from edge.store.objects.port import AlreadyExists, ObjectStore, StoreLost
 from edge.store.objects.probe import probe
 from edge.store.reading import ReleaseReader
 from edge.store.releases import Releases
 from edge.store.s3.bucket_place import BucketPlace
 from edge.store.s3.opening import open_bucket
+from edge.store.s3.s3_store import S3Store
 from edge.store.signing import load_or_create_writer
 from edge.store.stored_document import Untrusted
 from edge.telemetry.spool.spool import is_node_id
 
 RESERVE_FILE = "reserve"
+BUCKET_SHARDS_AT_ONCE = 8  # signed again: of a bucket that takes 10 s an answer, all in a minute
 ID_DIGITS, KEY_DIGITS = 16, 32  # of words that are made
 
 log = logging.getLogger("edge.store")
@@ -43,6 +46,7 @@ class DataPaths:
         self.spool_dir = self.node_dir / "telemetry" / "spool"
         self.sharing_dir = self.node_dir / "sharing"  # what all nodes are to know of devices, by their names
         self.facts_dir = self.node_dir / "telemetry" / "facts"
+        self.mirror_memory = self.node_dir / "mirror"  # what was seen of the mirror, where the truth is a bucket
         self.proofs_path = self.node_dir / "proofs.sqlite"  # a cache: which files were read and found right
         self.proofs_heard_file = self.node_dir / "heard.json"  # of a node that follows: how old its view is
         self.links_file = self.node_dir / "links.json"  # what was observed of links, which forms of bundles follow from
@@ -66,6 +70,8 @@ class OpenedDirectory(DataPaths):
     store: ObjectStore
     trust: Trust
     releases: ReleaseReader
+    bucket: S3Store | None = None  # the truth, where it is elsewhere; `releases` and `trust` are of it
+    _mirrored: tuple[ReleaseReader, Trust] | None = None
 
     def __init__(self, data_dir: Path, now: float) -> None:
         """`now` in seconds since the epoch."""
@@ -78,6 +84,16 @@ class OpenedDirectory(DataPaths):
         self.mirror = FsStore(self.store_dir)
         self.mirror.remove_leftovers(now)
         self.reserve = Reserve(self.node_dir / RESERVE_FILE)
+
+    @property
+    def served(self) -> ReleaseReader:
+        """What of the releases is in the mirror."""
+        return self._mirrored[0] if self._mirrored else self.releases
+
+    @property
+    def mirror_trust(self) -> Trust:
+        """As the mirror has it."""
+        return self._mirrored[1] if self._mirrored else self.trust
 
     def _clear(self) -> None:
         """Set aside what is in the place of a file or a directory that devices do not depend on, and is none. What is
@@ -113,7 +129,7 @@ class OpenedDirectory(DataPaths):
 class DataDirectory(OpenedDirectory):
     """Of a node that holds the truth: its store is checked, and lists this node's own key.
 
-    `store` and `mirror` are one where the truth is this directory.
+    `store` and `mirror` are one where the truth is this directory, and not a bucket.
     """
 
     releases: Releases
@@ -122,30 +138,42 @@ class DataDirectory(OpenedDirectory):
         """The truth is in `bucket`, if there is one. Raises EdgeError: a store that ignores conditions, is not trusted,
         or does not list this node's key."""
         super().__init__(data_dir, now)
-        self.store = open_store(self.mirror, bucket)
+        if bucket is not None:
+            self.bucket = open_bucket(bucket, self.mirror, wait=not (self.node_dir / PIN_FILE).exists())
+        self.store = self.bucket or self.mirror
+        prove(self.store)
         self.writer = load_or_create_writer(self.node_dir / "writer.key")
         self.trust = open_trust(self.store, self.node_dir, now, self.writer)
         self.reserve.fill()
         self.releases = Releases(self.store, self.writer, self.trust, self.reserve)
+        if self.bucket is not None:
+            self._open_mirror(now)
 
     def renew(self, now: float) -> None:
         """Sign the heads again that are over a minute old, too."""
-        self.releases.refresh(now)
+        self.releases.refresh(now, at_once=BUCKET_SHARDS_AT_ONCE if self.bucket is not None else 1)
         super().renew(now)
 
+    def _open_mirror(self, now: float) -> None:
+        if not self.mirror.has(KEY_SET_KEY):
+            with suppress(AlreadyExists):
+                self.mirror.create(KEY_SET_KEY, self.trust.held.content)
+        # With a memory of its own: the mirror may be behind the bucket, of which `node_dir` remembers more.
+        self.mirror_memory.mkdir(mode=0o700, exist_ok=True)
+        trust = open_trust(self.mirror, self.mirror_memory, now)
+        self._mirrored = ReleaseReader(self.mirror, trust), trust
 
-def open_store(mirror: FsStore, bucket: BucketPlace | None) -> ObjectStore:
-    """The truth, once it has shown that it keeps its conditions. A bucket that does not answer shows it later, before
-    the first change: what this node has on its disk is served meanwhile. Raises EdgeError."""
-    if bucket is None:
-        probe(mirror)
-        return mirror
-    store = open_bucket(bucket, mirror)
+
+def prove(store: S3Store | FsStore) -> None:
+    """A bucket that does not answer is proven later, before the first change: what this node has on its disk is served
+    meanwhile. Raises EdgeError."""
+    if isinstance(store, FsStore):
+        probe(store)
+        return
     try:
         store.prove()
     except StoreLost as error:
         log.error("%s; starting with what is on this disk", error.message)
-    return store
 
 
 def _own_word(path: Path, lost: str, *, least: int = 1) -> str:

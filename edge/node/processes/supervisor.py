@@ -127,10 +127,10 @@ class Supervisor:
     async def run(self, ready: asyncio.Event) -> None:
         """Serve until `drain`; sets `ready` once every worker accepts connections."""
         try:
-            self._heads.update(self._news(await asyncio.to_thread(self._directory.releases.heads)))
-            self._issued = self._directory.releases.heads_issued()
+            self._heads.update(self._news(await asyncio.to_thread(self._directory.served.heads)))
+            self._issued = self._directory.served.heads_issued()
             self.proofs.learn(self._issued)
-            self._unserved = dict(self._directory.releases.unserved)
+            self._unserved = dict(self._directory.served.unserved)
             await self._serve(ready)
         except BaseExceptionGroup as group:
             startless, other = group.split(CannotStart)
@@ -273,7 +273,7 @@ class Supervisor:
             self.pool.learn(issued, self.proofs.heard)
 
     def _tell_unserved(self) -> None:
-        unserved = dict(self._directory.releases.unserved)
+        unserved = dict(self._directory.served.unserved)
         if unserved != self._unserved:
             self._unserved = unserved
             self.pool.withhold(unserved)
@@ -332,9 +332,9 @@ class Supervisor:
         """Have the workers serve what the store has now."""
         # Read before the heads, which are announced by the end of this turn: a worker that has the newer time but
         # not yet a pause would let more devices in after an outage.
-        issued = self._directory.releases.heads_issued()
+        issued = self._directory.served.heads_issued()
         try:
-            heads = await asyncio.to_thread(self._directory.releases.heads)
+            heads = await asyncio.to_thread(self._directory.served.heads)
         except (EdgeError, OSError) as error:
             log.error("cannot read the heads; serving the last good ones: %s", error)
             return
@@ -357,7 +357,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(POLL_SECONDS)
             try:
-                await to_the_end(self._directory.releases.remember)
+                await to_the_end(self._directory.served.remember)
             except (EdgeError, OSError) as error:
                 log.error("cannot remember what version names apps have used: %s", error)
 

@@ -46,6 +46,7 @@ class CallLimits(NamedTuple):
 
 
 USUAL_LIMITS = CallLimits()
+AT_START = CallLimits(attempt_seconds=1.5, call_seconds=1.5, attempts=1)  # a node that can serve does not wait for it
 
 
 class BucketObject(NamedTuple):
@@ -203,6 +204,11 @@ class BucketClient:
     def _delete(self, keys: list[str]) -> None:
         self._call("delete", f"deleting {len(keys)} objects", lambda connection: connection.delete(keys))
 
+    def rest(self) -> None:
+        """Ask nothing for some seconds, as if it had not answered."""
+        self._lost = BucketFault(FaultKind.LOST)
+        self._resting_until = self._clock() + self._limits.rest_seconds
+
     def _put(self, key: str, data: bytes, mode: Any) -> str:
         def ask(connection: "Connection") -> str:
             return plain_tag(connection.put(key, data, mode=mode, use_multipart=False)["e_tag"])
@@ -232,7 +238,7 @@ class BucketClient:
 
     def _refused(self, fault: BucketFault, doing: str, unsure: bool) -> RefusedCall:
         if fault.kind is FaultKind.LOST:
-            self._lost, self._resting_until = fault, self._clock() + self._limits.rest_seconds
+            self.rest()
         if fault.kind not in (FaultKind.ABSENT, FaultKind.EXISTS, FaultKind.CHANGED, FaultKind.UNCHANGED):
             self.counts.add("failed")
         return RefusedCall(fault, refusal_of_bucket(fault, str(self), doing), unsure)

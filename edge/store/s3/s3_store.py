@@ -1,23 +1,25 @@
 """The object store in a bucket, with this node's disk in front of it: the mirror has what never changes.
 
 Blobs and revisions are written to the bucket, then to the mirror, and read from the mirror, then from the bucket, and
-never used unproven. Heads, keys and tokens are in the bucket alone: what the mirror has of them is the follower's.
+never used unproven. Heads, keys and tokens are read from the bucket alone: the mirror has them for who serves from it.
 Nothing is written before the bucket has shown that it keeps its conditions.
 """
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from edge.store.disk.durable_files import write_scratch
 from edge.store.disk.room import cannot_write
 from edge.store.objects.files import check_key, check_prefix, is_reserved, tag_of
 from edge.store.objects.fs import FsStore
-from edge.store.objects.port import AlreadyExists, Measured, Stored, is_immutable, proven_digest
+from edge.store.objects.port import AlreadyExists, Measured, Stale, Stored, is_immutable, proven_digest
 from edge.store.objects.probe import probe
-from edge.store.s3.client import WHOLE_BYTES, BucketClient, BucketObject, asking
+from edge.store.s3.client import WHOLE_BYTES, BucketClient, asking
 from edge.store.s3.collection import CollectionDesk
 from edge.store.s3.fetching import fetch, open_fetched
 from edge.store.s3.swapping import create, swap
@@ -25,7 +27,16 @@ from edge.store.s3.swapping import create, swap
 REMEMBERED_LIMIT = 1_000_000  # keys that are known to be in the bucket: 150 MB at most, of a store with a million files
 REMOVAL_BLOCK = 10_000  # each waits for two minutes, and is a document of 1 MB that every commit reads meanwhile
 
+# What a process read so short a time ago, or wrote, is read again from its memory: each request to the control API
+# looks at the tokens, and a list of apps at all heads. A change that another origin made meanwhile makes a swap stale.
+REUSED, REUSED_SECONDS = ("heads/", "access/"), 2.0
+
 log = logging.getLogger("edge.store")
+
+
+class _Read(NamedTuple):
+    stored: Stored
+    read: float  # by a monotonic clock, when the reading began
 
 
 class S3Store:
@@ -33,14 +44,21 @@ class S3Store:
 
     removal_block = REMOVAL_BLOCK
 
-    def __init__(self, bucket: BucketClient, mirror: FsStore, desk: CollectionDesk | None = None) -> None:
+    def __init__(
+        self,
+        bucket: BucketClient,
+        mirror: FsStore,
+        desk: CollectionDesk | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Asks nothing yet."""
         self.bucket = bucket
         self.mirror = mirror
         self._desk = desk or CollectionDesk(bucket)
         self._generation = 0  # of what was condemned, when `_known` began
         self._known: set[str] = set()  # blobs that are in the bucket
-        self._documents: dict[str, BucketObject] = {}  # as they were read last
+        self._documents: dict[str, _Read] = {}  # as they were read or written last
+        self._clock = clock
         self._proven = False
         self._proving = threading.RLock()
 
@@ -66,21 +84,27 @@ class S3Store:
         if is_immutable(key):
             return self._get_immutable(key)
         known = self._documents.get(key)
+        if known is not None and key.startswith(REUSED) and self._clock() - known.read < REUSED_SECONDS:
+            return known.stored
+        began = self._clock()
         try:
-            found = asking(lambda: self.bucket.get(key, known.tag if known else ""))
+            found = asking(lambda: self.bucket.get(key, known.stored.tag if known else ""))
         except FileNotFoundError:
             self._documents.pop(key, None)
             return None
-        held = found or known
-        assert held is not None
-        self._documents[key] = held
-        return Stored(held.data, held.tag)
+        stored = Stored(found.data, found.tag) if found is not None else known.stored if known else None
+        assert stored is not None
+        self._documents[key] = _Read(stored, began)
+        return stored
 
     def create(self, key: str, data: bytes) -> str:
         check_key(key)
         self.prove()
         tag = asking(lambda: create(self.bucket, key, data))
         if not is_immutable(key):
+            self._documents[key] = _Read(Stored(data, tag), self._clock())
+            with _unless_full(key), suppress(AlreadyExists):
+                self.mirror.create(key, data)
             return tag
         self._remember(key)
         with _unless_full(key), suppress(AlreadyExists):
@@ -91,7 +115,16 @@ class S3Store:
         check_key(key)
         self.prove()
         self._desk.check_time()
-        return asking(lambda: swap(self.bucket, key, data, tag))
+        before = self._documents.get(key)
+        try:
+            new_tag = asking(lambda: swap(self.bucket, key, data, tag))
+        except BaseException:
+            self._documents.pop(key, None)  # it is another by now, or nobody knows
+            raise
+        self._documents[key] = _Read(Stored(data, new_tag), self._clock())
+        if before is not None and before.stored.tag == tag:
+            self._mirror_next(key, before.stored.data, data)
+        return new_tag
 
     def has(self, key: str) -> bool:
         check_key(key)
@@ -183,6 +216,14 @@ class S3Store:
         folder = prefix[: prefix.rfind("/") + 1]
         found = asking(lambda: [each for each, _ in self.bucket.objects(folder)])
         return iter(sorted(each for each in found if each.key.startswith(prefix) and not is_reserved(each.key)))
+
+    def _mirror_next(self, key: str, before: bytes, data: bytes) -> None:
+        """What this node changes is on its disk before it is acknowledged: a pause holds after a restart without the
+        bucket. If the mirror is not at the version before, the follower brings it there, with what belongs to it."""
+        with _unless_full(key), suppress(AlreadyExists, Stale):
+            held = self.mirror.get(key)
+            if held is not None and held.data == before:
+                self.mirror.swap(key, data, held.tag)
 
     def _get_immutable(self, key: str) -> Stored | None:
         held, digest = self.mirror.get(key), proven_digest(key)

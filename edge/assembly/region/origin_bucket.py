@@ -1,0 +1,47 @@
+"""The truth in a bucket, as the node that changes it sees it: it follows the bucket like a region, so its workers serve
+a verified copy on its disk, and what another origin changes arrives here too.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from edge.assembly.region.sources import bucket_place
+from edge.config import Config
+from edge.control.tokens import open_tokens
+from edge.node.processes.data_directory import DataDirectory
+from edge.node.processes.supervisor import Supervisor
+from edge.regions.following.follower import Follower, FollowTerms
+from edge.regions.sources.bucket import BucketSource
+from edge.store.objects.port import TOKENS_KEY
+from edge.store.s3.client import BucketClient
+
+# For what waits for a bucket: its requests are limited to fewer, so that proofs for devices always have threads.
+THREADS = 64
+
+
+class OriginBucket:
+    """Made on the node's loop. `follower` is a duty of the supervisor."""
+
+    def __init__(self, config: Config, directory: DataDirectory, supervisor: Supervisor) -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "node"))
+        # A client of its own: a look at the bucket is not kept waiting by what people change.
+        self.source = BucketSource(BucketClient(bucket_place(config.store.url, config.store)))
+        self.follower = Follower(
+            self.source,
+            directory.mirror,
+            directory.mirror_trust,
+            lambda heads: supervisor.take_heads(heads, None),
+            checks={TOKENS_KEY: lambda content: _check_tokens(content, directory)},
+            reserve=directory.reserve,
+            terms=FollowTerms(poll_seconds=config.upstream.poll_seconds),
+        )
+        supervisor.prover.puller = self.follower
+
+    async def close(self) -> None:
+        await self.follower.fetcher.close()
+        await self.source.close()
+
+
+def _check_tokens(content: bytes, directory: DataDirectory) -> None:
+    """Raises Untrusted."""
+    open_tokens(content, directory.mirror_trust)

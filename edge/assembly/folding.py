@@ -41,6 +41,7 @@ from edge.control.shapes.devices import RawErasedView
 from edge.control.shapes.figures.audit import AuditView
 from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.guarding.evidence import Evidence
+from edge.domain.guarding.reported import ReportedUntil
 from edge.domain.model import AppId, DeviceId
 from edge.node.processes.data_directory import DataPaths
 from edge.node.processes.link import Link
@@ -84,9 +85,10 @@ class Folding:
         names: OwnNames,
         tell_notes: NotesOf | None = None,
         on_evidence: OnEvidence | None = None,
+        nodes: Callable[[], tuple[ReportedUntil, ...]] = tuple,
     ) -> None:
         """`tell_notes` is awaited before each fold; None: there are no workers. `on_evidence` is awaited with what each
-        fold finds of releases under guard, for one release after the other."""
+        fold finds of releases under guard, for one release after the other. `nodes`: whose reports come here, too."""
         self.condition = FoldCondition(time.time(), 0, 0, {})
         self.restarts = 0
         self.asked = Counter[str]()
@@ -95,6 +97,7 @@ class Folding:
         self._names = names
         self._tell_notes = tell_notes
         self._on_evidence = on_evidence
+        self._nodes = nodes
         self._found: dict[tuple[str, str], Evidence] = {}  # by app and watch, what nobody was told of yet
         self._telling: asyncio.Task[None] | None = None
         self._guarding = Guarding(acts=False)
@@ -311,7 +314,7 @@ class Folding:
     async def _answer_notes(self, link: Link, number: int) -> None:
         if self._tell_notes is not None:
             await self._tell_notes()
-        link.send(NotesTold(number))
+        link.send(NotesTold(number, self._nodes()))
 
     def _pass_on(self, evidence: Evidence) -> None:
         """The latest of each watch, if they come faster than somebody acts on them."""

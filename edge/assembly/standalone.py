@@ -28,6 +28,7 @@ from edge.assembly.serving_node import LEAVE_SECONDS, ServingNode
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config
 from edge.control.first_token import ensure_admin_token
+from edge.control.missing_reports import reported_until
 from edge.control.ports import ControlPorts
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
@@ -78,6 +79,7 @@ class Standalone(ServingNode):
             *(self.directory, self.directory.node, config.telemetry, config.log, names),
             tell_notes=self.supervisor.pool.tell_notes,
             on_evidence=lambda evidence: self.guard.hear(evidence),
+            nodes=lambda: reported_until(self.fleet.registry, self._receiving.ledger),
         )
         self.guard = GuardDuty(
             *(self.directory.releases, lambda: self.supervisor.heads, self.supervisor.announce),

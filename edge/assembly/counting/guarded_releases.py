@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from edge.domain.guarding.evidence import Evidence, Verdict
+from edge.domain.guarding.reported import ReportedUntil
 from edge.telemetry.folding.database import open_for_folding
 from edge.telemetry.folding.words import Words, read_cohort
 from edge.telemetry.votes.vote_keeper import VoteKeeper, WatchesOf
@@ -19,11 +20,12 @@ log = logging.getLogger("edge.node")
 
 class GuardedReleases:
     """For the fold's thread. `acts`: a watch is running whose guard may act. `tell` is called once something is found
-    that `take_found` has."""
+    that `take_found` has. `reported` says of other nodes until when all of their reports were here before the fold."""
 
     def __init__(self, database: Path, watches_of: WatchesOf) -> None:
         self.keeper = VoteKeeper(watches_of)
         self.acts = False
+        self.reported: tuple[ReportedUntil, ...] = ()
         self.tell: Callable[[], object] | None = None
         self._database, self._watches_of = database, watches_of
         self._found: list[Evidence] = []
@@ -80,6 +82,7 @@ class GuardedReleases:
                 *(connection, app, book, now_ms, lambda cohort: read_cohort(words.word(cohort)), cause_of),
                 counts_anew=self._counts_anew,
                 in_backlog=in_backlog,
+                reported=self.reported,
             )
             for app, book in self.keeper.books
         ]

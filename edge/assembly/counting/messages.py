@@ -17,6 +17,7 @@ from edge.domain.errors import (
     Unavailable,
 )
 from edge.domain.guarding.evidence import Evidence
+from edge.domain.guarding.reported import ReportedUntil
 from edge.domain.guarding.watch import Watch
 
 
@@ -66,9 +67,10 @@ class WantNotes(msgspec.Struct, frozen=True, tag=True):
 
 
 class NotesTold(msgspec.Struct, frozen=True, tag=True):
-    """What workers noted until the question came is in the spool."""
+    """What workers noted until the question came is in the spool, and of `nodes` what each says."""
 
     number: int
+    nodes: tuple[ReportedUntil, ...] = ()
 
 
 class Guarding(msgspec.Struct, frozen=True, tag=True):

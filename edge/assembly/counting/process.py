@@ -40,6 +40,7 @@ from edge.domain.behaviour.daily_counts import Judging
 from edge.domain.behaviour.judging import build_judging
 from edge.domain.comparing.running import RunningExperiment
 from edge.domain.errors import EdgeError, Unavailable
+from edge.domain.guarding.reported import ReportedUntil
 from edge.domain.guarding.watch import Watch
 from edge.node.observing.log import set_up_logging
 from edge.node.processes.data_directory import DataPaths
@@ -70,6 +71,7 @@ class FoldingProcess:
         self._loop = asyncio.get_running_loop()
         self._names = NumberedReplies[Named]()
         self._notes = NumberedReplies[None]()
+        self._reported: tuple[ReportedUntil, ...] = ()  # by the last answer to that
         self._notes_wanted = -NOTES_GAP_SECONDS  # when the last round began, by the loop's clock
         self._named: dict[str, Named] = {}  # of the apps in this fold
         self._judging: dict[str, Judging] = {}  # of the apps that have been folded, as of the last time
@@ -105,7 +107,8 @@ class FoldingProcess:
                     self._start(self._answer(message))
                 case Named(number):
                     self._names.settle(number, message)
-                case NotesTold(number):
+                case NotesTold(number, nodes):
+                    self._reported = nodes
                     self._notes.settle(number, None)
                 case Guarding(acts):
                     self._guarding.set() if acts else self._guarding.clear()
@@ -142,6 +145,7 @@ class FoldingProcess:
         self._current, self._next = self._next, None
         self._named.clear()
         await self._want_notes()
+        self._figures.guarded.reported = self._reported  # what they say is in the spool already
         try:
             await self._loop.run_in_executor(self._folder, self._figures.fold)
             self._failing = ""

@@ -26,6 +26,7 @@ from edge.domain.changes.guard.acting import (
     reason_of,
     stop_unseen,
     wait_at,
+    waits_for,
 )
 from edge.domain.changes.guard.guard_commands import GUARD_NAME, GuardActs
 from edge.domain.errors import EdgeError, Unavailable
@@ -183,7 +184,7 @@ class GuardDuty:
             known, why = None, f"what is known cannot be asked: {error.message}"
         else:
             known = known if known is not None and known.watch == watch.id else None
-            why = "no device has reported yet" if known is None else known.waits or _stands_still(known)
+            why = "no device has reported yet" if known is None else self._why_not(watch, known)
         if known is not None and act_on(state, known, self._clock()) is not None:
             await self.hear(known)
         elif known is not None and is_soon_known(watch, known, self._clock()):
@@ -254,6 +255,9 @@ class GuardDuty:
         for line in reversed(lines):
             if isinstance(line.guard, GuardActs) and since <= line.at < self._began:
                 self._queue(notice_of(state.app, line.change_id, line.at, line.reason, line.guard))
+
+    def _why_not(self, watch: Watch, known: Evidence) -> str:
+        return known.waits or waits_for(watch, known, self._clock()) or _stands_still(known)
 
     def _load(self, app: AppId) -> AppState | None:
         try:

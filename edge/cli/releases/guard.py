@@ -6,11 +6,16 @@ from typing import Any
 import click
 
 from edge.cli.terminal.client import ControlClient, app_path
+from edge.cli.terminal.missing_lines import missing_lines
 from edge.cli.terminal.options import with_api, with_change
 from edge.cli.terminal.output import Output, fields, line, moment, note, table
 from edge.domain.guard_policy import GuardAction, Guarded, GuardMetric
 from edge.domain.guarding.sentences import digits, odds_said, percent
 
+GOING_ON = (
+    "no step begins by itself without them: edge rollout advance begins it all the same, edge node forget says that a "
+    "node is gone"
+)
 LISTED_MOST = 100  # the node's own limit
 ROWS = 3  # of a breakdown: the page has more
 _DOES = {"pause": "pauses", "rollback": "rolls back", "notify": "only says so"}
@@ -78,6 +83,10 @@ def show(client: ControlClient, out: Output, app: str, channel: str) -> None:
     def print_text() -> None:
         fields([*_rules(found), *_watched(found), *_known(found)])
         _print_breakdown(found)
+        for each in missing_lines(found["missing_reports"]):
+            note(each)
+        if found["missing_reports"] and found["auto_advance"]:
+            note(GOING_ON)
 
     out.result(found, print_text)
     if found["unknown"]:
@@ -205,7 +214,7 @@ def _known(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     if standing["lost"]:
         yield "no vote", f"{standing['lost']:,} devices: they reported before their check was noted, and had no place"
     if found["auto_advance"]:
-        yield "next step", evidence["waits"] or None
+        yield "next step", evidence["waits"] or found["waits_for"] or None
 
 
 def _verdict(evidence: dict[str, Any]) -> str:

@@ -7,6 +7,8 @@ import enum
 
 import msgspec
 
+from edge.domain.guarding.reported import ReportedUntil
+
 
 class Verdict(enum.Enum):
     """What the tests say together."""
@@ -56,7 +58,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     `high` an interval of their rate that is valid at every look; `capped` votes, `capped_failed` failures, were left
     out since their network had its share. `reason` is a sentence for people, of what decides the verdict. `rolls_back`:
     the devices known for a day show it too, so the guard may take the bundle back. `waits`: why the next step does not
-    begin by itself; empty only when it PASSES. `rules` is the digest of the policy that it was judged by."""
+    begin by itself; empty only when it PASSES. `rules` is the digest of the policy that it was judged by.
+    `reported`: the other nodes whose reports are counted here, and until when all of them are among these."""
 
     app: str
     watch: str
@@ -76,3 +79,4 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     step_attempts: int = 0
     waits: str = ""
     rules: str = ""
+    reported: tuple[ReportedUntil, ...] = ()

@@ -11,6 +11,7 @@ import msgspec
 from edge.domain.guarding.evidence import Evidence, Verdict
 from edge.domain.guarding.judging import judge
 from edge.domain.guarding.networks import TRUSTED_NETWORK
+from edge.domain.guarding.reported import ReportedUntil
 from edge.domain.guarding.silence import EARLIER_RELEASES, SILENCE_AGES_MS, InstallsSettled, SilenceCount
 from edge.telemetry.votes import vote_keeper
 from edge.telemetry.votes.breakdowns import CauseOf, LabelsOf, break_down
@@ -44,9 +45,11 @@ def judge_watch(
     *,
     counts_anew: bool = False,
     in_backlog: bool = False,
+    reported: tuple[ReportedUntil, ...] = (),
 ) -> Evidence:
     """The evidence as of now; keeps the standing. In the caller's transaction. `in_backlog`: later reports wait to be
-    counted, so nobody is silent, and only that the release fails is known and kept."""
+    counted, so nobody is silent, and only that the release fails is known and kept. `reported` is as of the
+    evidence's own."""
     before = _kept(connection, book.id) or GuardStanding(counts_anew=counts_anew)
     earlier = _earlier(connection, app, book)
     settled, control = book.settled(now_ms), book.control.settled(now_ms)
@@ -56,6 +59,7 @@ def judge_watch(
     )
     tally = book.tally(now_ms)
     evidence = judge(app, book.watch, tally if in_backlog else tally._replace(silence=silence), now_ms)
+    evidence = msgspec.structs.replace(evidence, reported=reported)
     if _says_the_same(before, evidence, now_ms) or (in_backlog and evidence.verdict is not Verdict.FAILS):
         return evidence
     series = _with_point(before.series, evidence, book.figures)
@@ -154,7 +158,7 @@ def _says_the_same(before: GuardStanding, evidence: Evidence, now_ms: int) -> bo
     kept = before.evidence
     if kept is None or not 0 <= now_ms - kept.as_of_ms < QUIET_MS:
         return False
-    return kept == msgspec.structs.replace(evidence, as_of_ms=kept.as_of_ms)
+    return kept == msgspec.structs.replace(evidence, as_of_ms=kept.as_of_ms, reported=kept.reported)
 
 
 def _with_point(series: Sequence[SeriesPoint], evidence: Evidence, figures: int) -> list[SeriesPoint]:

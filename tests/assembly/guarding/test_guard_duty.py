@@ -18,6 +18,7 @@ from edge.domain.changes.commands import (
 from edge.domain.changes.guard.guard_commands import Finding
 from edge.domain.guard_policy import GuardAction, Guarded
 from edge.domain.guarding.evidence import Verdict
+from edge.domain.guarding.reported import ReportedUntil
 from edge.domain.model import Phase
 from edge.domain.schedule.rollout import Move
 from edge.messages.notice import NoticeKind
@@ -227,6 +228,22 @@ async def test_a_step_waits_for_counting_that_stands_still_and_says_so(node):
     assert node.channel.rollout.step == 0
     await node.find(Verdict.PASSES)
     assert node.channel.rollout.step == 1
+
+
+async def test_a_step_waits_for_the_reports_of_a_region_and_a_pause_does_not(node):
+    roll_out(node, rules(auto_advance=True))
+    node.now = NOW + 3_601 + 120
+    cut_off = ReportedUntil("a1", "eu-1", "eu", int((NOW + 3_000) * 1000))
+    whole = ReportedUntil("b2", "us-1", "us", int((NOW + 3_700) * 1000))
+    node.known = node.evidence(Verdict.PASSES, reported=(whole, cut_off))
+    await node.find(Verdict.PASSES, reported=(whole, cut_off))
+    await node.guard.look()
+    assert (node.channel.rollout.step, node.guard.deeds) == (0, {"wait": 1})
+    assert node.last().reason == "waits for the reports of eu (eu-1), complete until 721 s ago"
+    await node.find(Verdict.PASSES, reported=(whole, ReportedUntil("a1", "eu-1", "eu", int((NOW + 3_601) * 1000))))
+    assert node.channel.rollout.step == 1
+    await node.find(Verdict.FAILS, reported=(whole, cut_off))
+    assert node.channel.rollout.phase is Phase.PAUSED
 
 
 async def test_what_was_found_by_other_rules_leads_to_nothing(node):

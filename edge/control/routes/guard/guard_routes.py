@@ -3,10 +3,11 @@
 import asyncio
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 from msgspec.structs import asdict
 
 from edge.control.calls import Call, commit, load_app
+from edge.control.missing_reports import missing_reports, reported_until
 from edge.control.operations import Operation, parse_number
 from edge.control.roles import Permission
 from edge.control.shapes.guard.guard_shapes import (
@@ -19,6 +20,7 @@ from edge.control.shapes.guard.guard_shapes import (
     GuardView,
     WatchView,
 )
+from edge.domain.changes.guard.acting import waits_for
 from edge.domain.changes.guard.guard_commands import GuardActs, GuardFigures, GuardSettings, SetGuard
 from edge.domain.errors import Unavailable
 from edge.domain.guard_policy import GuardAction, GuardPolicy
@@ -54,7 +56,18 @@ async def handle_show(call: Call[None]) -> GuardView:
         watched=None if watch is None else _view_watch(channel, watch),
         standing=standing,
         unknown=unknown,
+        missing_reports=missing_reports(call.ports),
+        waits_for=_waits_for(call, watch, standing),
     )
+
+
+def _waits_for(call: Call[None], watch: Watch | None, standing: GuardStanding | None) -> str:
+    """With what is known of nodes now: what is kept of a release may be a minute old."""
+    receiving, evidence = call.ports.receiving, standing.evidence if standing is not None else None
+    if receiving is None or watch is None or evidence is None or evidence.watch != watch.id:
+        return ""
+    nodes = reported_until(call.ports.fleet.registry, receiving.ledger)
+    return waits_for(watch, structs.replace(evidence, reported=nodes), call.ports.clock.now())
 
 
 async def handle_set(call: Call[GuardRequest]) -> GuardChanged:

@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, field
 
 from edge.control.shapes.common import AnswerBody, RequestBody
+from edge.control.shapes.reports import MissingReports
 from edge.domain.changes.guard.guard_commands import Finding, GuardDeed
 from edge.domain.guard_policy import GuardAction, Guarded, GuardMetric
 from edge.telemetry.votes.standing import GuardStanding
@@ -59,12 +60,16 @@ class WatchView(AnswerBody, frozen=True, kw_only=True):
 
 class GuardView(GuardRules, frozen=True, kw_only=True):
     """`watched` is null where nothing is under guard now. `standing` is what is known of the latest release under
-    guard; null with the reason `unknown` if that cannot be had: then the guard is blind."""
+    guard; null with the reason `unknown` if that cannot be had: then the guard is blind. `missing_reports`: nodes whose
+    reports are late. A pause may rest on the others'; no step begins by itself without them: `waits_for` says so of a
+    step that would begin now, "" if it does not wait for them."""
 
     channel: str
     watched: WatchView | None
     standing: GuardStanding | None
     unknown: str
+    missing_reports: list[MissingReports] = field(default_factory=list)
+    waits_for: str = ""
 
 
 class GuardChanged(GuardRules, frozen=True, kw_only=True):

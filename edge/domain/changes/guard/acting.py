@@ -9,6 +9,7 @@ from edge.domain.changes.guard.guard_changes import is_told, may_act
 from edge.domain.changes.guard.guard_commands import Finding, GuardActs, GuardDeed, GuardFigures
 from edge.domain.guard_policy import GuardAction
 from edge.domain.guarding.evidence import Evidence, Verdict
+from edge.domain.guarding.reported import missing_at, missing_sentence
 from edge.domain.guarding.watch import Watch, rules_of, watches_of
 from edge.domain.model import AppState, Channel, ChannelName, Phase
 from edge.domain.schedule.rollout import step_at, step_began, step_ends
@@ -128,10 +129,23 @@ def _deed(channel: Channel, watch: Watch, evidence: Evidence, now: float) -> Gua
 
 
 def _ends_the_step(watch: Watch, evidence: Evidence, now: float) -> bool:
-    """Whether it was counted after the step's time was up, and lately."""
+    """Whether it was counted after the step's time was up, and lately, with the reports of all nodes up to then."""
+    as_of, needed = evidence.as_of_ms / 1000, _needed_until(watch, now)
+    is_whole = not missing_at(evidence.reported, needed * 1000)
+    return is_whole and as_of >= needed and abs(now - as_of) <= FRESH_SECONDS
+
+
+def waits_for(watch: Watch, evidence: Evidence, now: float) -> str:
+    """Whose reports are missing for a step to end that would end by what is known; "" if none are, or it would not."""
+    if evidence.verdict is not Verdict.PASSES or not is_due(watch, now):
+        return ""
+    return missing_sentence(missing_at(evidence.reported, _needed_until(watch, now) * 1000), now * 1000)
+
+
+def _needed_until(watch: Watch, now: float) -> float:
+    """Up to when everything has to be counted for the step to end, in seconds since the epoch."""
     assert watch.rollout is not None, "only a rollout has steps"
-    as_of, ends = evidence.as_of_ms / 1000, step_ends(watch.rollout, now) or now
-    return as_of >= max(ends, watch.rollout.began + FOLD_LAG_SECONDS) and abs(now - as_of) <= FRESH_SECONDS
+    return max(step_ends(watch.rollout, now) or now, watch.rollout.began + FOLD_LAG_SECONDS)
 
 
 def _step(watch: Watch, now: float) -> int | None:

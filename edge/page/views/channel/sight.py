@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from edge.control.shapes.apps import HistoryEntry
 from edge.control.shapes.channels import ChannelView
 from edge.control.shapes.guard.guard_shapes import GuardRules, GuardView
+from edge.control.shapes.reports import MissingReports
 from edge.control.shapes.rollouts import RolloutView
 from edge.domain.errors import EdgeError
 from edge.domain.guard_policy import Guarded
@@ -29,7 +30,7 @@ _ACTIVE = (Phase.RUNNING, Phase.PAUSED)
 class GuardSight:
     """The guard's rules on the channel, and what it knows. `everything`: plain publishes too, not rollouts alone.
     `limit` is a fraction of 1, `rules` are all of them as the API says them. `standing` is None where nothing is, or
-    was, watched."""
+    was, watched. `missing` are nodes whose reports are late, and `waits_for` says that a step waits for some."""
 
     watches: bool
     everything: bool
@@ -39,6 +40,8 @@ class GuardSight:
     auto_advance: bool
     standing: GuardStanding | Unread | None
     rules: GuardRules | None = None
+    missing: Sequence[MissingReports] = ()
+    waits_for: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +139,8 @@ def guard_sight(answer: GuardView) -> GuardSight:
         auto_advance=answer.auto_advance,
         standing=Unread(code="guard_blind", message=answer.unknown) if answer.unknown else answer.standing,
         rules=answer,
+        missing=answer.missing_reports,
+        waits_for=answer.waits_for,
     )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from edge.control.missing_reports import LATE_SECONDS
+from edge.control.shapes.reports import MissingReports
 from edge.domain.guarding.evidence import Evidence, TestedCount, Verdict
 from edge.domain.model import Phase
 from edge.page.charts.chart import draw, draw_nothing
@@ -148,6 +150,8 @@ def onward_words(sight: ChannelSight) -> str:
             return f"It goes on to {following} when enough is known{when}."
         if evidence.waits:
             return f"It does not go on to {following} yet: {evidence.waits.rstrip('.')}."
+        if isinstance(sight.guard, GuardSight) and sight.guard.waits_for:
+            return f"It does not go on to {following} yet: {sight.guard.waits_for}."
         return f"Enough is known to go on to {following} by itself{when}."
     if rollout.next_step_at is None:
         return f"It stays at {share_text(rollout.share)} until somebody goes on to {following}."
@@ -175,7 +179,19 @@ def left_out_words(sight: ChannelSight) -> str:
         said.append("Further devices are not counted: the limit of devices under watch is reached.")
     if standing.counts_anew:
         said.append(_ANEW)
+    if isinstance(sight.guard, GuardSight):
+        said += [missing_words(each, sight.now) for each in sight.guard.missing]
     return " ".join(said)
+
+
+def missing_words(missing: MissingReports, now: float) -> str:
+    """Of one node."""
+    where = f"the region {missing.region} ({missing.name})" if missing.region else missing.name
+    if missing.until is None:
+        return f"No reports of {where} are complete here yet."
+    if now - missing.until <= LATE_SECONDS:
+        return f"The clock of {where} is wrong, so its reports count at a wrong time."
+    return f"Reports of {where} since {moment(missing.until, now, to_minute=True)} are not here yet."
 
 
 def worst_networks(standing_pairs: Sequence[tuple[int, int]]) -> str:

@@ -1,0 +1,41 @@
+"""Whose reports are here, and whose are missing now: what every figure of several regions has to be read with."""
+
+from edge.control.ports import ControlPorts
+from edge.control.shapes.reports import MissingReports
+from edge.domain.guarding.reported import ReportedUntil, missing_at
+from edge.regions.fleet.registry import NodeRegistry
+from edge.regions.sending.sent_ledger import SentLedger
+
+LATE_SECONDS = 60.0  # a node sends at least every 10 s, and says then until when that is all
+
+
+def reported_until(registry: NodeRegistry, ledger: SentLedger) -> tuple[ReportedUntil, ...]:
+    """Of every node that speaks here, also of one that has sent nothing yet; not of one that was forgotten."""
+    known = {each.node: each for each in ledger.nodes()}
+    return tuple(
+        ReportedUntil(
+            node.node,
+            node.name,
+            node.region,
+            known[node.node].all_until_ms if node.node in known else 0,
+            known[node.node].clock_off_ms if node.node in known else 0,
+        )
+        for node in registry.nodes()
+    )
+
+
+def missing_reports(ports: ControlPorts) -> list[MissingReports]:
+    """Of nodes whose reports are late, or count at a wrong time, the longest missing first."""
+    if ports.receiving is None:
+        return []
+    nodes = reported_until(ports.fleet.registry, ports.receiving.ledger)
+    now = ports.clock.now()
+    return [
+        MissingReports(
+            name=each.name,
+            region=each.region,
+            until=each.until_ms / 1000 if each.until_ms else None,
+            clock_off_seconds=each.clock_off_ms / 1000,
+        )
+        for each in missing_at(nodes, (now - LATE_SECONDS) * 1000)
+    ]

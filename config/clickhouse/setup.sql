@@ -10,7 +10,8 @@ CREATE SETTINGS PROFILE IF NOT EXISTS edge_node SETTINGS
     max_concurrent_queries_for_user = 40;
 CREATE QUOTA IF NOT EXISTS edge_node KEYED BY user_name FOR INTERVAL 1 hour MAX queries = 200000, errors = 10000;
 CREATE USER IF NOT EXISTS edge IDENTIFIED BY {password:String} SETTINGS PROFILE edge_node;
-GRANT SELECT, INSERT, CREATE TABLE, CREATE VIEW, ALTER DELETE, ALTER UPDATE ON edge.* TO edge;
+GRANT SELECT, INSERT, CREATE TABLE, CREATE VIEW, ALTER DELETE, ALTER UPDATE,
+    ALTER ADD COLUMN, ALTER MODIFY COLUMN, DROP VIEW ON edge.* TO edge;
 ALTER QUOTA edge_node TO edge;
 
 -- People and boards: they read, for ten seconds a question.

@@ -86,14 +86,16 @@ class Folding:
         tell_notes: NotesOf | None = None,
         on_evidence: OnEvidence | None = None,
         nodes: Callable[[], tuple[ReportedUntil, ...]] = tuple,
+        region: str = "",
     ) -> None:
         """`tell_notes` is awaited before each fold; None: there are no workers. `on_evidence` is awaited with what each
-        fold finds of releases under guard, for one release after the other. `nodes`: whose reports come here, too."""
+        fold finds of releases under guard, for one release after the other. `nodes`: whose reports come here, too;
+        `region`: where this node is."""
         self.condition = FoldCondition(time.time(), 0, 0, {})
         self.restarts = 0
         self.asked = Counter[str]()
         self.pid: int | None = None
-        self._setup = FoldingSetup(str(paths.data_dir.absolute()), node, telemetry, log)
+        self._setup = FoldingSetup(str(paths.data_dir.absolute()), node, region, telemetry, log)
         self._names = names
         self._tell_notes = tell_notes
         self._on_evidence = on_evidence

@@ -79,6 +79,7 @@ class Standalone(ServingNode):
             *(self.directory, self.directory.node, config.telemetry, config.log, names),
             tell_notes=self.supervisor.pool.tell_notes,
             on_evidence=lambda evidence: self.guard.hear(evidence),
+            region=config.region,
             nodes=lambda: reported_until(self.fleet.registry, self._receiving.ledger),
         )
         self.guard = GuardDuty(

@@ -9,7 +9,6 @@ from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
-import msgspec
 from clickhouse_engine import EngineProcess, new_database
 
 from edge.domain.statistics.observation import Observation
@@ -18,6 +17,7 @@ from edge.telemetry.clickhouse.server import ClickHouseServer
 from edge.telemetry.clickhouse.tables import COLUMNS, prepare_tables
 from edge.telemetry.folding.database import open_for_folding
 from edge.telemetry.folding.figures_store import apply
+from edge.telemetry.folding.outbox import encode_rows
 from edge.telemetry.questions.port import Figures
 from edge.telemetry.questions.sqlite_figures import SqliteFigures
 
@@ -27,7 +27,7 @@ Add = Callable[[Sequence[Observation]], Figures]  # adds a batch; the figures wi
 def add_rows(server: ClickHouseServer, observations: Sequence[Observation]) -> None:
     """Without a token of its own the same batch would count once."""
     token = {"insert_deduplication_token": secrets.token_hex()}
-    server.insert("observations", COLUMNS, msgspec.json.Encoder().encode_lines(observations), token)
+    server.insert("observations", COLUMNS, encode_rows(observations), token)
 
 
 @contextmanager

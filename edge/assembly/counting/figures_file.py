@@ -18,6 +18,7 @@ from edge.config import Telemetry
 from edge.domain.errors import OutOfRoom, Unavailable
 from edge.node.processes.data_directory import DataPaths
 from edge.telemetry.behaviour.rows import Judgement, JudgingOf, no_judging
+from edge.telemetry.folding.batches.segment_origins import HERE
 from edge.telemetry.folding.database import code_of, identity_of, is_damage, open_for_folding, set_aside
 from edge.telemetry.folding.fold import FoldReport, fold
 from edge.telemetry.folding.labels import NamesOf
@@ -77,6 +78,7 @@ class FiguresFile:
         self._judging_of = judging_of
         self._experiments_of = experiments_of
         self._outbox = outbox
+        self.origins = HERE  # of the segments that the next fold counts
         self.guarded = GuardedReleases(paths.counts_database, watches_of)
         self._shown = ShownBehaviour(paths.counts_database, paths.behaviour_table)
         self._erasing = ErasingDevices(paths, telemetry, self._shown)
@@ -194,6 +196,7 @@ class FiguresFile:
                 outbox=self._outbox,
                 keeper=self.guarded.keeper,
                 look=lambda connection: self.guarded.judge_meanwhile(connection, time.time()),
+                origins=self.origins,
             )
         finally:
             if report is None or report.batches:

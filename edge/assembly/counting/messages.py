@@ -26,6 +26,7 @@ class FoldingSetup(msgspec.Struct, frozen=True, tag=True):
 
     data_dir: str
     node: str
+    region: str
     telemetry: Telemetry
     log: Log
 

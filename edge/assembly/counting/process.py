@@ -46,6 +46,7 @@ from edge.node.observing.log import set_up_logging
 from edge.node.processes.data_directory import DataPaths
 from edge.node.processes.link import Link
 from edge.node.service.numbered_replies import NumberedReplies
+from edge.telemetry.folding.batches.segment_origins import SegmentOrigins
 from edge.telemetry.folding.counts import read_totals
 from edge.telemetry.questions.registry import QUESTIONS
 
@@ -66,7 +67,7 @@ class FoldingProcess:
     """Everything of the process. `run` returns when the supervisor is gone, or counting met what nobody expected."""
 
     def __init__(self, setup: FoldingSetup, link: Link) -> None:
-        self._link = link
+        self._link, self._setup = link, setup
         self._paths = DataPaths(Path(setup.data_dir))
         self._loop = asyncio.get_running_loop()
         self._names = NumberedReplies[Named]()
@@ -146,6 +147,8 @@ class FoldingProcess:
         self._named.clear()
         await self._want_notes()
         self._figures.guarded.reported = self._reported  # what they say is in the spool already
+        regions = {each.node: each.region for each in self._reported}
+        self._figures.origins = SegmentOrigins(self._setup.node, self._setup.region, regions)
         try:
             await self._loop.run_in_executor(self._folder, self._figures.fold)
             self._failing = ""

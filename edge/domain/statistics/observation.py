@@ -26,6 +26,7 @@ class Cohort(NamedTuple):
     os: str = ""  # the major version: "14"
     country: str = ""
     plugin: str = ""  # the release, "8.51.14"
+    region: str = ""  # of the node that the device asks
 
 
 class Step(enum.IntFlag):

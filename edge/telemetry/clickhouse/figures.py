@@ -31,7 +31,7 @@ from edge.telemetry.questions.port import (
 )
 
 _OF_ROWS = (By.BUNDLE, By.SUBJECT)
-_OF_DEVICES = (By.OS, By.COUNTRY, By.PLUGIN)
+_OF_DEVICES = (By.OS, By.COUNTRY, By.PLUGIN, By.REGION)
 _OF_MINUTES = (By.CHANNEL, By.KIND)
 _LABELS = ("channel", "platform", "side", "arm", "kind")  # of Where, beside segment and bundle
 _AGES = (0, 1, 7, 30)
@@ -156,7 +156,7 @@ class _Question(NamedTuple):
 
 # A device's cohort, as words.
 _COHORTS = (
-    "INNER JOIN (SELECT DISTINCT cohort_key, channel, platform, kind, side, arm, segments, os, country, plugin"
+    "INNER JOIN (SELECT DISTINCT cohort_key, channel, platform, kind, side, arm, segments, os, country, plugin, region"
     " FROM cohorts WHERE app = {app:String}) AS labels ON labels.cohort_key = cohort"
 )
 _LATEST = (

@@ -40,6 +40,7 @@ _SETTINGS = {
     "insert_deduplicate": 1,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     "materialized_views_ignore_errors": 0,
+    "input_format_json_compact_allow_variable_number_of_columns": 1,  # blocks of before an upgrade have no region
     # One insert is one block, so that its moments are distinct and a repetition is cut as it was before.
     "input_format_parallel_parsing": 0,
     "max_insert_threads": 1,

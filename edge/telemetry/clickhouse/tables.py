@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from edge.telemetry.clickhouse.server import ClickHouseFault, ClickHouseServer
 from edge.telemetry.questions.port import HOUR_DAYS, MINUTE_HOURS
 
-TABLES_NUMBER = 1
+TABLES_NUMBER = 2  # 2: devices have a region
 
 # Inserts that each table remembers. A batch whose acknowledgement was lost is sent again before any other of its node,
 # so this is how many batches others may send meanwhile: 10 nodes, one each in 10 s, for a day.
@@ -23,7 +23,7 @@ REMEMBERED_SECONDS = 14 * 86_400  # where tables are replicated (ClickHouse Clou
 OBSERVATION_DAYS = 90  # for questions of your own
 DEVICE_DAYS = 400  # a device's rows, after the day they are about
 
-COLUMNS = ("at_ms", "app", "device", "cohort", "bundle", "subject", "n", "value", "steps")  # as Observation has them
+COLUMNS = ("at_ms", "app", "device", "cohort", "bundle", "subject", "n", "value", "steps", "region")
 
 PLACE_BITS = 20  # of a moment: a batch has fewer rows
 
@@ -42,12 +42,14 @@ _SETTINGS = (
     " fsync_after_insert = 1, fsync_part_directory = 1"
 )
 
+_COHORT_KEY = "if(region = '', sipHash64(cohort), sipHash64(cohort, region))"  # without a region, as it was before
+
 _OBSERVATIONS = f"""CREATE TABLE IF NOT EXISTS observations (
     at_ms Int64 EPHEMERAL,
     cohort Tuple(Tuple(String, String, Array(String), String, String, String), String, String, String) EPHEMERAL,
     at DateTime64(3, 'UTC') DEFAULT fromUnixTimestamp64Milli(at_ms, 'UTC') CODEC(Delta, ZSTD),
     moment UInt64 DEFAULT bitShiftLeft(toUInt64(at_ms), {PLACE_BITS}) + rowNumberInBlock() CODEC(Delta, ZSTD),
-    cohort_key UInt64 DEFAULT sipHash64(cohort),
+    cohort_key UInt64 DEFAULT {_COHORT_KEY},
     app {_WORD},
     device Int64,
     platform {_WORD} DEFAULT cohort.1.1,
@@ -59,6 +61,7 @@ _OBSERVATIONS = f"""CREATE TABLE IF NOT EXISTS observations (
     os {_WORD} DEFAULT cohort.2,
     country {_WORD} DEFAULT cohort.3,
     plugin {_WORD} DEFAULT cohort.4,
+    region {_WORD} DEFAULT '',
     bundle {_WORD},
     subject {_WORD},
     n Int64,
@@ -86,10 +89,11 @@ _BUCKET = "toInt32(floor(log(least(greatest(abs(value), 1e-3), 1e9)) / log((1 + 
 _MINUTE_OF_ROW = "toUInt32(intDiv(toUnixTimestamp64Milli(at), 60000))"
 
 _COHORTS = f"""CREATE TABLE IF NOT EXISTS cohorts (
-    app {_WORD}, cohort_key UInt64, {_GROUP}, os {_WORD}, country {_WORD}, plugin {_WORD}
+    app {_WORD}, cohort_key UInt64, {_GROUP}, os {_WORD}, country {_WORD}, plugin {_WORD},
+    region {_WORD} DEFAULT ''
 ) ENGINE = ReplacingMergeTree ORDER BY (app, cohort_key) {_SETTINGS}"""
 
-_COHORTS_FROM = f"SELECT DISTINCT app, cohort_key, {_GROUP_NAMES}, os, country, plugin FROM observations"
+_COHORTS_FROM = f"SELECT DISTINCT app, cohort_key, {_GROUP_NAMES}, os, country, plugin, region FROM observations"
 
 _DEVICES = f"""CREATE TABLE IF NOT EXISTS devices (
     app {_WORD}, device Int64,
@@ -164,6 +168,15 @@ _BLOCKS = f"""CREATE TABLE IF NOT EXISTS blocks (
 ) ENGINE = ReplacingMergeTree(until) ORDER BY (node, segment)
 TTL at + INTERVAL {OBSERVATION_DAYS} DAY {_SETTINGS}"""
 
+# From number 1: again after a process that was killed half-way, it goes on. Nodes of the release before send rows
+# without a region, also meanwhile.
+_REGIONS = (
+    f"ALTER TABLE observations ADD COLUMN IF NOT EXISTS region {_WORD} DEFAULT '' AFTER plugin",
+    f"ALTER TABLE observations MODIFY COLUMN cohort_key UInt64 DEFAULT {_COHORT_KEY}",
+    f"ALTER TABLE cohorts ADD COLUMN IF NOT EXISTS region {_WORD} DEFAULT ''",
+    "DROP VIEW IF EXISTS to_cohorts",
+)
+
 _NUMBER = "CREATE TABLE IF NOT EXISTS schema_number (number UInt32) ENGINE = ReplacingMergeTree ORDER BY number"
 
 
@@ -181,8 +194,10 @@ def prepare_tables(server: ClickHouseServer) -> None:
         )
         raise ClickHouseFault("newer_schema", reason)
     if found < TABLES_NUMBER:
-        for statement in _statements():
+        for statement in (*(_REGIONS if found == 1 else ()), *_statements()):
             server.run(statement)
+        if found == 1:  # what was sent between the old view's end and the new one's beginning
+            server.run(f"INSERT INTO cohorts {_COHORTS_FROM}")
         server.run(f"INSERT INTO schema_number VALUES ({TABLES_NUMBER})")  # last: the others exist from then on
 
 

@@ -23,6 +23,7 @@ from edge.telemetry.folding.batches.counting import CountedBatch, Counting, Once
 from edge.telemetry.folding.batches.gathering import Fates
 from edge.telemetry.folding.batches.merged_segments import PendingSegment, earliest
 from edge.telemetry.folding.batches.poisoned_lines import SuspectLine, fate_of, find_poisoned, is_line_fault
+from edge.telemetry.folding.batches.segment_origins import HERE, SegmentOrigins
 from edge.telemetry.folding.database import open_for_folding
 from edge.telemetry.folding.device_room import FIGURE_DEVICES_LIMIT
 from edge.telemetry.folding.labels import NamesOf, no_names
@@ -77,6 +78,7 @@ def fold(
     devices_limit: int = FIGURE_DEVICES_LIMIT,
     keeper: VoteKeeper | None = None,
     look: LookBetween | None = None,
+    origins: SegmentOrigins = HERE,
 ) -> FoldReport:
     """Count the records of the spools in `directory` that `database` does not have yet.
 
@@ -84,6 +86,7 @@ def fold(
     judged, `experiments_of` which of their experiments run; `show` is called after each transaction with what workers
     are to see of it. `outbox` gets the observations. `devices_limit` is that of `device_room`. `keeper` knows the
     releases under guard; None: there are no votes. `look` is called between two transactions of a backlog.
+    `origins` are the nodes that segments come from.
     Blocks. May be killed anywhere, and run twice at once. Raises NewerSchema `newer_schema`, OSError,
     sqlite3.OperationalError (a full disk): what was counted until then stays counted.
     """
@@ -92,7 +95,7 @@ def fold(
         finished = {name for (name,) in connection.execute("SELECT name FROM segments WHERE finished_ms IS NOT NULL")}
         folding = _Folding(
             *(connection, int(now * 1000), report, names_of, judging_of, experiments_of, show, outbox, devices_limit),
-            *(keeper, look),
+            *(keeper, look, origins),
         )
         pending = sorted((path for path in list_segments(directory) if path.stem not in finished), key=_started)
         for start in range(0, len(pending), OPEN_LIMIT):
@@ -118,6 +121,7 @@ class _Folding:
     devices_limit: int
     keeper: VoteKeeper | None
     look: LookBetween | None
+    origins: SegmentOrigins
     remembered: OnceOnly | None = None
     version: int = -1
     left_out: dict[tuple[str, int], set[int]] = field(default_factory=dict)  # lines by segment and end of their frame
@@ -177,6 +181,7 @@ class _Folding:
             devices_limit=self.devices_limit,
             latest_ms=self.now_ms + DAY_MS,
             votes=VoteCounting(self.connection, self.keeper, self.now_ms) if self.keeper is not None else None,
+            origins=self.origins,
         )
 
     def _leave_out(self, segments: list[PendingSegment], error: Exception) -> bool:

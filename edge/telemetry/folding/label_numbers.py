@@ -159,12 +159,12 @@ class LabelNumbers:
         cohort = cohort._replace(group=group)
         known = _without_made_up(cohort)
         plain = cohort if self._has_room_for_made_up(app, cohort) else known
-        fewer = Cohort(group, OTHER, OTHER, known.plugin)
+        fewer = Cohort(group, OTHER, OTHER, known.plugin, known.region)
         for one, limit in ((plain, COHORTS_LIMIT), (fewer, FEWER_COHORTS_LIMIT)):
             if self._has_room(app, WordKind.COHORT, encode_cohort(one), limit):
                 break
         else:
-            one = Cohort(group, OTHER, OTHER, OTHER)
+            one = Cohort(group, OTHER, OTHER, OTHER, OTHER if known.region else "")
         self._note(app, WordKind.GROUP, encode_group(group))
         return self._note(app, WordKind.COHORT, encode_cohort(one))
 

@@ -85,7 +85,7 @@ class Outbox:
         if read_outbox_totals(connection).held_bytes >= self._limit_bytes:
             add_to_outbox_totals(connection, dropped=len(observations))
             return
-        content = zstandard.ZstdCompressor(_LEVEL).compress(_encoder.encode_lines(observations))
+        content = zstandard.ZstdCompressor(_LEVEL).compress(encode_rows(observations))
         try:
             _write_file(block_file(self._folder, segment, offset), content)
         except OSError as error:
@@ -97,6 +97,14 @@ class Outbox:
             (segment, offset, len(observations), len(content)),
         )
         add_to_outbox_totals(connection, written=len(observations), held_bytes=len(content))
+
+
+def encode_rows(observations: Sequence[Observation]) -> bytes:
+    """Lines of JSON, each the fields of an observation, with the cohort's region last: rows of releases before nodes
+    had regions end before it."""
+    return _encoder.encode_lines(
+        [(*each[:3], each.cohort[:-1], *each[4:], each.cohort.region) for each in observations]
+    )
 
 
 def block_file(folder: Path, segment: str, offset: int) -> Path:

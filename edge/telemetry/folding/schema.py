@@ -15,7 +15,7 @@ from edge.telemetry.folding.words import WordKind, Words, encode_group
 from edge.telemetry.trials.trials_schema import TRIALS_SCHEMA
 from edge.telemetry.votes.votes_schema import VOTES_SCHEMA
 
-SCHEMA_NUMBER = 7
+SCHEMA_NUMBER = 8
 
 _FIRST = """
 CREATE TABLE counts (
@@ -179,6 +179,7 @@ _STEPS: tuple[tuple[str, Callable[[sqlite3.Connection], None] | None], ...] = (
     (_FIFTH, _keep_counts),
     (_SIXTH, None),
     (VOTES_SCHEMA + TRIALS_SCHEMA, None),
+    ("", None),  # cohorts may name a region: a release before would take such a word for damage
 )
 
 

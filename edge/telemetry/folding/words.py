@@ -89,7 +89,8 @@ def encode_group(group: Group) -> str:
 
 
 def encode_cohort(cohort: Cohort) -> str:
-    return msgspec.json.encode(cohort).decode()
+    """Without a region as before there were any, so that it is still the same word."""
+    return msgspec.json.encode(cohort if cohort.region else cohort[:-1]).decode()
 
 
 def read_group(word: str) -> Group:

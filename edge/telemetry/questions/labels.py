@@ -12,7 +12,7 @@ from edge.domain.statistics.observation import Cohort, Group
 from edge.telemetry.folding.words import NO_APP, WordKind, read_cohort, read_group
 from edge.telemetry.questions.port import By, RowLabels, Where
 
-OF_DEVICES = frozenset({By.OS, By.COUNTRY, By.PLUGIN})  # labels of single devices, which groups do not have
+OF_DEVICES = frozenset({By.OS, By.COUNTRY, By.PLUGIN, By.REGION})  # labels of single devices, which groups do not have
 OF_ROWS = frozenset({By.BUNDLE, By.SUBJECT})  # columns of rows, which no group has
 
 

@@ -50,6 +50,7 @@ class By(enum.Enum):
     OS = "os"  # this one and those below: of `steps`, `causes` and `heard_since`, of single devices
     COUNTRY = "country"
     PLUGIN = "plugin"
+    REGION = "region"
 
 
 class Where(NamedTuple):

@@ -30,11 +30,12 @@ LABELS: Mapping[str, tuple[By, ...]] = {
     "version_os": (By.PLATFORM, By.OS),
     "country": (By.COUNTRY,),
     "plugin": (By.PLUGIN,),
+    "region": (By.REGION,),
 }
 BYS = (*PERIODS, *LABELS)
 _OFFERS, _USE = (f"{subjects.CHECK}offer",), (f"{subjects.CHECK}*", subjects.SESSION)
 NOT_BY_LABEL = "of a bundle's devices this label is known of those that run it now alone"
-_OF_DEVICES = {"version_os", "country", "plugin"}  # counts of events are not kept by these
+_OF_DEVICES = {"version_os", "country", "plugin", "region"}  # counts of events are not kept by these
 
 
 def answer_stats(figures: Figures, asked: StatsQuestion) -> StatsAnswer:

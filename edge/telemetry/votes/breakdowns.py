@@ -16,11 +16,12 @@ _LABELS: Mapping[str, Callable[[Cohort], str]] = {
     "os": lambda cohort: f"{cohort.group.platform} {cohort.os}".strip(),
     "country": lambda cohort: cohort.country,
     "plugin": lambda cohort: cohort.plugin,
+    "region": lambda cohort: cohort.region,
 }
 
 
 def break_down(cells: Mapping[Cell, int], labels_of: LabelsOf, cause_of: CauseOf) -> dict[str, list[BreakdownRow]]:
-    """By "cause" and each of the labels."""
+    """By "cause" and each of the labels; by region where there are any."""
     of_cohort: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
     of_cause: defaultdict[str, int] = defaultdict(int)
     for cell, n in cells.items():
@@ -33,7 +34,8 @@ def break_down(cells: Mapping[Cell, int], labels_of: LabelsOf, cause_of: CauseOf
     found = {"cause": sorted(causes, key=_order)[:ROWS_LIMIT]}
     cohorts = {number: labels_of(number) for number in of_cohort}
     for name, label_of in _LABELS.items():
-        found[name] = _by(label_of, cohorts, of_cohort)
+        if name != "region" or any(cohort.region for cohort in cohorts.values()):
+            found[name] = _by(label_of, cohorts, of_cohort)
     return found
 
 

@@ -1,7 +1,14 @@
 import pytest
+from figures_stores import add_rows
 
+from edge.domain.statistics.observation import Cohort, Group, Observation
+from edge.telemetry.clickhouse.figures import ClickHouseFigures
 from edge.telemetry.clickhouse.server import ClickHouseFault
-from edge.telemetry.clickhouse.tables import TABLES_NUMBER, prepare_tables
+from edge.telemetry.clickhouse.tables import COLUMNS, TABLES_NUMBER, prepare_tables
+from edge.telemetry.folding.outbox import encode_rows
+from edge.telemetry.questions.port import By, Where
+
+NOW_MS = 1_795_867_200_000
 
 TABLES = {
     *("observations", "cohorts", "devices", "latest_words", "device_days", "steps", "blocks", "schema_number"),
@@ -50,3 +57,49 @@ def test_every_table_with_observations_remembers_inserts(server):
     )
     without = [name for name, made in found if "non_replicated_deduplication_window = 100000" not in made]
     assert without == ["schema_number"]
+
+
+WORD = "LowCardinality(String)"
+REMEMBERS = "SETTINGS non_replicated_deduplication_window = 100000"
+# As the release before nodes had regions made them.
+OF_NUMBER_1 = (
+    f"""CREATE TABLE observations (
+    at_ms Int64 EPHEMERAL,
+    cohort Tuple(Tuple(String, String, Array(String), String, String, String), String, String, String) EPHEMERAL,
+    at DateTime64(3, 'UTC') DEFAULT fromUnixTimestamp64Milli(at_ms, 'UTC') CODEC(Delta, ZSTD),
+    moment UInt64 DEFAULT bitShiftLeft(toUInt64(at_ms), 20) + rowNumberInBlock() CODEC(Delta, ZSTD),
+    cohort_key UInt64 DEFAULT sipHash64(cohort),
+    app {WORD}, device Int64, platform {WORD} DEFAULT cohort.1.1, channel {WORD} DEFAULT cohort.1.2,
+    segments Array({WORD}) DEFAULT cohort.1.3, side {WORD} DEFAULT cohort.1.4, arm {WORD} DEFAULT cohort.1.5,
+    kind {WORD} DEFAULT cohort.1.6, os {WORD} DEFAULT cohort.2, country {WORD} DEFAULT cohort.3,
+    plugin {WORD} DEFAULT cohort.4, bundle {WORD}, subject {WORD}, n Int64, value Nullable(Float64), steps UInt16
+) ENGINE = MergeTree PARTITION BY toYYYYMM(at) ORDER BY (app, subject, at) {REMEMBERS}""",
+    f"""CREATE TABLE cohorts (
+    app {WORD}, cohort_key UInt64, channel {WORD}, platform {WORD}, kind {WORD}, side {WORD}, arm {WORD},
+    segments Array({WORD}), os {WORD}, country {WORD}, plugin {WORD}
+) ENGINE = ReplacingMergeTree ORDER BY (app, cohort_key) {REMEMBERS}""",
+    """CREATE MATERIALIZED VIEW to_cohorts TO cohorts AS SELECT DISTINCT app, cohort_key, channel, platform, kind,
+    side, arm, segments, os, country, plugin FROM observations""",
+)
+
+
+def an_observation(device, region=""):
+    return Observation(NOW_MS, "com.acme", device, Cohort(Group("ios"), region=region), "1.0.0", "heard", 0)
+
+
+def test_tables_of_the_release_before_get_a_region_and_keep_what_they_have(server):
+    prepare_tables(server)
+    for name in ("to_cohorts", "cohorts", "observations"):
+        server.run(f"DROP TABLE {name}")
+    for statement in OF_NUMBER_1:
+        server.run(statement)
+    server.run("TRUNCATE TABLE schema_number")
+    server.run("INSERT INTO schema_number VALUES (1)")
+    old = encode_rows([an_observation(1)]).replace(b',""]\n', b"]\n")
+    server.insert("observations", COLUMNS[:-1], old, {})
+    prepare_tables(server)
+    add_rows(server, [an_observation(2), an_observation(3, "eu")])
+    server.insert("observations", COLUMNS[:-1], old.replace(b'"com.acme",1', b'"com.acme",4'), {})  # of such a node
+    heard = ClickHouseFigures(server, dict).heard_since("com.acme", 0, Where(), (By.REGION,))
+    assert heard == [(("",), 3), (("eu",), 1)]
+    assert server.ask("SELECT count(DISTINCT cohort_key) FROM observations") == [(2,)]

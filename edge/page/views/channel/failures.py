@@ -21,7 +21,14 @@ from edge.page.words.rates import FEW, interval, percent, rate_cell, step
 from edge.telemetry.questions.app_answers import BundleReport
 from edge.telemetry.votes.standing import BreakdownRow, GuardStanding
 
-GROUPS = {"cause": "Cause", "platform": "Platform", "os": "System", "country": "Country", "plugin": "Plugin"}
+GROUPS = {
+    "cause": "Cause",
+    "platform": "Platform",
+    "os": "System",
+    "country": "Country",
+    "plugin": "Plugin",
+    "region": "Region",
+}
 UNGUARDED = ("", "It is not under guard: whether a group stands out is not tested.")
 NO_MODEL = "By model: not known. No report names the model of a device."
 _SURE = 50  # attempts from which a row's whole interval is to be seen
@@ -162,7 +169,13 @@ def group_sentence(group: HitGroup | None) -> tuple[str, str]:
     if group is None:
         return "", "No group stands out."
     low, high = rate_interval(group.attempts, group.failed)
-    what = {"os": "The system", "platform": "The platform", "country": "The country", "plugin": "The plugin"}
+    what = {
+        "os": "The system",
+        "platform": "The platform",
+        "country": "The country",
+        "plugin": "The plugin",
+        "region": "The region",
+    }
     rest = (
         "nothing else failed"
         if not group.others_failed

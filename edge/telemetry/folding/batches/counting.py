@@ -17,6 +17,7 @@ from edge.telemetry.folding.batches.custom_ids import CustomIds
 from edge.telemetry.folding.batches.device_work import DeviceCounting
 from edge.telemetry.folding.batches.gathering import LAST_MS, Fates, Gathering
 from edge.telemetry.folding.batches.outcome_counting import OutcomeCounting
+from edge.telemetry.folding.batches.segment_origins import HERE, SegmentOrigins
 from edge.telemetry.folding.batches.telling import Telling, uses_of
 from edge.telemetry.folding.device_room import FIGURE_DEVICES_LIMIT, DeviceRoom
 from edge.telemetry.folding.device_rows import Place, load_devices, load_steps, store_devices
@@ -62,10 +63,11 @@ class Counting:
         devices_limit: int = FIGURE_DEVICES_LIMIT,
         latest_ms: int = LAST_MS,
         votes: VoteCounting | None = None,
+        origins: SegmentOrigins = HERE,
     ) -> None:
         self._connection, self._remembered, self._judging_of = connection, remembered, judging_of
         self._numbers = LabelNumbers(connection, votes.segments_named if votes is not None else no_segments)
-        self._gathering = Gathering(connection, self._numbers, names_of, latest_ms)
+        self._gathering = Gathering(connection, self._numbers, names_of, latest_ms, origins)
         self._trials = TrialCounting(connection, experiments_of)
         self._telling = Telling(self._numbers, self._trials, observe=observe)
         self._customs = CustomIds(connection)

@@ -127,7 +127,7 @@ class DeviceCounting:
             first = events[0]
             if at_ms // MINUTE_MS != minute:
                 minute, day, told = at_ms // MINUTE_MS, at_ms // DAY_MS, None
-            if traits != (traits := _traits_of(first)) or told is None:
+            if traits != (traits := _traits_of(first, item.region)) or told is None:
                 self._learn(state, traits, day)
                 told, heard_minute = None, -1
             if first.custom_id and state.followed:
@@ -201,7 +201,7 @@ class DeviceCounting:
             item.fates["event/duplicate"] += 1
             self.duplicates += 1
             return
-        cohort = state.cohort or self._labels.told_cohort(_traits_of(event))[0]
+        cohort = state.cohort or self._labels.told_cohort(_traits_of(event, item.region))[0]
         bundle = self._labels.bundle(event.version, item.at_ms // DAY_MS)
         subject = self._labels.action(event.action).subject
         self._telling.tell(state, item.at_ms, bundle, subject, cohort=cohort)
@@ -253,10 +253,10 @@ class DeviceCounting:
             state.custom = self._customs.state(state.app, text, state.key, at_ms, state.custom)
 
     def _count_used(self, item: UsedThere, state: DeviceRecord, part: int) -> None:
-        at_ms, used, fates, net = item
+        at_ms, used, fates, net, region = item
         self._telling.hear(state, at_ms, net)
         if not state.cohort:
-            self._be_of(state, *self._labels.told_cohort((used.platform, "", "", True, False)))
+            self._be_of(state, *self._labels.told_cohort((used.platform, "", "", True, False, region)))
         if used.custom_id and state.followed:
             self._state_custom_id(state, used.custom_id, at_ms)
         if state.followed:
@@ -288,5 +288,5 @@ def _may_prove(state: DeviceRecord, bundle: int) -> bool:
     return step is not None and step.bits & _INSTALLED_OR_HEALTHY == _INSTALLED
 
 
-def _traits_of(event: ToldEvent) -> ToldTraits:
-    return event.platform, event.plugin, event.os, event.is_prod, event.is_emulator
+def _traits_of(event: ToldEvent, region: str) -> ToldTraits:
+    return event.platform, event.plugin, event.os, event.is_prod, event.is_emulator, region

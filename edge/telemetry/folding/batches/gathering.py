@@ -17,6 +17,7 @@ from edge.domain.statistics.subjects import CHECK, DELIVERY
 from edge.domain.statistics.tally import DAY_MS
 from edge.telemetry.folding.batches.app_labels import AppLabels
 from edge.telemetry.folding.batches.folded_lines import FoldedLine, ToldEvent, parse_folded
+from edge.telemetry.folding.batches.segment_origins import HERE, SegmentOrigin, SegmentOrigins
 from edge.telemetry.folding.device_rows import OFFERED_LAST, summarised_bundles
 from edge.telemetry.folding.label_numbers import LabelNumbers
 from edge.telemetry.folding.labels import LabelBounds, NamesOf
@@ -30,12 +31,14 @@ Fates = Counter[str]  # of one segment, by "<kind>/<fate>"
 
 
 class ToldThere(msgspec.Struct, gc=False):
-    """Events of the device itself, or of the node about it; `net` is the network from which they came."""
+    """Events of the device itself, or of the node about it; `net` is the network from which they came, `region` where
+    the node is."""
 
     at_ms: int
     events: Sequence[ToldEvent]
     fates: Fates
     net: int
+    region: str = ""
 
 
 class Checked(NamedTuple):
@@ -57,6 +60,7 @@ class UsedThere(NamedTuple):
     used: Used
     fates: Fates
     net: int
+    region: str
 
 
 class DeviceWork:
@@ -121,7 +125,12 @@ class Gathering:
     """Of one batch. What a clock received later than `latest_ms` counts at that time."""
 
     def __init__(
-        self, connection: sqlite3.Connection, numbers: LabelNumbers, names_of: NamesOf, latest_ms: int = LAST_MS
+        self,
+        connection: sqlite3.Connection,
+        numbers: LabelNumbers,
+        names_of: NamesOf,
+        latest_ms: int = LAST_MS,
+        origins: SegmentOrigins = HERE,
     ) -> None:
         self.apps: dict[str, AppWork] = {}
         self.counts: list[LooseCount] = []
@@ -133,10 +142,11 @@ class Gathering:
         self._latest_ms = min(latest_ms, LAST_MS)
         self._connection, self._numbers, self._names_of = connection, numbers, names_of
         self._bounds = LabelBounds(connection, names_of)
+        self._origins, self._origin = origins, SegmentOrigin()
         self._sequences: dict[str, tuple[int, int]] = {}
 
     def read(self, segment: str, records: Iterable[bytes]) -> None:
-        fates = self.fates[segment]
+        fates, self._origin = self.fates[segment], self._origins.of(segment)
         for record in records:
             line = parse_folded(record)
             if line.received_ms > self._latest_ms:  # a clock was wrong
@@ -195,7 +205,7 @@ class Gathering:
                 if event.action == EXPERIMENT_OFFER and not self._note_exposure(event, at_ms):
                     fates["line/malformed"] += 1
                     return
-        work.items.append(ToldThere(at_ms, events, fates, net))
+        work.items.append(ToldThere(at_ms, events, fates, net, self._origin.region))
 
     def _note_exposure(self, event: ToldEvent, at_ms: int) -> bool:
         """Whether it is such a note: it names a device, an arm's experiment and its id."""
@@ -217,7 +227,8 @@ class Gathering:
         elif line.delivered is not None:
             self._gather_delivered(at_ms, line.delivered, fates)
         elif line.used is not None:
-            self.app(line.used.app).of_id(line.used.device).items.append(UsedThere(at_ms, line.used, fates, line.net))
+            used = UsedThere(at_ms, line.used, fates, line.net, self._origin.region)
+            self.app(line.used.app).of_id(line.used.device).items.append(used)
         elif line.outcomes is not None:
             self._gather_outcomes(at_ms, line.outcomes, fates)
         else:
@@ -225,6 +236,7 @@ class Gathering:
 
     def _is_known(self, stream: str, sequence: int, at_ms: int) -> bool:
         """Whether the stream came as far as that before."""
+        stream = self._origin.stream(stream)
         if stream not in self._sequences:
             row = self._connection.execute("SELECT sequence FROM streams WHERE stream = ?", (stream,)).fetchone()
             self._sequences[stream] = (row[0] if row else 0, at_ms)
@@ -245,12 +257,12 @@ class Gathering:
 
     def _gather_count(self, at_ms: int, app: AppWork, each: HeardCount) -> None:
         labels, day = app.labels, at_ms // DAY_MS
-        cohort = labels.cohort(each.cohort)
+        told = each.cohort._replace(region=self._origin.region)
+        cohort = labels.cohort(told)
         runs = labels.bundle(each.runs, day) if each.runs else 0
         offered = labels.bundle(each.offered, day) if each.offered else 0
         bundle = offered or runs or labels.bundle("", day)
         self.counts.append(LooseCount(at_ms, labels, cohort, bundle, CHECK + each.code, each.n, None))
-        told = each.cohort
         checked = Checked(at_ms, cohort, runs, offered, ability_of(told.group.platform, told.os, told.plugin), told)
         steps = {bundle for bundle in (runs, offered) if bundle in labels.own}
         for key in array("q", each.devices):
@@ -266,7 +278,7 @@ class Gathering:
             return
         fates["delivery/counted"] += deliveries
         labels = self.app(delivered.app).labels
-        cohort = labels.cohort(Cohort())
+        cohort = labels.cohort(Cohort(region=self._origin.region))
         for each in delivered.of:
             bundle = labels.bundle(each.bundle, at_ms // DAY_MS)
             subject = f"{DELIVERY}{each.form}:{each.encoding}:"

@@ -14,7 +14,7 @@ _PLATFORMS = frozenset(platform.value for platform in Platform)
 _MAJOR = re.compile(r"(\d{1,3})(?:[.\s]|$)", re.ASCII)
 _RELEASE = re.compile(r"\d{1,3}\.\d{1,4}\.\d{1,4}", re.ASCII)
 
-ToldTraits = tuple[str | None, str | None, str | None, bool | None, bool | None]
+ToldTraits = tuple[str | None, str | None, str | None, bool | None, bool | None, str]
 
 
 def ability_told(told: ToldTraits) -> int:
@@ -24,8 +24,9 @@ def ability_told(told: ToldTraits) -> int:
 
 
 def cohort_of(told: ToldTraits) -> Cohort:
-    """From platform, plugin, version of the system, `is_prod` and `is_emulator`, as an event has them."""
-    platform, plugin, os, is_prod, is_emulator = told
+    """From platform, plugin, version of the system, `is_prod` and `is_emulator`, as an event has them, and the region
+    of the node that received it."""
+    platform, plugin, os, is_prod, is_emulator, region = told
     plugin = bounded_text(plugin, VERSION_LIMIT)
     family = family_of(plugin)
     name = family.value if family else platform or ""
@@ -33,4 +34,4 @@ def cohort_of(told: ToldTraits) -> Cohort:
     group = Group(platform=name if name in _PLATFORMS else OTHER, kind=kind)
     major = _MAJOR.match((os or "").strip())
     release = plugin if not plugin or _RELEASE.fullmatch(plugin) else OTHER
-    return Cohort(group, os=major[1] if major else OTHER if os else "", plugin=release)
+    return Cohort(group, os=major[1] if major else OTHER if os else "", plugin=release, region=region)

@@ -28,8 +28,8 @@ from edge.assembly.serving_node import LEAVE_SECONDS, ServingNode
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config
 from edge.control.first_token import ensure_admin_token
-from edge.control.missing_reports import reported_until
 from edge.control.ports import ControlPorts
+from edge.control.routes.feed.missing_reports import reported_until
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.guarding.evidence import Evidence

@@ -5,7 +5,7 @@ from typing import Literal
 from msgspec import UNSET, UnsetType, field
 
 from edge.control.shapes.common import AnswerBody, RequestBody
-from edge.control.shapes.reports import MissingReports
+from edge.control.shapes.figures.reports import MissingReports
 from edge.domain.changes.guard.guard_commands import Finding, GuardDeed
 from edge.domain.guard_policy import GuardAction, Guarded, GuardMetric
 from edge.telemetry.votes.standing import GuardStanding

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from edge.control.shapes.apps import HistoryEntry
 from edge.control.shapes.channels import ChannelView
+from edge.control.shapes.figures.reports import MissingReports
 from edge.control.shapes.guard.guard_shapes import GuardRules, GuardView
-from edge.control.shapes.reports import MissingReports
 from edge.control.shapes.rollouts import RolloutView
 from edge.domain.errors import EdgeError
 from edge.domain.guard_policy import Guarded

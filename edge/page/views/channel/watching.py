@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from edge.control.missing_reports import LATE_SECONDS
-from edge.control.shapes.reports import MissingReports
+from edge.control.routes.feed.missing_reports import LATE_SECONDS
+from edge.control.shapes.figures.reports import MissingReports
 from edge.domain.guarding.evidence import Evidence, TestedCount, Verdict
 from edge.domain.model import Phase
 from edge.page.charts.chart import draw, draw_nothing

@@ -1,7 +1,7 @@
 """Whose reports are here, and whose are missing now: what every figure of several regions has to be read with."""
 
 from edge.control.ports import ControlPorts
-from edge.control.shapes.reports import MissingReports
+from edge.control.shapes.figures.reports import MissingReports
 from edge.domain.guarding.reported import ReportedUntil, missing_at
 from edge.regions.fleet.registry import NodeRegistry
 from edge.regions.sending.sent_ledger import SentLedger

@@ -37,22 +37,34 @@ def test_the_socket_unit_has_the_ports_of_the_default_configuration():
     assert (unit["Socket"]["Backlog"], unit["Socket"]["BindIPv6Only"]) == (str(LISTEN_BACKLOG), "both")
 
 
-def test_the_service_waits_for_a_node_to_finish():
-    service, config = Unit("edge.service")["Service"], Config()
+NODES = [("edge", "edge.toml"), ("edge-region", "region.toml")]
+
+
+@pytest.mark.parametrize(("name", "file"), NODES)
+def test_the_service_waits_for_a_node_to_finish(name, file):
+    service, config = Unit(f"{name}.service")["Service"], Config()
     needed_seconds = CONTROL_DRAIN_SECONDS + config.devices.drain_seconds + LEAVE_SECONDS
     assert float(service["TimeoutStopSec"]) >= needed_seconds
     assert (service["Type"], service["NotifyAccess"], service["KillMode"]) == ("notify", "all", "mixed")
     for option, verb in (("ExecStart", "serve"), ("ExecReload", "restart")):
-        assert service[option].split()[1:] == [verb, "--config", "/etc/edge/edge.toml"]
-    assert (service["ProtectSystem"], service["StateDirectory"]) == ("strict", "edge")
+        assert service[option].split()[1:] == [verb, "--config", f"/etc/edge/{file}"]
+    assert (service["ProtectSystem"], service["StateDirectory"]) == ("strict", name)
+
+
+def test_a_region_beside_another_node_shares_nothing_with_it_but_the_program():
+    own, other = Unit("edge-region.service"), Unit("edge.service")
+    differs = {name for name, value in other["Service"].items() if own["Service"][name] != value}
+    assert differs == {"ExecStart", "ExecReload", "StateDirectory"}
+    assert not {*Unit("edge-region.socket").all("ListenStream")} & {*Unit("edge.socket").all("ListenStream")}
 
 
 @pytest.mark.skipif(ANALYZE is None, reason="systemd is not installed")
-def test_systemd_finds_no_fault(tmp_path):
-    for name in ("edge.socket", "edge.service"):
+@pytest.mark.parametrize("node", [name for name, _ in NODES])
+def test_systemd_finds_no_fault(tmp_path, node):
+    for name in (f"{node}.socket", f"{node}.service"):
         # The program is where an installation puts it, which is not here.
         (tmp_path / name).write_text((UNITS / name).read_text().replace("/opt/edge/.venv/bin/edge", "/bin/true"))
-    units = [str(tmp_path / name) for name in ("edge.socket", "edge.service")]
+    units = [str(tmp_path / name) for name in (f"{node}.socket", f"{node}.service")]
     verified = subprocess.run([ANALYZE, "verify", *units], capture_output=True, text=True)
     assert (verified.returncode, verified.stdout, verified.stderr) == (0, "", "")
     options = ["security", "--offline=true", f"--threshold={EXPOSURE_LIMIT}", units[1]]

@@ -62,6 +62,11 @@ class Revisions:
         with counting(self.refused):
             return parse_line(self._revision(app, number, digest), app, number)
 
+    def content(self, app: AppId, number: int, digest: Digest) -> bytes:
+        """Its bytes, verified. Raises Untrusted, Unavailable `missing_object`."""
+        with counting(self.refused):
+            return self._revision(app, number, digest)
+
     def has(self, app: AppId, number: int, digest: Digest) -> bool:
         """Whether the store has the revision, unread."""
         return self._store.has(revision_key(app, number, digest))

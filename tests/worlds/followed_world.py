@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from edge.domain.errors import NotFound
 from edge.node.processes.data_directory import DataDirectory, OpenedDirectory
 from edge.regions.following.first_sight import wait_for_first_sight
 from edge.regions.following.follower import Follower, FollowTerms
@@ -36,7 +35,8 @@ class TestedSource(StoreSource):
         self.alter_revision = lambda content: content
         self.alter_piece = lambda digest, piece: piece
         self.gate = None  # an event that blobs wait for
-        self.cut_after = None  # bytes of a blob, after which the source is lost
+        self.cut_after = None  # bytes of a blob, after which the line is cut, and with `then_lost` stays so
+        self.then_lost = False
 
     async def documents(self, known):
         self.asked["documents"] += 1
@@ -63,6 +63,7 @@ class TestedSource(StoreSource):
                 yield self.alter_piece(digest, part)
                 sent += len(part)
                 if self.cut_after is not None and sent >= self.cut_after:
+                    self.lost = self.then_lost
                     raise SourceLost("source_lost", "the line was cut")
 
     def _check(self) -> None:
@@ -80,22 +81,20 @@ class FollowedWorld:
         self.told = []
         self.now = time.time()
 
-    async def start(self, **options) -> Follower:
-        """A follower as a process has it that starts now."""
+    async def start(self, wrap=lambda mirror: mirror, cache_limit_bytes: int = 2**40) -> Follower:
+        """A follower as a process has it that starts now; it writes to its copy through what `wrap` returns."""
         directory = OpenedDirectory(self.folder / "copy", self.now)
         await wait_for_first_sight(self.source, directory.mirror, directory.node_dir, "", lambda: 0.5)
         self.directory, self.mirror = directory, directory.mirror
         self.trust = open_trust(directory.mirror, directory.node_dir, self.now)
         self.reader = ReleaseReader(directory.mirror, self.trust)
-        terms = FollowTerms(clock=lambda: self.now, draw=lambda: 0.5)
         self.follower = Follower(
             self.source,
-            directory.mirror,
+            wrap(directory.mirror),
             self.trust,
             self.hear,
             checks={"access/tokens.json": lambda content: None},
-            terms=terms,
-            **options,
+            terms=FollowTerms(cache_limit_bytes=cache_limit_bytes, clock=lambda: self.now, draw=lambda: 0.5),
         )
         self.follower.fetcher.pause_seconds = 0.0
         return self.follower
@@ -113,10 +112,6 @@ class FollowedWorld:
     def revisions(self) -> dict:
         """Announced last, by app."""
         return {app: head.revision for heads in self.told for app, head in heads.items()}
-
-
-def missing(digest: str) -> NotFound:
-    return NotFound("missing_blob", f"no {digest}")
 
 
 def copy_of(store: FsStore) -> dict[str, bytes]:

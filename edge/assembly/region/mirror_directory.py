@@ -1,7 +1,9 @@
 """The data directory of a node that follows: a verified copy of somebody's store, and no key that signs anything."""
 
+from contextlib import suppress
 from pathlib import Path
 
+from edge.domain.errors import EdgeError
 from edge.node.processes.data_directory import OpenedDirectory
 from edge.regions.following.followed_releases import FollowedReleases
 from edge.store.key_set import open_trust
@@ -10,6 +12,7 @@ from edge.store.key_set import open_trust
 class MirrorDirectory(OpenedDirectory):
     """Its copy has a key set: see `first_sight`."""
 
+    partial = True
     releases: FollowedReleases
 
     def __init__(self, data_dir: Path, now: float, home: str) -> None:
@@ -19,3 +22,9 @@ class MirrorDirectory(OpenedDirectory):
         self.trust = open_trust(self.store, self.node_dir, now)
         self.reserve.fill()
         self.releases = FollowedReleases(self.store, self.trust, home)
+
+    def renew(self, now: float) -> None:
+        """Give the copy its key set again, if that was damaged, too."""
+        with suppress(EdgeError):
+            self.trust.put_back()
+        super().renew(now)

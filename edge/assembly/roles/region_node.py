@@ -27,6 +27,7 @@ from edge.config import Config
 from edge.control.ports import ControlPorts
 from edge.control.tokens import Tokens, open_tokens
 from edge.control.upload_quota import UploadQuota
+from edge.domain.model import AppId
 from edge.messages.messaging import Messaging
 from edge.node.processes.data_directory import DataPaths
 from edge.node.processes.listening import port_of
@@ -82,9 +83,11 @@ class RegionNode(ServingNode):
             lambda heads: self.supervisor.take_heads(heads, None),
             checks={TOKENS_KEY: lambda content: self._check_tokens(content)},
             reserve=self.directory.reserve,
-            terms=FollowTerms(poll_seconds=upstream.poll_seconds),
+            terms=FollowTerms(upstream.poll_seconds, upstream.cache_limit_bytes),
         )
         self.supervisor.prover.puller = self.follower
+        self.follower.on_reachable = self.supervisor.prover.recheck
+        self.follower.tending.damaged = self._damaged_apps
         self._to_home = open_home(config)
         self._prepare_answers(config)
         self.supervisor.on_heads = self.feed.hear
@@ -127,6 +130,10 @@ class RegionNode(ServingNode):
             spool_limit_bytes=spool_limit,
             of_nodes=self._nodes_metrics,
         )
+
+    async def _damaged_apps(self) -> set[AppId]:
+        """Of which a worker cannot serve something."""
+        return {AppId(each.app) for worker in await self.supervisor.statuses() for each in worker.damaged}
 
     def _check_tokens(self, content: bytes) -> None:
         """Raises Untrusted."""

@@ -67,6 +67,7 @@ class OpenedDirectory(DataPaths):
     """What every node has opened of its data directory. `mirror` is the store on this node's disk, which devices are
     served from; `store` is where people read and change releases: the truth, or the mirror."""
 
+    partial = False  # whether blobs that releases name may be elsewhere alone
     store: ObjectStore
     trust: Trust
     releases: ReleaseReader

@@ -107,7 +107,9 @@ class Supervisor:
         self._book = ProofBook(directory.proofs_path)
         quarantine = Quarantine(self._book, self._tell_quarantine)
         self.prover = BlobProver(directory.mirror, self._book, quarantine, clock)
-        self.scrubbing = Scrubbing(directory.store_dir, self._book, self.prover, lambda: self._heads, clock)
+        self.scrubbing = Scrubbing(
+            *(directory.store_dir, self._book, self.prover, lambda: self._heads, clock), partial=directory.partial
+        )
         self.duties.jobs["scrub"] = self.scrubbing.run
         self.links = LinkJournal(directory.links_file, Prefer(config.devices.prefer), clock())
         watch = LinkWatch(self.links, self._links_counted, lambda terms: self.pool.take_terms(terms), clock)

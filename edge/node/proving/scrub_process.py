@@ -1,8 +1,9 @@
 """The process that scrubs: reads every blob that a release names, from the disk, as slowly and unimportantly as it can.
 
-Started as `python -m edge.node.proving.scrub_process STORE BYTES_PER_SECOND`; takes the apps from its standard input,
-to the end, and reports on standard output. It writes nothing and judges nothing: the supervisor does both. What the
-kernel has cached and what the disk has are read separately, since either may be damaged while the other is whole.
+Started as `python -m edge.node.proving.scrub_process STORE BYTES_PER_SECOND [partial]`; takes the apps from its
+standard input, to the end, and reports on standard output. It writes nothing and judges nothing: the supervisor does
+both. What the kernel has cached and what the disk has are read separately, since either may be damaged while the other
+is whole.
 """
 
 import ctypes
@@ -53,13 +54,15 @@ class Pacer:
 
 
 class Scrub:
-    """One round. `buffer` is aligned to pages, as direct reading needs it."""
+    """One round. `buffer` is aligned to pages, as direct reading needs it. `partial`: a blob that is not here is no
+    suspect."""
 
-    def __init__(self, store: ObjectStore, pacer: Pacer, now: float) -> None:
+    def __init__(self, store: ObjectStore, pacer: Pacer, now: float, *, partial: bool = False) -> None:
         self._store = store
         self._revisions = Revisions(store)
         self._pacer = pacer
         self._now = now
+        self._partial = partial
         self._buffer = mmap.mmap(-1, READ_BYTES)
 
     def reports(self, wanted: ScrubApp) -> Iterator[ScrubReport]:
@@ -73,6 +76,8 @@ class Scrub:
         whole: dict[Digest, FileIdentity] = {}
         suspects: list[Digest] = []
         for digest in self._blobs(state):
+            if self._partial and not self._store.has(blob_key(digest)):
+                continue
             identity = self._read(digest)
             if identity is None:
                 suspects.append(digest)
@@ -174,7 +179,7 @@ def main() -> None:
     step_aside()
     store, rate = StoreFiles(Path(sys.argv[1])), float(sys.argv[2])
     wanted = [msgspec.json.decode(line, type=ScrubApp) for line in sys.stdin.buffer]
-    scrub = Scrub(store, Pacer(rate, time.monotonic, time.sleep), time.time())
+    scrub = Scrub(store, Pacer(rate, time.monotonic, time.sleep), time.time(), partial="partial" in sys.argv[3:])
     for each in wanted:
         for report in scrub.reports(each):
             sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")

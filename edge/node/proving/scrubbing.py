@@ -56,13 +56,17 @@ class Scrubbing:
         heads: Callable[[], Mapping[AppId, Head]],
         clock: Callable[[], float] = time.time,
         bytes_per_second: float = SCRUB_BYTES_PER_SECOND,
+        *,
+        partial: bool = False,
     ) -> None:
+        """`partial`: blobs that are not here are fetched when a device asks, so they are not missing."""
         self._store_dir = store_dir
         self._book = book
         self._prover = prover
         self._heads = heads
         self._clock = clock
         self._bytes_per_second = bytes_per_second
+        self._partial = partial
         self._blobs = self._bytes = self._suspects = 0
         self.damages = Damages()
         self._completed = book.moment("scrub_completed", clock())
@@ -132,7 +136,7 @@ class Scrubbing:
     async def _start(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "edge.node.proving.scrub_process"),
-            *(str(self._store_dir), str(self._bytes_per_second)),
+            *(str(self._store_dir), str(self._bytes_per_second), *(["partial"] if self._partial else [])),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT_BYTES,

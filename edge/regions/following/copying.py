@@ -35,6 +35,10 @@ class StoreCopy:
             key = revision_key(app, each.number, each.digest)
             self._reserve.lending(lambda key=key, content=each.content: self._add(key, content))  # type: ignore[misc]
 
+    def content(self, app: AppId, head: Head) -> bytes:
+        """The revision's bytes. Raises Unavailable `missing_object`, Untrusted `bad_digest`, OSError."""
+        return self._revisions.content(app, head.revision, head.digest)
+
     def read(self, app: AppId, head: Head) -> AppState:
         """The app's state. Raises as `Revisions.load_revision`."""
         return self._revisions.load_revision(app, head.revision, head.digest)

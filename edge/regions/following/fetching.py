@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from edge.domain.errors import EdgeError, NotFound
 from edge.domain.model import Digest
-from edge.regions.following.transfer import BlobTransfer, WantedBlob
+from edge.regions.following.transfer import KEPT_FROM_BYTES, BlobTransfer, WantedBlob
 from edge.regions.source import SourceLost, SourceRefuses, TruthSource
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key
@@ -24,7 +24,7 @@ from edge.store.stored_document import Untrusted
 AHEAD_AT_ONCE = 6  # transfers ahead of devices: enough to fill a link with small files
 AT_ONCE = 24  # with those that devices wait for
 WAITING_LIMIT = 100_000  # blobs in line, 20 MB; what does not fit is pulled when a device asks
-ATTEMPTS = 3  # at one blob in a row, each from where the one before was cut off
+ATTEMPTS = 3  # at one blob in a row that bring nothing of it
 PAUSE_SECONDS = 0.5  # before the second attempt; twice as long before the third
 
 DEVICE_WAITS, BUILD_WAITS = (0.0, 0.0), (1.0, 0.0)  # before everything that is fetched ahead
@@ -68,7 +68,7 @@ class BlobFetcher:
         self._source = source
         self._mirror = mirror
         self._refused = refused
-        self._on_full = on_full
+        self.on_full = on_full
         self.pause_seconds = pause_seconds
         self._jobs: dict[Digest, _Job] = {}
         self._line: list[tuple[Priority, int, Digest]] = []
@@ -162,10 +162,12 @@ class BlobFetcher:
 
     async def _attempts(self, job: _Job) -> None:
         """Raises what the last one raises."""
-        pause = self.pause_seconds
-        for attempt in itertools.count(1):
+        pause, attempt = self.pause_seconds, 0
+        while True:
+            attempt += 1
+            transfer = BlobTransfer(self._source, self._mirror, job.wanted)
             try:
-                self.fetched_bytes += await BlobTransfer(self._source, self._mirror, job.wanted).run()
+                await transfer.run()
             except NotFound:
                 self._refused["missing_object"] += 1
                 raise
@@ -176,17 +178,19 @@ class BlobFetcher:
             except SourceRefuses:
                 raise
             except SourceLost:
-                if attempt == ATTEMPTS:
+                if transfer.received >= KEPT_FROM_BYTES:
+                    attempt = 0  # what came counts: a line that is cut each minute gets there, too
+                elif attempt == ATTEMPTS:
                     raise
             except OSError:
-                if attempt == ATTEMPTS or not await asyncio.to_thread(self._on_full):
+                if attempt == ATTEMPTS or not await asyncio.to_thread(self.on_full):
                     raise
             else:
                 self.fetched += 1
                 return
-            await asyncio.sleep(pause)
-            pause *= 2
-        raise AssertionError("unreachable")
+            finally:
+                self.fetched_bytes += transfer.received
+            await asyncio.sleep(pause * 2 ** max(0, attempt - 1))
 
     def _say(self, digest: Digest, reason: str) -> None:
         if reason not in self._said:

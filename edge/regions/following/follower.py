@@ -11,7 +11,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId, Digest
@@ -20,6 +20,7 @@ from edge.regions.following.fetching import DEVICE_WAITS, BlobFetcher
 from edge.regions.following.pace import wait_seconds
 from edge.regions.following.shards import ShardTaker
 from edge.regions.following.standing import FollowStanding
+from edge.regions.following.tending import Tending
 from edge.regions.following.transfer import BLOB_LIMIT_BYTES, WantedBlob
 from edge.regions.source import BlobsComing, Document, HeadsMoved, SourceEvent, SourceLost, SourceRefuses, TruthSource
 from edge.store.damage import NotTaken
@@ -38,6 +39,9 @@ ANNOUNCED_LIMIT = 10_000  # apps with announced releases; what does not fit is f
 COMING_LIMIT = 20_000  # blobs of one announcement
 EVENTS_AGAIN_SECONDS = 30.0  # until events are asked for again, at most, of a source that has none
 
+FAILED_SECONDS = 10.0  # after a blob could not be pulled: devices that ask for it again cost the source nothing
+FAILED_LIMIT = 10_000
+
 ANNOUNCED = 2.0  # the priority of announced blobs: before what channels offer
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -53,6 +57,7 @@ class FollowTerms(NamedTuple):
     """How it is done. `clock` in seconds since the epoch; `draw` a number from 0 to below 1."""
 
     poll_seconds: float = 5.0
+    cache_limit_bytes: int = 20 * 2**30
     clock: Callable[[], float] = time.time
     draw: Callable[[], float] = random.random
 
@@ -82,13 +87,20 @@ class Follower:
         self._copy = StoreCopy(mirror, reserve or NoReserve())
         self.fetcher = BlobFetcher(source, mirror, self.refused)
         self._taker = ShardTaker(source, self._copy, self._heads, self.fetcher, self._is_announced, terms.clock)
+        self.tending = Tending(
+            *(self._copy, self._heads, self._taker, on_heads, self._forget_shard),
+            *(terms.cache_limit_bytes, terms.clock),
+        )
+        self.fetcher.on_full = self.tending.make_room
+        self.on_reachable: Callable[[], Awaitable[None]] | None = None  # when a source that was lost answers again
         self.on_coming: Callable[[BlobsComing], None] = lambda coming: None  # for those that follow this node
         self._tags: dict[str, str] = {}  # of the documents that were taken
         self._stands: dict[str, tuple[str, str]] = {}  # by key: the tag of a refused document, and why
+        self._failed: dict[str, float] = {}  # blobs that could not be pulled, and until when nobody asks again
         self._announced: dict[AppId, float] = {}
         self._hinted = asyncio.Event()
         self._looking = asyncio.Lock()
-        self._telling: set[asyncio.Future[NotTaken]] = set()
+        self._kept: set[asyncio.Future[Any]] = set()
         self._last_look = self._last_change = 0.0
         self._unreachable_since: float | None = None
         self._trouble = ""
@@ -104,7 +116,7 @@ class Follower:
             refused=Counter(self.refused),
             refusal=next((reason for _, reason in reversed(self._stands.values())), ""),
             waiting_blobs=self.fetcher.waiting,
-            mirrored_bytes=0,
+            mirrored_bytes=self.tending.room.held_bytes,
             fetched_bytes=self.fetcher.fetched_bytes,
             unreachable_since=self._unreachable_since,
             trouble=self._trouble,
@@ -120,6 +132,7 @@ class Follower:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._look_on())
             tasks.create_task(self._hear_on())
+            tasks.create_task(self.tending.run())
 
     def hint(self, event: SourceEvent) -> None:
         """Somebody says that something moved, or is coming: look sooner, fetch ahead."""
@@ -133,8 +146,15 @@ class Follower:
     async def pull(self, digest: str, app: str) -> bool:
         """Whether the blob is here now, whole: fetched if it was missing, and again if it is damaged. All who ask at
         once share one transfer, which goes on if they leave."""
-        wanted = WantedBlob(Digest(digest), None)
-        return await self.fetcher.fetch(wanted, DEVICE_WAITS, again=True)
+        now = self._terms.clock()
+        if self._failed.get(digest, 0.0) > now:
+            return False
+        if await self.fetcher.fetch(WantedBlob(Digest(digest), None), DEVICE_WAITS, again=True):
+            return True
+        self._failed = {each: until for each, until in self._failed.items() if until > now}
+        if len(self._failed) < FAILED_LIMIT:
+            self._failed[digest] = now + FAILED_SECONDS
+        return False
 
     async def look(self) -> None:
         """Take what has changed since the last look. Raises SourceLost, SourceRefuses, OSError."""
@@ -165,7 +185,11 @@ class Follower:
         lost = [error for error in await asyncio.gather(*map(self._take_head, heads)) if error is not None]
         if lost:
             raise lost[0]
-        self._note_fine()
+        if self._unreachable_since is not None:
+            log.info("follow %s again", self.source.name)
+            if self.on_reachable is not None:
+                self._keep(asyncio.ensure_future(self.on_reachable()))
+        self._unreachable_since, self._trouble = None, ""
 
     async def _take_head(self, document: Document) -> Exception | None:
         """What kept the shard from being taken, if that was not the shard's own fault."""
@@ -205,8 +229,7 @@ class Follower:
         if taken.news:
             self._last_change = self._terms.clock()
             telling = asyncio.ensure_future(self._on_heads(taken.news))
-            self._telling.add(telling)
-            telling.add_done_callback(self._telling.discard)
+            self._keep(telling)
             await asyncio.wait({telling}, timeout=TELLING_SECONDS)  # a stuck worker does not keep news from others
         return "" if taken.whole else taken.trouble
 
@@ -229,10 +252,13 @@ class Follower:
             log.warning("cannot follow %s now, and serve what is here: %s", self.source.name, error)
         self._trouble = str(error)
 
-    def _note_fine(self) -> None:
-        if self._unreachable_since is not None:
-            log.info("follow %s again", self.source.name)
-        self._unreachable_since, self._trouble = None, ""
+    def _keep(self, task: asyncio.Future[Any]) -> None:
+        """Until it ends."""
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+
+    def _forget_shard(self, shard: str) -> None:
+        self._tags.pop(head_key(shard), None)
 
     async def _look_on(self) -> None:
         failures = 0

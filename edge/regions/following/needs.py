@@ -62,6 +62,14 @@ def offered_now(state: AppState) -> list[Bundle]:
     return sorted(found, key=lambda bundle: -bundle.published)
 
 
+def kept_blobs(store: ObjectStore, content: bytes, state: AppState) -> set[str]:
+    """What stays in a copy that runs out of room: what the revision `content` is read and compiled from, and what a
+    check can be answered with. Blocks."""
+    documents = (*documents_to_read(content, state.app, state.revision), *documents_to_build(state, 0.0))
+    files = (blob for bundle in offered(state) for blob in blobs_of(store, bundle))
+    return {blob.digest for blob in (*documents, *files)}
+
+
 def blobs_of(store: ObjectStore, bundle: Bundle) -> Iterator[WantedBlob]:
     """What devices fetch of the bundle: its files first, of which few are new, then its zip, then what browsers may
     take. What cannot be read yields nothing. Blocks."""

@@ -19,6 +19,7 @@ from edge.regions.following.needs import blobs_of, documents_to_build, documents
 from edge.regions.following.transfer import WantedBlob
 from edge.regions.source import SourceLost, TruthSource
 from edge.store.heads import Head, Heads, HeadShard
+from edge.store.healing import is_intact
 from edge.store.objects.port import head_key
 from edge.store.stored_document import Untrusted
 
@@ -121,6 +122,30 @@ class ShardTaker:
         state = await asyncio.to_thread(self._copy.read, app, head)
         await self._fetch(documents_to_build(state, self._clock()))
         await self.fetch_ahead(app, state)
+
+    async def mend(self, app: AppId, head: Head, *, deep: bool) -> bool:
+        """Fetch again what the copy lacks of the app's revision and of what it is compiled from, and with `deep` what
+        is wrong there; have what its channels offer fetched. Returns whether something was mended. Raises EdgeError,
+        OSError."""
+        try:
+            content = await asyncio.to_thread(self._copy.content, app, head)
+        except (EdgeError, OSError):
+            await self.complete(app, head, await read_chain(self._source, app, head, None))
+            return True
+        mended = await self._mend_all(await asyncio.to_thread(documents_to_read, content, app, head.revision), deep)
+        state = await asyncio.to_thread(self._copy.read, app, head)
+        mended += await self._mend_all(documents_to_build(state, self._clock()), deep)
+        await self.fetch_ahead(app, state)
+        return bool(mended)
+
+    async def _mend_all(self, documents: list[WantedBlob], deep: bool) -> int:
+        def wrong() -> list[WantedBlob]:
+            if not deep:
+                return self._fetcher.missing(documents)
+            return [each for each in documents if not is_intact(self._copy.mirror, each.digest)]
+
+        asked = [self._fetcher.fetch(each, BUILD_WAITS, again=deep) for each in await asyncio.to_thread(wrong)]
+        return sum(await asyncio.gather(*asked))
 
     async def fetch_ahead(self, app: AppId, state: AppState) -> None:
         """Have what its channels offer fetched; wait for that if it was announced, since then most of it is here."""

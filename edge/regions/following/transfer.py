@@ -40,7 +40,7 @@ class WantedBlob(NamedTuple):
 
 
 class BlobTransfer:
-    """Of one blob, for one attempt."""
+    """Of one blob, for one attempt. `received`: bytes that the source has sent so far."""
 
     def __init__(self, source: TruthSource, mirror: FsStore, wanted: WantedBlob) -> None:
         self._source = source
@@ -51,11 +51,12 @@ class BlobTransfer:
         self._path: Path | None = None
         self._hashing = hashlib.sha256()
         self._written = 0
+        self.received = 0
         self._pending: list[bytes] = []
         self._pending_bytes = 0
 
-    async def run(self) -> int:
-        """How many bytes were sent. Returns when the blob is in the store. Raises SourceLost, SourceRefuses, NotFound
+    async def run(self) -> None:
+        """Returns when the blob is in the store. Raises SourceLost, SourceRefuses, NotFound
         `missing_blob`, Untrusted `bad_digest`, OSError."""
         try:
             await asyncio.to_thread(self._resume)
@@ -66,22 +67,22 @@ class BlobTransfer:
                 except (SourceLost, asyncio.CancelledError):
                     await asyncio.shield(asyncio.to_thread(self._save))
                     raise
-            received = self._written + self._pending_bytes - start
             await asyncio.to_thread(self._finish)
-            return received
         finally:
             self._close()
 
     async def _receive(self, start: int) -> None:
-        began, received = time.monotonic(), 0
+        began = time.monotonic()
         async with _ended(self._source.blob(self._digest, start)) as pieces:
             while (piece := await self._next(pieces)) is not None:
-                received += len(piece)
-                if start + received > self._limit:
+                self.received += len(piece)
+                if start + self.received > self._limit:
                     await asyncio.to_thread(self._discard)
                     raise Untrusted("bad_digest", f"blob {self._digest} has more than {self._limit} bytes")
-                if time.monotonic() - began > GRACE_SECONDS + received / LEAST_BYTES_PER_SECOND:
-                    raise SourceLost("source_lost", f"blob {self._digest} comes too slowly: {received} bytes so far")
+                if time.monotonic() - began > GRACE_SECONDS + self.received / LEAST_BYTES_PER_SECOND:
+                    raise SourceLost(
+                        "source_lost", f"blob {self._digest} comes too slowly: {self.received} bytes so far"
+                    )
                 self._pending.append(piece)
                 self._pending_bytes += len(piece)
                 if self._pending_bytes >= WRITTEN_AT_ONCE:

@@ -1,0 +1,98 @@
+"""The room that fetched blobs take: what no channel offers goes when there is too little, the longest unused first.
+
+When a file was used last is what the file system says of it, which is right to within a day or, where it notes no uses,
+the time at which it was fetched. What is gone is fetched again when a device asks. Everything here blocks.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from edge.store.objects.fs import FsStore
+
+BLOBS_FOLDER = "blobs/sha256"
+SHRUNK_TO = 0.9  # of the limit: each round reads every revision, so it makes room for a while
+YOUNG_SECONDS = 600.0  # a blob may have come ahead of the revision that names it
+
+log = logging.getLogger("edge.follow")
+
+
+class _Lying(NamedTuple):
+    used: float
+    bytes: int
+    path: Path
+
+
+class CacheRoom:
+    """`held_bytes` as of the last `measure`; `evicted` and `evicted_bytes` since the start. `kept` returns the blobs
+    that must stay, by digest."""
+
+    def __init__(
+        self,
+        mirror: FsStore,
+        limit_bytes: int,
+        kept: Callable[[], set[str]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.held_bytes = 0
+        self.evicted = self.evicted_bytes = 0
+        self._folder = mirror.root / BLOBS_FOLDER
+        self._limit = limit_bytes
+        self._kept = kept
+        self._clock = clock
+        self._too_small = False
+
+    def measure(self) -> int:
+        """How many bytes the blobs take."""
+        self.held_bytes = sum(each.bytes for each in self._lying())
+        return self.held_bytes
+
+    def shrink(self) -> int:
+        """Keep to the limit; returns how many bytes were freed."""
+        held = self.measure()
+        return self._free(held - int(self._limit * SHRUNK_TO)) if held > self._limit else 0
+
+    def free(self, wanted_bytes: int) -> int:
+        """Make room on a full disk; returns how many bytes were freed."""
+        return self._free(wanted_bytes)
+
+    def _free(self, wanted_bytes: int) -> int:
+        kept, now, freed = self._kept(), self._clock(), 0
+        for each in sorted(self._lying()):
+            if freed >= wanted_bytes:
+                break
+            if each.path.name in kept or now - each.path.lstat().st_mtime < YOUNG_SECONDS:
+                continue
+            with suppress(OSError):
+                each.path.unlink()
+                freed += each.bytes
+                self.evicted += 1
+        self.evicted_bytes += freed
+        self.held_bytes -= freed
+        self._tell(freed, wanted_bytes)
+        return freed
+
+    def _tell(self, freed: int, wanted: int) -> None:
+        if freed:
+            log.info("let go of %d bytes of files that no channel offers", freed)
+        short = freed < wanted
+        if short and not self._too_small:
+            log.warning(
+                "what channels offer takes %d bytes, and upstream.cache_limit_bytes is %d: all of it is kept",
+                *(self.held_bytes, self._limit),
+            )
+        self._too_small = short
+
+    def _lying(self) -> Iterator[_Lying]:
+        with suppress(OSError):
+            for folder in os.scandir(self._folder):
+                with suppress(OSError):
+                    for entry in os.scandir(folder.path):
+                        with suppress(OSError):
+                            status = entry.stat(follow_symlinks=False)
+                            used = max(status.st_atime, status.st_mtime)
+                            yield _Lying(used, status.st_blocks * 512, Path(entry.path))

@@ -1,0 +1,125 @@
+"""Keeps the copy whole and small: mends what is damaged or missing in it, fetches what an earlier process did not, and
+lets go of what nothing needs.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
+
+from edge.domain.errors import EdgeError
+from edge.domain.model import AppId
+from edge.regions.following.cache import CacheRoom
+from edge.regions.following.copying import StoreCopy
+from edge.regions.following.needs import kept_blobs
+from edge.regions.following.shards import ShardTaker
+from edge.regions.source import SourceLost, SourceRefuses
+from edge.store.heads import SHARDS, Head, Heads
+from edge.store.stored_document import Untrusted
+
+TEND_SECONDS = 30.0  # between two rounds over what is damaged
+WHOLE_ROUND_SECONDS = 3600.0  # between two over every app; the first is at the start
+PAUSE_SHARE = 1.0  # of the time that an app took: half a core at most, beside what serves
+FREED_AT_ONCE_BYTES = 64 * 2**20  # on a full disk
+
+log = logging.getLogger("edge.follow")
+
+_Announce = Callable[[Mapping[AppId, Head]], Awaitable[object]]
+
+
+class Tending:
+    """Belongs to the loop. `damaged` are the apps of which workers cannot serve something; `announce` has them look
+    again. `forget_shard` has a shard looked for as if it were new."""
+
+    def __init__(
+        self,
+        copy: StoreCopy,
+        heads: Heads,
+        taker: ShardTaker,
+        announce: _Announce,
+        forget_shard: Callable[[str], None],
+        cache_limit_bytes: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.damaged: Callable[[], Awaitable[Collection[AppId]]] = _none
+        self.room = CacheRoom(copy.mirror, cache_limit_bytes, self._kept, clock)
+        self.mended = 0
+        self._copy = copy
+        self._heads = heads
+        self._taker = taker
+        self._announce = announce
+        self._forget_shard = forget_shard
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        whole_at = 0.0
+        while True:
+            await self.look_at_heads()
+            await self.mend(await self.damaged())
+            if self._clock() >= whole_at:
+                await self.go_round()
+                whole_at = self._clock() + WHOLE_ROUND_SECONDS
+            await asyncio.to_thread(self.room.shrink)
+            await asyncio.sleep(TEND_SECONDS)
+
+    async def look_at_heads(self) -> None:
+        """Have damaged or missing head shards of the copy taken from the source again."""
+        for shard in SHARDS:
+            try:
+                held = await asyncio.to_thread(self._heads.shard, shard)
+            except Untrusted:
+                self._forget_shard(shard)
+            else:
+                if held.tag is None and held.shard.sequence:
+                    self._forget_shard(shard)
+
+    async def mend(self, apps: Collection[AppId]) -> None:
+        """Read everything that these apps are compiled from, and fetch again what is missing or wrong."""
+        heads = self.heads()
+        for app in apps:
+            if app in heads:
+                await self._mend(app, heads[app], deep=True)
+
+    async def go_round(self) -> None:
+        """Over every app: fetch what is missing of what it is compiled from and of what it offers, and let go of old
+        revisions."""
+        for app, head in self.heads().items():
+            began = time.monotonic()
+            if not head.deleted:
+                await self._mend(app, head, deep=False)
+            await asyncio.to_thread(self._copy.let_go_of_revisions, {app: head})
+            await asyncio.sleep((time.monotonic() - began) * PAUSE_SHARE)
+
+    def heads(self) -> dict[AppId, Head]:
+        """As the copy has them."""
+        return {app: head for shard in SHARDS for app, head in self._heads.known(shard).apps.items()}
+
+    def make_room(self) -> bool:
+        """On a full disk: whether some was made. Blocks."""
+        return self.room.free(FREED_AT_ONCE_BYTES) > 0
+
+    async def _mend(self, app: AppId, head: Head, *, deep: bool) -> None:
+        with suppress(SourceLost, SourceRefuses):  # the next round is soon
+            try:
+                changed = await self._taker.mend(app, head, deep=deep)
+            except (EdgeError, OSError) as error:
+                log.warning("app %s cannot be mended now: %s", app, error)
+                return
+            if changed:
+                self.mended += 1
+                log.info("mended revision %d of app %s in this node's copy", head.revision, app)
+                await self._announce({app: head})
+
+    def _kept(self) -> set[str]:
+        """In a thread."""
+        kept = set[str]()
+        for app, head in self.heads().items():
+            with suppress(EdgeError, OSError):
+                kept |= kept_blobs(self._copy.mirror, self._copy.content(app, head), self._copy.read(app, head))
+        return kept
+
+
+async def _none() -> Collection[AppId]:
+    return ()

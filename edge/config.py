@@ -35,6 +35,7 @@ from edge.config_faults import (
 )
 from edge.config_sections import (
     KEEP_MOST_DAYS,
+    KEY_ID,
     REGION,
     RETENTION_LEAST_DAYS,
     RETENTION_MOST_DAYS,
@@ -53,6 +54,8 @@ from edge.domain.targeting.places import NodePlace, parse_location
 __all__ = [
     "CONFIG_VARIABLE",
     "KEEP_MOST_DAYS",
+    "KEY_ID",
+    "REGION",
     "RETENTION_LEAST_DAYS",
     "RETENTION_MOST_DAYS",
     "Config",

@@ -22,7 +22,7 @@ _MAY = {
     Role.UPLOADER: "Role uploader: may upload bundles, and offer none.",
     Role.READER: "Role reader: may look, and change nothing.",
     Role.REPORTER: "Role reporter: may state outcomes alone.",
-    Role.NODE: "Role node: may read.",
+    Role.NODE: "Role node: for another node, not for people.",
 }
 
 

@@ -6,8 +6,9 @@ nowhere else. A request that breaks before its answer begins is sent once more: 
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,13 +79,19 @@ class Upstream:
     """
 
     def __init__(
-        self, url: str, token_file: Path, *, insecure: bool = False, tls: ssl.SSLContext | None = None
+        self,
+        url: str,
+        token_file: Path | Callable[[], str],
+        *,
+        insecure: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`insecure` allows plain HTTP to other machines; `tls` replaces the system's own authorities. Raises Invalid
-        `invalid_source`."""
+        """`token_file` may be a function that returns the token. `insecure` allows plain HTTP to other machines; `tls`
+        replaces the system's own authorities. Raises Invalid `invalid_source`."""
         self._base = parse_node_address(url, insecure=insecure)
         self.name = str(self._base).rstrip("/")
-        self._token_file, self._token = token_file, ""
+        self._read_token = partial(read_token, token_file) if isinstance(token_file, Path) else token_file
+        self._token = ""
         self._tls: ssl.SSLContext | bool = tls or True
         self._opened: aiohttp.ClientSession | None = None
 
@@ -174,7 +181,7 @@ class Upstream:
 
     async def _renewed_token(self) -> bool:
         """Read the token's file, which may have been replaced; whether it has another one. Raises SourceRefuses."""
-        before, self._token = self._token, await asyncio.to_thread(read_token, self._token_file)
+        before, self._token = self._token, await asyncio.to_thread(self._read_token)
         return bool(before) and before != self._token
 
     async def _whole(self, answer: UpstreamStream, limit_bytes: int) -> bytes:
@@ -194,15 +201,15 @@ class Upstream:
             return self._foreign(response)
         finally:
             response.release() if response.content.at_eof() else response.close()
+        if status == 404 and response.headers.get("Access-Control-Allow-Origin") == "*":
+            told = f"{self.name} is a node's device port: use its control port, by default 8081"
+            return SourceRefuses("device_port", told)
         code, message = printable(said.error), f"{self.name}: {printable(said.message)}"
         if status in _REFUSALS:
             return SourceRefuses(code, message)
         return _ERRORS.get(status, SourceLost)(code, message)
 
     def _foreign(self, response: aiohttp.ClientResponse) -> EdgeError:
-        if response.status == 404 and response.headers.get("Access-Control-Allow-Origin") == "*":
-            told = f"{self.name} is a node's device port: use its control port, by default 8081"
-            return SourceRefuses("device_port", told)
         if 300 <= response.status < 400:
             told = f"{self.name} redirects, which is not followed: use the address of the node itself"
             return SourceRefuses("unexpected_answer", told)

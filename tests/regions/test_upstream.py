@@ -78,7 +78,7 @@ async def test_no_redirect_is_followed(above):
 
 
 async def test_a_device_port_is_named_as_such(above):
-    above.answer = lambda request: web.Response(status=404, headers={"Access-Control-Allow-Origin": "*"})
+    above.answer = refusing(404, **{"Access-Control-Allow-Origin": "*"})
     with pytest.raises(SourceRefuses, match="is a node's device port: use its control port"):
         await above.upstream.request("GET", "/v1/x")
 

@@ -9,6 +9,7 @@ from edge.regions.feed.events import BLOBS_LIMIT, COMING_LIMIT, HEARTBEAT_SECOND
 from edge.regions.feed.feed import PULL_SECONDS, PULLS_LIMIT
 from edge.regions.feed.framing import FRAME_LIMIT_BYTES, WINDOW_LOG
 from edge.regions.feed.revisions import STREAMS_LIMIT
+from edge.regions.sources.introduction import CLOCK_LIMIT_SECONDS
 from edge.regions.upstream import ANSWER_LIMIT_BYTES, ANSWER_SECONDS, CONNECT_SECONDS, SILENCE_SECONDS
 
 LIMITS = read("config/README.md")
@@ -27,6 +28,7 @@ def test_the_limits_between_nodes_are_those_of_the_code():
         f"heads moved | hints: a follower that reads nothing for {silence}; a sign of life every "
         f"{HEARTBEAT_SECONDS:.0f} s |",
         f"| blobs that a node fetches for its followers at once | {PULLS_LIMIT}, for {PULL_SECONDS:.0f} s each |",
+        f"| this machine's clock when it joins | {CLOCK_LIMIT_SECONDS:.0f} s off the node above |",
         f"| a stream of revisions | {FRAME_LIMIT_BYTES >> 20} MiB a revision, a window of {1 << WINDOW_LOG >> 20} MiB, "
         f"{STALL_SECONDS:.0f} s in which nothing is taken |",
     ):

@@ -1,15 +1,18 @@
 """`edge token`: access to the control API. A token is shown once, when it is created."""
 
+from base64 import b64decode
 from datetime import UTC, datetime
 from urllib.parse import quote
 
 import click
 
-from edge.cli.terminal.client import ControlClient
+from edge.cli.terminal.client import ControlClient, parse_address
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, line, moment, note, table
+from edge.config import is_loopback
 from edge.domain.schedule.durations import parse_duration
 
+KEY_SET_KEY = "keys/writers.json"
 ROLES = ("admin", "publisher", "uploader", "reader", "reporter", "node")
 
 
@@ -31,17 +34,35 @@ def token() -> None:
 @click.option("--for", "lifetime", metavar="DURATION", help="Lifetime, such as 90d; default: until it is revoked.")
 @with_api
 def create(client: ControlClient, out: Output, name: str, role: str, app: str | None, lifetime: str | None) -> None:
-    """Create a token called NAME. Only the token itself goes to stdout."""
+    """Create a token called NAME. Only the token itself goes to stdout; for a node, standard error has the command that
+    makes it follow this one."""
     seconds = parse_duration(lifetime) if lifetime is not None else None
     made = client.post("/v1/tokens", {"name": name, "role": role, "app": app, "lifetime_seconds": seconds})
+    if made["role"] == "node":
+        made["join"] = _join_command(client, made["token"])
 
     def print_text() -> None:
         scope = f" for {made['app']}" if made["app"] else ""
         until = f", until {moment(made['expires'])}" if made["expires"] else ""
         note(f"token {made['name']} ({made['role']}{scope}{until}); it is not shown again:")
         line(made["token"])
+        if "join" in made:
+            note("on the node's machine, with its region in place of REGION:")
+            note(made["join"])
 
     out.result(made, print_text)
+
+
+def _join_command(client: ControlClient, secret: str) -> str:
+    """With the root of the store's key set pinned; a node's own address on loopback is no other machine's."""
+    from edge.store.keys.key_document import peek_key_set  # imports cryptography, which --help does not need
+
+    documents = client.post("/v1/feed/documents", {"known": {}})["documents"]
+    content = next(each["content"] for each in documents if each["key"] == KEY_SET_KEY)
+    local = is_loopback(parse_address(client.url)[0])
+    url = "https://THIS-NODE:8081" if local else client.url
+    root = peek_key_set(b64decode(content)).root
+    return f"edge join {url} --token {secret} --region REGION --root {root}"
 
 
 @token.command("list")

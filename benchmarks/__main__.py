@@ -34,6 +34,7 @@ COMMANDS = {
     "slow": "what 2,000 slow readers cost update checks",
     "scale": "1, 100 and 10,000 apps: a check, memory, load time, swaps under load",
     "capacity": "a plan for 1, 10 and 100 million devices, from measured figures and stated prices",
+    "regions": "an origin and 20 regions: a release everywhere, bytes, cold start, catching up, the origin's cost",
     "day": "a simulated day of 10 million devices over 20 regions after a publish",
     "wan": "checks and updates over an emulated long link",
     "targeting": "what 20 segments and a rollout cost a check",

@@ -38,9 +38,10 @@ FOLLOWS = "role" in {field.name for field in msgspec.structs.fields(Config)}  # 
 
 
 class FollowingNode(RegionNode):
-    """A region. `link` is its way to the origin."""
+    """A region. `link` is its way to the origin, `token` what it follows with."""
 
     link: Link
+    token: str
 
 
 class RegionWorld:
@@ -59,11 +60,14 @@ class RegionWorld:
         region_code: Callable[[int], Path] = lambda number: ROOT,
         origin_code: Path = ROOT,
         starting: bool = True,
+        on_one_disk: bool = False,
     ) -> None:
-        """`regions` are started too, unless not `starting`."""
+        """`regions` are started too, unless not `starting`. `on_one_disk`: they follow the origin's directory, in place
+        of its port; only reports go through the links then."""
         self._kept = folder
         self.folder = folder or Path(tempfile.mkdtemp(prefix="edge-regions-"))
         self._delay_seconds, self._starting = delay_ms / 1_000, starting
+        self._on_one_disk = on_one_disk
         common = merged(_COMMON, settings or {})
         own = {"region": "origin"} | ({"role": "origin"} if FOLLOWS and origin_code == ROOT else {})
         self.origin = RegionNode(
@@ -125,6 +129,12 @@ class RegionWorld:
             for region in self.regions:
                 group.create_task(start(region))
 
+    def rejoin(self) -> None:
+        """New tokens for all regions, of an origin that knows none of theirs."""
+        for region in self.regions:
+            region.settings.pop("upstream", None)
+            self._join(region)
+
     async def change(self, method: str, path: str, body: Any = None) -> Any:
         """A request to the origin's control API. Raises EdgeError."""
         return await asyncio.to_thread(self.admin.send, method, path, body)
@@ -134,7 +144,7 @@ class RegionWorld:
         RuntimeError with its words."""
         at = node or self.origin
         environ = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
-        environ |= {"EDGE_URL": at.control_url, "EDGE_TOKEN": at.admin_token, "EDGE_DATA_DIR": str(at.data_dir)}
+        environ |= {"EDGE_URL": at.control_url, "EDGE_TOKEN": self.origin.admin_token}
         environ |= {"PYTHONPATH": str(ROOT), "EDGE_CACHE_DIR": str(self.folder / "cache")}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "edge", *map(str, words), "--json"),
@@ -170,13 +180,15 @@ class RegionWorld:
         return await self.offer(version, app=app)
 
     def _join(self, region: FollowingNode) -> None:
-        region.link = self.relay.link(self.origin.control_port)
+        if not hasattr(region, "link"):
+            region.link = self.relay.link(self.origin.control_port)
         region.link.lengthen(self._delay_seconds)
-        token = self.admin.post("/v1/tokens", {"name": region.name, "role": "node"})["token"]
+        region.token = token = self.admin.post("/v1/tokens", {"name": region.name, "role": "node"})["token"]
         file = region.folder / "token"
         file.touch(0o600)
         file.write_text(token)
-        upstream = {"source": region.link.url, "home": region.link.url, "token_file": str(file)}
+        source = f"file://{self.origin.data_dir}/store" if self._on_one_disk else region.link.url
+        upstream = {"source": source, "home": region.link.url, "token_file": str(file)}
         if FOLLOWS:
             region.settings = merged({"upstream": upstream, "role": "region"}, region.settings)
 

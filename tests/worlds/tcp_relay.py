@@ -48,6 +48,7 @@ class Link:
         self.port = 0
         self.connections = 0  # taken so far
         self._relay = relay
+        self._denied = b""
         self._whole = asyncio.Event()
         self._whole.set()
         self._open: set[asyncio.Task[None]] = set()
@@ -66,6 +67,10 @@ class Link:
 
     def slow(self, rate_bps: float) -> None:
         self.up.rate_bps = self.down.rate_bps = rate_bps
+
+    def deny(self, words: bytes) -> None:
+        """Reset each connection on which these words go up: a request that nobody is to get through with. b"": none."""
+        self._denied = words
 
     def cut(self) -> None:
         self._relay.call(self._set_whole(False))
@@ -143,6 +148,8 @@ class Link:
             block = b"-"
             while block:
                 block = await reader.read(BLOCK_BYTES)
+                if self._denied and line is self.up and self._denied in block:
+                    raise ConnectionResetError("denied")
                 waiting.append((line.arrival(len(block), loop.time()), block))
                 held += len(block)
                 changed.set()

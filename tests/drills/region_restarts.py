@@ -1,0 +1,216 @@
+"""A region by itself: restarts, a full disk, a wrong clock, a corrupt cache: `python -m tests.drills.region_restarts`.
+
+Everything behind the region may be gone. Devices ask all the time; while the region itself is down they get nothing,
+and that alone is no failure here.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import random
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+
+from tests.drills.region_outages import CAUGHT_UP_SECONDS, released
+from tests.worlds.region_devices import RegionDevices, question
+from tests.worlds.region_node import Missing, RegionNode
+from tests.worlds.region_story import Told, case, main
+from tests.worlds.region_world import APP, RegionWorld
+
+START_SECONDS = 2.0  # until it serves, on a machine that has nothing else to do
+DISK_BYTES = 64 << 20
+HOUR = 3_600.0
+STARTS = 5
+
+
+@contextlib.contextmanager
+def small_disk() -> Iterator[Path]:
+    """A file system of its own. Raises Missing where none can be mounted."""
+    with tempfile.TemporaryDirectory(prefix="edge-disk-") as folder:
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", folder], capture_output=True
+        )
+        if mounted.returncode:
+            raise Missing(f"no small disk can be mounted: {mounted.stderr.decode().strip()}")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+async def a_download(node: RegionNode) -> str:
+    """What a device is offered and can download, "" for nothing. Raises AssertionError for wrong bytes."""
+    async with aiohttp.ClientSession() as session:
+        async with session.post(f"{node.devices_url}/updates", json=question(APP)) as answer:
+            offer = await answer.json()
+        if "url" not in offer:
+            return ""
+        async with session.get(offer["url"]) as answer:
+            content = await answer.read()
+            assert answer.status == 200, answer.status
+        assert hashlib.sha256(content).hexdigest() == offer["checksum"]
+        return str(offer["version"])
+
+
+@case
+async def started_alone(told: Told) -> None:
+    """The region is killed and started again with its parent gone."""
+    async with RegionWorld(regions=1) as world:
+        (region,) = world.regions
+        devices = RegionDevices([region], APP)
+        async with devices.asking():
+            await released(world, devices)
+        alone = await standalone_start_seconds(world)
+        region.link.refuse()
+        world.origin.kill()
+        took = []
+        for _ in range(STARTS):
+            region.kill()
+            await region.start()
+            took.append(region.started_seconds)
+            told.expect("it serves from its disk at once", await a_download(region) == "1.0.1")
+        seconds = sorted(took)[STARTS // 2]
+        told.expect(
+            f"serving within {START_SECONDS:g} s, in the median of {STARTS}",
+            seconds <= START_SECONDS,
+            f"{seconds:.2f} s ({min(took):.2f} to {max(took):.2f}); {seconds / alone:.2f} of a standalone node's start",
+        )
+        region.link.restore()
+        await world.start_origin()
+        async with devices.asking():
+            await world.release("1.0.2")
+            await told.within("with the parent back, it follows", CAUGHT_UP_SECONDS, devices.see(region, "1.0.2"))
+        told.saw_nothing(devices)
+        await told.counts_all(world, devices)
+
+
+async def standalone_start_seconds(world: RegionWorld) -> float:
+    """The median start of a node of the same release and contents that follows nobody: the origin's own."""
+    took = []
+    for _ in range(STARTS):
+        world.origin.kill()
+        await world.start_origin()
+        took.append(world.origin.started_seconds)
+    return sorted(took)[STARTS // 2]
+
+
+@case
+async def disk_full(told: Told) -> None:
+    """The region's disk fills up; it serves what it has, says so, and goes on when there is room."""
+    with small_disk() as disk:
+        async with RegionWorld(regions=1, starting=False) as world:
+            (region,) = world.regions
+            region.settings["data_dir"] = str(disk / "data")
+            await world.start_regions()
+            devices = RegionDevices([region], APP, quiet=True)
+            async with devices.asking():
+                await released(world, devices)
+                fill(disk / "filler")
+                await world.release("1.0.2", size_bytes=2_000_000)
+                await asyncio.sleep(10.0)
+                told.saw_nothing(devices, "on a full disk, devices see no error")
+                told.expect("it still serves", bool(await a_download(region)), await a_download(region))
+                async with aiohttp.ClientSession() as session:
+                    told.expect("it stays ready", await region.is_ready(session))
+                (disk / "filler").unlink()
+                await told.within("with room again, it offers the release", 60.0, devices.see(region, "1.0.2", 60.0))
+            told.saw_nothing(devices)
+
+
+def fill(file: Path) -> None:
+    """To the last page."""
+    with file.open("ab", buffering=0) as stream, contextlib.suppress(OSError):
+        while True:
+            stream.write(bytes(1 << 12))
+
+
+@case
+async def clock_fast(told: Told) -> None:
+    """The region's clock goes an hour ahead while it serves, and stays so over a restart."""
+    await wrong_clock(told, HOUR)
+
+
+@case
+async def clock_slow(told: Told) -> None:
+    """The region's clock goes an hour back while it serves, and stays so over a restart."""
+    await wrong_clock(told, -HOUR)
+
+
+async def wrong_clock(told: Told, offset_seconds: float) -> None:
+    async with RegionWorld(regions=1) as world:
+        (region,) = world.regions
+        devices = RegionDevices([region], APP)
+        async with devices.asking():
+            await released(world, devices)
+            region.set_clock(offset_seconds)
+            await asyncio.sleep(3.0)
+            await world.release("1.0.2")
+            took = await told.within("a release reaches the region", CAUGHT_UP_SECONDS, devices.see(region, "1.0.2"))
+            told.note("with the clock wrong", f"{took:.2f} s")
+        await region.restart()
+        told.expect(
+            "after a restart it serves", await a_download(region) in ("1.0.1", "1.0.2"), await a_download(region)
+        )
+        async with devices.asking():
+            await world.release("1.0.3")
+            await told.within("and follows", CAUGHT_UP_SECONDS, devices.see(region, "1.0.3"))
+            region.set_clock(0.0)
+            await asyncio.sleep(3.0)
+            await world.release("1.0.4")
+            await told.within("the clock set right, it follows on", CAUGHT_UP_SECONDS, devices.see(region, "1.0.4"))
+        told.saw_nothing(devices)
+        await told.counts_all(world, devices)
+
+
+@case
+async def corrupt_cache(told: Told) -> None:
+    """Bytes of the region's mirror are flipped, cut and deleted while it is down: nothing wrong is served."""
+    async with RegionWorld(regions=1) as world:
+        (region,) = world.regions
+        devices = RegionDevices([region], APP)
+        async with devices.asking():
+            await released(world, devices)
+            await world.release("1.0.2")
+            await devices.see(region, "1.0.2")
+        store, dice = region.data_dir / "store", random.Random(1)
+        for kind in ("blobs", "apps", "heads", "keys"):
+            await region.stop()
+            files = sorted(each for each in (store / kind).rglob("*") if each.is_file())
+            for number, file in enumerate(files):
+                spoil(file, number % 3, dice)
+            begun = time.monotonic()
+            try:
+                await region.start()
+            except RuntimeError as error:
+                told.expect(f"it starts with its {kind} spoiled", False, error)
+                return
+            async with devices.asking():
+                what = f"{len(files)} files of {kind} spoiled: it offers the release"
+                await told.within(what, 60.0, devices.see(region, "1.0.2", 60.0))
+                await asyncio.sleep(3.0)
+            told.note("from its start", f"{time.monotonic() - begun:.1f} s")
+            told.saw_nothing(devices)
+        async with devices.asking():
+            await world.release("1.0.3")
+            await told.within("it follows on", CAUGHT_UP_SECONDS, devices.see(region, "1.0.3"))
+        told.saw_nothing(devices)
+
+
+def spoil(file: Path, how: int, dice: random.Random) -> None:
+    content = bytearray(file.read_bytes())
+    if how == 0 and content:
+        content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
+        file.write_bytes(content)
+    elif how == 1:
+        file.write_bytes(content[: len(content) // 2])
+    else:
+        file.unlink()
+
+
+if __name__ == "__main__":
+    main(__name__, __doc__ or "")

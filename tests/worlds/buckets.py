@@ -21,7 +21,7 @@ QUICK = CallLimits(attempt_seconds=5.0, call_seconds=10.0, first_pause_seconds=0
 
 @pytest.fixture(scope="session")
 def moto_address():
-    with moto_server() as address:
+    with moto_server() as address, environment(AWS_ACCESS_KEY_ID=ACCESS, AWS_SECRET_ACCESS_KEY=SECRET):
         make_bucket(address)
         yield address
 
@@ -29,7 +29,8 @@ def moto_address():
 @pytest.fixture(scope="session")
 def radosgw_address(tmp_path_factory):
     """The real thing. Skipped where it is not installed."""
-    with radosgw(tmp_path_factory.mktemp("radosgw"), ACCESS, SECRET, BUCKET) as address:
+    keys = environment(AWS_ACCESS_KEY_ID=ACCESS, AWS_SECRET_ACCESS_KEY=SECRET)
+    with keys, radosgw(tmp_path_factory.mktemp("radosgw"), ACCESS, SECRET, BUCKET) as address:
         yield address
 
 

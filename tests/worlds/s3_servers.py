@@ -102,11 +102,16 @@ class Interposer(http.server.ThreadingHTTPServer):
         self.bare_tags = False
         self.gone = False
         self.lax = frozenset()  # of If-Match, If-None-Match
+        self.arrived = threading.Event()
         self.ended = threading.Event()
 
     @property
     def url(self):
         return f"http://127.0.0.1:{self.server_port}"
+
+    def let_go(self):
+        """What hangs ends unanswered."""
+        self.ended.set()
 
     def handle_error(self, request, client_address):
         """Clients that leave are what the tests are about."""
@@ -135,6 +140,7 @@ class _Passing(http.server.BaseHTTPRequestHandler):
         server = self.server
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         server.seen.append((self.command, self.path, self.headers))
+        server.arrived.set()
         step = "drop" if server.gone else None
         if step is None and server.script and server.concerns(self.command, self.path):
             step = server.script.popleft()

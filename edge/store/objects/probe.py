@@ -1,9 +1,10 @@
 """A probe of every store at start: does it enforce its conditions? A store that ignores them loses releases.
 
-Several nodes may probe at once: all write the same bytes, so none disturbs another.
+Several nodes may probe at once: none disturbs another.
 """
 
 import logging
+import secrets
 from contextlib import suppress
 
 from edge.domain.errors import Unavailable
@@ -11,8 +12,8 @@ from edge.store.disk.room import cannot_write
 from edge.store.objects.port import AlreadyExists, ObjectStore, Stale
 
 PROBE_PREFIX = "probe/"
-PROBE_KEY = f"{PROBE_PREFIX}conditions"
-SWAPS = 5  # other nodes may probe at the same moment, and some stores give equal bytes another tag each time
+PROBE_KEY, SWAPPED_KEY = f"{PROBE_PREFIX}conditions", f"{PROBE_PREFIX}swapped"
+SWAPS = 20  # other nodes may probe at the same moment
 _CONTENT = b"edge probe: this object shows that the store keeps its conditions\n"
 _OTHER = b"edge probe: this store ignores conditions\n"
 _STALE_TAG = "0" * 64
@@ -32,6 +33,7 @@ def probe(store: ObjectStore) -> None:
         _expect(store, _create_again(store), "create-if-absent")
         _expect(store, _swap_stale(store), "compare-and-swap")
         _expect(store, _swap_held(store), "the tag that it gave an object")
+        _mend(store)
     except OSError as error:
         if not cannot_write(error) or not store.has(PROBE_KEY):
             raise
@@ -51,23 +53,34 @@ def _create_again(store: ObjectStore) -> bool:
 
 def _swap_stale(store: ObjectStore) -> bool:
     try:
-        store.swap(PROBE_KEY, _OTHER, _STALE_TAG)
+        store.swap(PROBE_KEY, _OTHER + secrets.token_hex(16).encode(), _STALE_TAG)
     except Stale:
         return True
     return False
 
 
 def _swap_held(store: ObjectStore) -> bool:
+    """Bytes that nobody else writes: a swap that did nothing would show."""
     for _ in range(SWAPS):
-        held = store.get(PROBE_KEY)
-        if held is None:
-            return False
+        held, mine = store.get(SWAPPED_KEY), secrets.token_hex(16).encode()
         try:
-            store.swap(PROBE_KEY, held.data, held.tag)
-        except Stale:
+            if held is None:
+                store.create(SWAPPED_KEY, mine)
+                continue
+            tag = store.swap(SWAPPED_KEY, mine, held.tag)
+        except (AlreadyExists, Stale):
             continue
-        return True
+        found = store.get(SWAPPED_KEY)
+        return found is not None and (found.data == mine or found.tag != tag)
     return False
+
+
+def _mend(store: ObjectStore) -> None:
+    """What the store did when it still ignored its conditions."""
+    held = store.get(PROBE_KEY)
+    if held is not None and held.data.startswith(_OTHER):
+        with suppress(Stale):
+            store.swap(PROBE_KEY, _CONTENT, held.tag)
 
 
 def _expect(store: ObjectStore, kept: bool, condition: str) -> None:

@@ -103,7 +103,7 @@ class Standalone(ServingNode):
         self._collecting = Collecting(self.directory, keeping.retention_days)
         self._own_report = OwnReport(config, self.directory, self.supervisor, base)
         self.fleet = self._open_fleet()
-        self._sharing = build_sharing(self.supervisor, lambda app: app in self.supervisor.heads)
+        self._sharing = build_sharing(self.directory, self.supervisor, lambda app: app in self.supervisor.heads)
         self._receiving = build_receiving(self.directory, spool_limit, lambda: self.guard.watched.acting > 0)
         self.supervisor.duties.jobs |= {
             "deliver": self.messaging.run,

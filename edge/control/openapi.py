@@ -25,6 +25,7 @@ from edge.control.shapes.impact import ImpactView
 from edge.domain.changes.commands import COMMAND_ID_LIMIT
 from edge.regions.sharing.home import WAIT_LIMIT_SECONDS
 from edge.regions.sharing.messages import EPOCH_LIMIT
+from edge.telemetry.behaviour.news import PLACE_LIMIT
 from edge.telemetry.spool.coming_segment import COMING_LIMIT_BYTES
 
 _SCHEMAS = "#/components/schemas/{name}"
@@ -72,6 +73,7 @@ _QUERY = {
         "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_LIMIT},
     },
     "session": {"description": "as the answer before said", "schema": {"type": "string", "maxLength": EPOCH_LIMIT}},
+    "place": {"description": "as the answer before said", "schema": {"type": "string", "maxLength": PLACE_LIMIT}},
     "heard": {
         "description": "the number up to which the answer before said that it goes",
         "schema": {"type": "integer", "minimum": 0, "maximum": WHOLE_LIMIT, "default": 0},

@@ -108,6 +108,7 @@ NEEDED = {
     "report_node": P.SEND_HOME,
     "tell_facts": P.SEND_HOME,
     "hear_facts": P.SEND_HOME,
+    "hear_behaviour": P.SEND_HOME,
     "take_segment": P.SEND_HOME,
     "known_segments": P.SEND_HOME,
     "all_sent": P.SEND_HOME,
@@ -287,7 +288,7 @@ async def test_no_secret_is_shown_or_logged(acme, world, caplog):
             async with acme.client.request(operation.method, address(operation), headers=headers) as response:
                 goes_on = response.status == 200 and response.content_type == "text/event-stream"
                 said = await response.content.readany() if goes_on else await response.read()
-                told.append(f"{response.headers} {said.decode()}")
+                told.append(f"{response.headers} {said.decode(errors='replace')}")
     stored = [world.store.get(key).data.decode("utf-8", "replace") for key in world.store.keys("")]
     everything = "\n".join([*told, *stored, caplog.text, *(str(record.__dict__) for record in caplog.records)])
     assert len(told) > 100 and APP in everything

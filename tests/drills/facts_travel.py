@@ -31,6 +31,7 @@ from edge.facts.sharing.journal import SharedJournal
 from edge.facts.writer import FactsWriter
 from edge.regions.sharing.home import SharingClocks, SharingHome
 from edge.regions.sharing.messages import FactsBatch, SharedDevice, encode_facts, parse_batch
+from edge.telemetry.behaviour.news import BehaviourPages
 from tests.worlds.region_devices import question
 from tests.worlds.region_node import RegionNode
 from tests.worlds.region_world import APP, CHANNEL, RegionWorld
@@ -192,7 +193,8 @@ async def cost(changes: int, devices: int = 100_000) -> None:
             open_shared=lambda seed, key_of: SharedJournal(Path(folder) / "shared", "h0", seed, key_of, sends=False),
         )
         clocks = SharingClocks(time.time, lambda: time.monotonic() * 1_000)  # so that no budget ends the measurement
-        home = SharingHome(lambda: writer.shared, writer.record, APP.__eq__, _NoLimits(), clocks)
+        pages = BehaviourPages(Path(folder) / "behaviour.table", Path(folder) / "news")
+        home = SharingHome(lambda: writer.shared, writer.record, APP.__eq__, _NoLimits(), clocks, pages)
         batches = list(_batches(changes, devices))
         begun, cpu = time.monotonic(), time.process_time()
         for batch in batches:

@@ -57,6 +57,7 @@ from edge.regions.sharing.home import SharingClocks, SharingHome
 from edge.store.damage import NotTaken
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
+from edge.telemetry.behaviour.news import BehaviourPages
 from edge.telemetry.devices.device_search import find_devices
 from edge.telemetry.devices.device_story import take_page
 from edge.telemetry.devices.known_devices import KnownDevice
@@ -364,7 +365,8 @@ class World:
     def sharing(self) -> SharingHome:
         """While another process writes the facts."""
         clocks = SharingClocks(lambda: NOW, lambda: NOW)
-        return SharingHome(lambda: None, self.record, lambda app: True, NodeFailures(EventLimits(0, 0)), clocks)
+        pages = BehaviourPages(self.store.root.parent / "behaviour.table", self.store.root.parent / "news")
+        return SharingHome(lambda: None, self.record, lambda app: True, NodeFailures(EventLimits(0, 0)), clocks, pages)
 
     def receiving(self) -> Receiving:
         """Into a spool of its own, as of now."""

@@ -19,6 +19,7 @@ from edge.facts.writer import FactsWriter
 from edge.regions.sharing.home import SharingClocks, SharingHome
 from edge.regions.sharing.messages import encode_facts, parse_batch
 from edge.regions.sharing.sharer import Sharer, place_of, waiting_of
+from edge.telemetry.behaviour.news import BehaviourPages
 
 
 class Clock:
@@ -118,6 +119,7 @@ class SharingWorld:
             APP.__eq__,
             limits or NoLimits(),
             clocks,
+            BehaviourPages(home.directory / "behaviour.table", home.directory / "news"),
         )
         self.links = [Link(self.desk, region.name) for region in regions]
 

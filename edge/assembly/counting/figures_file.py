@@ -80,7 +80,7 @@ class FiguresFile:
         self._outbox = outbox
         self.origins = HERE  # of the segments that the next fold counts
         self.guarded = GuardedReleases(paths.counts_database, watches_of)
-        self._shown = ShownBehaviour(paths.counts_database, paths.behaviour_table)
+        self._shown = ShownBehaviour(paths.counts_database, paths.behaviour_table, paths.behaviour_news_dir)
         self._erasing = ErasingDevices(paths, telemetry, self._shown)
         self._folding = threading.Lock()
 

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from edge.domain.facts import day_of
+from edge.telemetry.behaviour.news import BehaviourNews
 from edge.telemetry.behaviour.rows import Judgement, NotedBatch, all_judgements, all_places, forget_oldest
 from edge.telemetry.behaviour.table_writer import CAPACITY_BEHAVIOURS, BehaviourTableWriter
 from edge.telemetry.folding.database import open_for_folding
@@ -23,8 +24,11 @@ log = logging.getLogger("edge.node")
 class ShownBehaviour:
     """For one thread at a time. `failures` counts what could not be shown; the next `bring_up` makes up for it."""
 
-    def __init__(self, database: Path, table: Path) -> None:
+    def __init__(self, database: Path, table: Path, news: Path | None = None) -> None:
+        """`news` None: no other node is told."""
         self.failures = 0
+        self._news = BehaviourNews(news) if news is not None else None
+        self._is_other = False  # whether the table that is made next has other slots for the same devices
         self._database = database
         self._writer = BehaviourTableWriter(table)
         self._is_current = False  # whether the table is as the rows are
@@ -38,18 +42,21 @@ class ShownBehaviour:
     def show(self, noted: NotedBatch) -> None:
         """After a committed batch."""
         if noted.is_whole_table:
-            self._is_current = False
+            self._is_current, self._is_other = False, True
         if self._is_current:
             self._try(lambda: self._writer.show(noted))
+            self._tell(lambda news: news.tell(noted.judgements, noted.places))
 
     def show_all(self, judgements: Iterable[Judgement]) -> None:
         """After a committed change of some devices, such as an erasure."""
+        listed = list(judgements)
         if self._is_current:
-            self._try(lambda: self._writer.show_all(judgements))
+            self._try(lambda: self._writer.show_all(listed))
+        self._tell(lambda news: news.tell(listed))
 
     def begin_again(self) -> None:
         """The rows are others: they are shown from the next `bring_up` on."""
-        self._is_current = False
+        self._is_current, self._is_other = False, True
 
     def bring_up(self, now: float) -> None:
         """Make the table if it is not as the rows are; once a day, forget devices first. After a fold, with nothing
@@ -64,6 +71,7 @@ class ShownBehaviour:
             if not self._is_current:
                 self._is_current = True
                 self._try(lambda: self._make(connection))
+                self._tell(lambda news: self._tell_made(news, connection, day))
 
     def _forget(self, connection: sqlite3.Connection, day: int) -> None:
         connection.execute("BEGIN IMMEDIATE")
@@ -74,6 +82,24 @@ class ShownBehaviour:
     def _make(self, connection: sqlite3.Connection) -> None:
         (expected,) = connection.execute("SELECT count(*) FROM behaviour").fetchone()
         self._writer.make(all_judgements(connection), all_places(connection), expected)
+
+    def _tell_made(self, news: BehaviourNews, connection: sqlite3.Connection, day: int) -> None:
+        """What the process before may have committed, and not told."""
+        if self._is_other:
+            self._is_other = False
+            news.tell_all_again()
+            return
+        news.tell((each for each in all_judgements(connection) if each.last_day >= day - 1), all_places(connection))
+
+    def _tell(self, work: Callable[[BehaviourNews], None]) -> None:
+        if self._news is None:
+            return
+        try:
+            work(self._news)
+        except OSError as error:
+            self._is_current, self._is_other = False, True
+            self.failures += 1
+            log.error("cannot tell other nodes how devices are used; they hear of it later: %s", error)
 
     def _try(self, work: Callable[[], None]) -> None:
         try:

@@ -100,7 +100,7 @@ class RegionNode(ServingNode):
             "watch_room": WatchingRoom(self.directory.node_dir, self.directory.reserve).run,
         }
         if self._to_home is not None:
-            self.sharer = build_sharer(self.directory.node, self.supervisor, self._to_home)
+            self.sharer = build_sharer(self.directory, self.directory.node, self.supervisor, self._to_home)
             self.supervisor.duties.jobs["share"] = self.sharer.run
         self.change = ChangeOver(config, self.supervisor, ports, estate)
 

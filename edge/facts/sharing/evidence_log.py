@@ -40,11 +40,11 @@ class EvidenceBatch(NamedTuple):
 class EvidenceLog:
     """For the one thread that appends. `dropped` counts records that were lost for want of room since the start."""
 
-    def __init__(self, directory: Path, *, sync: SyncFile = os.fdatasync) -> None:
+    def __init__(self, directory: Path, *, sync: SyncFile = os.fdatasync, files_limit: int = FILES_LIMIT) -> None:
         """Raises OSError."""
         directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         self.dropped = 0
-        self._directory, self._sync = directory, sync
+        self._directory, self._sync, self._files_limit = directory, sync, files_limit
         files = _files(directory)
         self._serial = int(files[-1].stem) if files else 0
         last = _read_header(files[-1]) if files else None
@@ -71,7 +71,7 @@ class EvidenceLog:
 
     def _begin(self) -> AppendFile:
         files = _files(self._directory)
-        for path in files[: max(len(files) - FILES_LIMIT + 1, 0)]:
+        for path in files[: max(len(files) - self._files_limit + 1, 0)]:
             self.dropped += len(_records(path.read_bytes(), _HEADER_BYTES)[0])
             path.unlink(missing_ok=True)
         self._serial += 1

@@ -45,6 +45,7 @@ class DataPaths:
         self.node_dir = data_dir / "node"  # not part of the truth: this node's own key, telemetry and facts
         self.spool_dir = self.node_dir / "telemetry" / "spool"
         self.sharing_dir = self.node_dir / "sharing"  # what all nodes are to know of devices, by their names
+        self.behaviour_news_dir = self.sharing_dir / "behaviour"
         self.facts_dir = self.node_dir / "telemetry" / "facts"
         self.mirror_memory = self.node_dir / "mirror"  # what was seen of the mirror, where the truth is a bucket
         self.proofs_path = self.node_dir / "proofs.sqlite"  # a cache: which files were read and found right

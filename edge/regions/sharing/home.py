@@ -26,11 +26,13 @@ from edge.facts.sharing.journal import SharedJournal
 from edge.facts.sharing.register import all_sessions, read_taken, read_word, reading, row_at, rows_after
 from edge.regions.sharing.budgets import NodeBudgets
 from edge.regions.sharing.messages import ROWS_LIMIT, FactsBatch, FactsPage, FactsTaken, SharedDevice
+from edge.telemetry.behaviour.news import BehaviourPages, BehaviourSlots
 
 WAIT_LIMIT_SECONDS = 25  # that a node waits for news: less than what may lie between would cut
 STEP_CHANGES = 1_000  # that are recorded together: others' changes are recorded in between
 EVIDENCE_SECONDS = 30 * 86_400.0  # older evidence counts as so old
 CLOCK_STEP_SECONDS = 5.0  # a node's clock is taken to be off by what it once was, unless it is by so much more
+LOOK_SECONDS = 1.0  # another process folds: its news is looked for
 PREFIX_LIMIT = 64  # characters
 LATEST_SECONDS = 2.0**32  # since the epoch: what a slot has room for
 
@@ -63,8 +65,10 @@ class SharingHome:
         is_app: Callable[[str], bool],
         limits: FailureLimits,
         clocks: SharingClocks,
+        behaviour: BehaviourPages,
     ) -> None:
         """`journal` is None while another process writes the facts."""
+        self._behaviour = behaviour
         self.budgets = NodeBudgets()
         self.lost = Counter[str]()
         self._journal, self._record, self._is_app = journal, record, is_app
@@ -93,6 +97,18 @@ class SharingHome:
             await journal.news.wait(news, min(wait_seconds, WAIT_LIMIT_SECONDS))
             page = await asyncio.to_thread(_page, self._opened(), node, session, after)
         return page
+
+    async def behaviour(self, place: str, wait_seconds: float) -> BehaviourSlots:
+        """How devices are used, after `place`; waits for it if there is none. Raises Unavailable."""
+        for _ in range(int(wait_seconds / LOOK_SECONDS) + 1):
+            try:
+                found = await asyncio.to_thread(self._behaviour.read, place)
+            except OSError as error:
+                raise Unavailable("behaviour_unavailable", f"how devices are used cannot be read: {error}") from error
+            if found.slots or found.more or found.place != place:
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+        return found
 
     def _opened(self) -> SharedJournal:
         journal = self._journal()

@@ -19,6 +19,7 @@ from edge.facts.changes import Brought, Elsewhere, HeardAbove, Recordable
 from edge.facts.sharing.evidence_log import EvidenceBatch, EvidenceReader
 from edge.facts.sharing.journal import SharedJournal
 from edge.facts.sharing.register import SharedRow, read_word, reading, rows_after
+from edge.regions.sharing.behaviour import BehaviourHearing
 from edge.regions.sharing.messages import (
     FACTS_MEDIA,
     PAGE_LIMIT_BYTES,
@@ -64,7 +65,9 @@ class Sharer:
         journal: Callable[[], SharedJournal | None],
         record: Callable[[list[Recordable]], Awaitable[object]],
         clock: Callable[[], float],
+        behaviour: BehaviourHearing | None = None,
     ) -> None:
+        self._behaviour = behaviour
         self.standing = SharingStanding()
         self._home, self._node, self._journal, self._record, self._clock = home, node, journal, record, clock
 
@@ -78,6 +81,8 @@ class Sharer:
             tasks.create_task(self._keep(lambda: self.tell(journal, EvidenceReader(journal.directory / "evidence"))))
             tasks.create_task(self._keep(lambda: self.hear(journal)))
             tasks.create_task(self._watch(journal))
+            if self._behaviour is not None:
+                tasks.create_task(self._keep(self._behaviour.hear))
 
     async def tell(self, journal: SharedJournal, reader: EvidenceReader) -> None:
         """Tell home what waits; or wait for something. Raises EdgeError, OSError, sqlite3.Error."""

@@ -84,6 +84,11 @@ def judged_day_of(slot: bytes) -> int:
     return int.from_bytes(slot[KEY_SIZE : KEY_SIZE + 2], "little") if whole else 0
 
 
+def is_name_day(day: int) -> bool:
+    """Whether a slot of that day holds a name's bit."""
+    return day == _NEVER_OLD
+
+
 def name_key(app: str, name: str) -> bytes:
     """The key of the slot that holds which bit a feature's name has."""
     return packed_key(device_key(app, f"\0feature\0{name}"))

@@ -11,6 +11,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from zlib import crc32
 
 from edge.telemetry.behaviour.pages import (
     BEHAVIOUR_SLOT_BYTES,
@@ -20,12 +21,16 @@ from edge.telemetry.behaviour.pages import (
     REPLACED,
     SLOTS_START,
     TABLE_PAGE_BYTES,
+    WHOLE_SLOT,
     BehaviourHeader,
+    UnreadableBehaviour,
     encode_behaviour_slot,
     encode_name_slot,
     encode_table_header,
+    is_name_day,
     judged_day_of,
     packed_key,
+    parse_table_header,
     place_of_key,
 )
 from edge.telemetry.behaviour.rows import Judgement, NotedBatch
@@ -78,6 +83,42 @@ class BehaviourTableWriter:
                 self._remove(packed_key(each.device))
             else:
                 self._put(_slot(each))
+
+    def resume(self) -> bool:
+        """Go on with the table at the path, if it can be read. Raises OSError."""
+        try:
+            with self._path.open("r+b") as file:
+                held = mmap.mmap(file.fileno(), 0)
+            self._header = parse_table_header(held[:TABLE_PAGE_BYTES], len(held))
+        except (FileNotFoundError, ValueError, UnreadableBehaviour):
+            return False
+        self._map = held
+        return True
+
+    def take(self, slots: bytes) -> None:
+        """Put slots that another node's table has; one without a judgement takes the device out. Those that are damaged
+        are left out. Raises OSError."""
+        named = False
+        for at in range(0, len(slots) - BEHAVIOUR_SLOT_BYTES + 1, BEHAVIOUR_SLOT_BYTES):
+            slot = slots[at : at + BEHAVIOUR_SLOT_BYTES]
+            day = judged_day_of(slot)
+            if day:
+                self._put(slot)
+                named = named or is_name_day(day)
+            elif crc32(slot) == WHOLE_SLOT:
+                self._remove(slot[:KEY_SIZE])
+        if named:
+            self._tell_names()
+
+    def replace_by(self, other: "BehaviourTableWriter") -> None:
+        """Show what `other` shows, and nothing else. Raises OSError."""
+        held = other._held()
+        self._replace(other._header.pages, _slots(held))
+
+    def sync(self) -> None:
+        """Make what was put durable. Raises OSError."""
+        if self._map is not None:
+            self._map.flush()
 
     def close(self) -> None:
         if self._map is not None:

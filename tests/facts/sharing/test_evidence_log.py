@@ -88,8 +88,7 @@ def test_what_was_taken_goes_file_by_file_and_numbers_go_on(tmp_path, monkeypatc
 
 def test_without_room_the_oldest_goes_and_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(evidence_log, "FILE_LIMIT_BYTES", 60)
-    monkeypatch.setattr(evidence_log, "FILES_LIMIT", 2)
-    log = EvidenceLog(tmp_path)
+    log = EvidenceLog(tmp_path, files_limit=2)
     for number in range(5):
         log.append([b"%d" % number * 20], durably=False)
     log.close()

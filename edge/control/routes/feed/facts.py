@@ -8,6 +8,7 @@ from edge.control.operations import Operation, parse_number
 from edge.control.roles import Permission
 from edge.control.uploads import read_body
 from edge.domain.errors import Conflict, Invalid
+from edge.regions.sharing.behaviour import encode_slots
 from edge.regions.sharing.home import WAIT_LIMIT_SECONDS, SharingHome
 from edge.regions.sharing.messages import (
     BATCH_LIMIT_BYTES,
@@ -17,8 +18,9 @@ from edge.regions.sharing.messages import (
     encode_facts,
     parse_batch,
 )
+from edge.telemetry.behaviour.news import PLACE_LIMIT
 
-SESSION, HEARD, WAIT = "session", "heard", "wait"
+SESSION, HEARD, WAIT, PLACE = "session", "heard", "wait", "place"
 
 
 async def handle_tell(call: Call[None]) -> bytes:
@@ -38,6 +40,16 @@ async def handle_hear(call: Call[None]) -> bytes:
     after = parse_number(call.request, HEARD, 0, 0, NUMBER_LIMIT)
     wait = parse_number(call.request, WAIT, 0, 0, WAIT_LIMIT_SECONDS)
     return await asyncio.to_thread(encode_facts, await sharing.page(node, session, after, wait))
+
+
+async def handle_behaviour(call: Call[None]) -> bytes:
+    """Waits as `handle_hear`."""
+    _, sharing = await _admitted(call)
+    place = call.request.query.get(PLACE, "")
+    if len(place) > PLACE_LIMIT:
+        raise Invalid("invalid_place", "invalid place: use what the answer before said")
+    wait = parse_number(call.request, WAIT, 0, 0, WAIT_LIMIT_SECONDS)
+    return encode_slots(await sharing.behaviour(place, wait))
 
 
 async def _admitted(call: Call[Any]) -> tuple[str, SharingHome]:
@@ -72,6 +84,18 @@ OPERATIONS = (
         answer=bytes,
         content_type=FACTS_MEDIA,
         query=(SESSION, HEARD, WAIT),
+        refusals=(409, 422, 503),
+    ),
+    Operation(
+        name="hear_behaviour",
+        method="GET",
+        path="/v1/feed/behaviour/{node}",
+        summary="Show how devices are used, as this node judged it since; for nodes",
+        permission=Permission.SEND_HOME,
+        handle=handle_behaviour,
+        answer=bytes,
+        content_type=FACTS_MEDIA,
+        query=(PLACE, WAIT),
         refusals=(409, 422, 503),
     ),
 )

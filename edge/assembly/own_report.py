@@ -4,7 +4,8 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 
 from edge import __version__
 from edge.assembly.watching_room import is_short
@@ -13,9 +14,10 @@ from edge.node.observing.counts import WorkerStatus
 from edge.node.observing.python_build import read_build
 from edge.node.processes.data_directory import OpenedDirectory
 from edge.node.processes.supervisor import Supervisor
-from edge.regions.fleet.node_report import REFUSED_KINDS_LIMIT, WORDS_LIMIT, NodeReport
+from edge.regions.fleet.node_report import REFUSED_KINDS_LIMIT, WORDS_LIMIT, NodeReport, SourceReport
 from edge.regions.fleet.registry import RegisteredNode
 from edge.store.disk.room import free_bytes, total_bytes
+from edge.telemetry.spool.disk_budget import held_bytes
 
 
 class OwnReport:
@@ -25,6 +27,8 @@ class OwnReport:
         self._config, self._directory, self._supervisor = config, directory, supervisor
         self._devices_url = devices_url
         self.given_name: Callable[[], str] = lambda: ""  # what the node above calls this one
+        self.source: Callable[[float], SourceReport | None] = lambda now: None  # what this node follows
+        self.refused: Callable[[], Mapping[str, int]] = dict  # of what it follows, by code
         self._began = time.monotonic()
         self._checks = CheckRate()
 
@@ -47,7 +51,7 @@ class OwnReport:
         """Blocks."""
         supervisor, node_dir, now = self._supervisor, self._directory.node_dir, time.time()
         free, ends = free_bytes(node_dir), supervisor.certificate_ends
-        refused = self._directory.served.refused
+        refused = Counter(self._directory.served.refused) + Counter(self.refused())
         return NodeReport(
             region=self._config.region,
             role=self._config.role,
@@ -57,7 +61,9 @@ class OwnReport:
             running_seconds=time.monotonic() - self._began,
             apps=sum(not head.deleted for head in supervisor.heads.values()),
             changes=self.changes(),
-            refused=dict(list(refused.items())[:REFUSED_KINDS_LIMIT]),
+            source=self.source(now),
+            stale=bool(supervisor.proofs.stale()),
+            refused=dict(refused.most_common(REFUSED_KINDS_LIMIT)),
             damaged=max((len(each.damaged) for each in workers), default=0),
             workers=len(workers),
             workers_ready=sum(each.ready for each in workers),
@@ -67,7 +73,8 @@ class OwnReport:
             disk_free_bytes=free,
             disk_total_bytes=total_bytes(node_dir),
             disk_short=is_short(free, reserve_whole=self._directory.reserve.whole),
-            unsent_bytes=0,
+            unsent_bytes=held_bytes(self._directory.spool_dir) if self._config.role == "region" else 0,
+            location=self._config.location,
             devices_url=self._devices_url[:WORDS_LIMIT],
             certificate_seconds=ends - now if ends is not None else None,
         )

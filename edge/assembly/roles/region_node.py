@@ -20,6 +20,7 @@ from edge.assembly.region.facts_home import build_sharer, open_home
 from edge.assembly.region.figures_elsewhere import FiguresElsewhere
 from edge.assembly.region.file_sending import FileSending
 from edge.assembly.region.mirror_directory import MirrorDirectory
+from edge.assembly.region.own_source import source_report
 from edge.assembly.region.sources import home_of, open_source
 from edge.assembly.serving_node import ServingNode
 from edge.assembly.watching_room import WatchingRoom
@@ -37,8 +38,11 @@ from edge.node.succession.estate import Estate
 from edge.node.succession.ports import DEVICES
 from edge.page.door.login_links import LoginLinks
 from edge.regions.feed.feed import Feed
+from edge.regions.fleet.node_report import NodeReport
+from edge.regions.fleet.reporting import Reporting
 from edge.regions.following.first_sight import wait_for_first_sight
 from edge.regions.following.follower import Follower, FollowTerms
+from edge.regions.upstream import Upstream
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import TOKENS_KEY
 
@@ -102,6 +106,8 @@ class RegionNode(ServingNode):
         if self._to_home is not None:
             self.sharer = build_sharer(self.directory, self.directory.node, self.supervisor, self._to_home)
             self.supervisor.duties.jobs["share"] = self.sharer.run
+            self.reporting = self._report_to(self._to_home)
+            self.supervisor.duties.jobs["report"] = self.reporting.run
         self.change = ChangeOver(config, self.supervisor, ports, estate)
 
     def _prepare_answers(self, config: Config) -> None:
@@ -121,6 +127,8 @@ class RegionNode(ServingNode):
         self._quota = UploadQuota(self.directory.uploads_file, config.store.upload_limit_bytes, time.time())
         self.feed = Feed(self.directory.mirror)
         self._own_report = OwnReport(config, self.directory, self.supervisor, base)
+        self._own_report.source = lambda now: source_report(self.follower.standing, now)
+        self._own_report.refused = lambda: self.follower.standing.refused
         self.fleet = self._open_fleet()
         self._report = NodeConditions(
             *(self.directory, self.supervisor, self._figures, self.tokens),
@@ -134,6 +142,16 @@ class RegionNode(ServingNode):
     async def _damaged_apps(self) -> set[AppId]:
         """Of which a worker cannot serve something."""
         return {AppId(each.app) for worker in await self.supervisor.statuses() for each in worker.damaged}
+
+    def _report_to(self, home: Upstream) -> Reporting:
+        own = self._own_report
+
+        async def make() -> NodeReport:
+            return (await own.make())[1]
+
+        reporting = Reporting(home, self.directory.node, make)
+        own.given_name = lambda: reporting.welcome.name
+        return reporting
 
     def _check_tokens(self, content: bytes) -> None:
         """Raises Untrusted."""

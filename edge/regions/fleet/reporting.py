@@ -40,17 +40,19 @@ class HomeRequests(Protocol):
 
 
 class Reporting:
-    """`make` makes this node's report. `on_welcome` are told what home answers, each time; `welcome` is the last."""
+    """`make` makes this node's report. Those in `on_welcome` are told what home answers, each time; `welcome` is the
+    last of that."""
 
     def __init__(
         self,
         home: HomeRequests,
         node: str,
         make: Callable[[], Awaitable[NodeReport]],
-        *on_welcome: Callable[[NodeWelcome], None],
+        *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._home, self._node, self._make, self._on_welcome = home, node, make, on_welcome
+        self._home, self._node, self._make = home, node, make
+        self.on_welcome: list[Callable[[NodeWelcome], None]] = []
         self._monotonic = monotonic
         self._accepted_at = monotonic()
         self._accepted = self._failed = 0
@@ -92,7 +94,7 @@ class Reporting:
         self._accepted += 1
         self._accepted_at = self._monotonic()
         self.welcome = welcome
-        for told in self._on_welcome:
+        for told in self.on_welcome:
             told(welcome)
 
     def pause_seconds(self, drawn: float) -> float:

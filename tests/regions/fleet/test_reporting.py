@@ -31,7 +31,8 @@ def home():
 
 async def test_a_report_is_sent_and_its_answer_told_on(home):
     told, now = [], [0.0]
-    reporting = Reporting(home, "e0e0", make, told.append, monotonic=lambda: now[0])
+    reporting = Reporting(home, "e0e0", make, monotonic=lambda: now[0])
+    reporting.on_welcome.append(told.append)
     now[0] = 30.0
     await reporting.report()
     assert home.sent == [("POST", "/v1/feed/nodes/e0e0", await make())]

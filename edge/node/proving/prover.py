@@ -112,9 +112,9 @@ class BlobProver:
     async def _prove(self, digest: str, app: str, again: bool) -> FileIdentity:
         look = await asyncio.to_thread(self._look, digest)
         damage = self.quarantine.of(digest)
-        if look.fault is None and not (look.proven and not again):
-            if damage and damage.identity == look.identity and not again:
-                raise DamagedBlob(digest)
+        if look.fault is None and damage and damage.identity == look.identity and not again:
+            look = look._replace(fault=damage.fault)  # known to be wrong
+        elif look.fault is None and not (look.proven and not again):
             async with self._large if look.identity and look.identity.bytes >= LARGE_BLOB_BYTES else self._small:
                 look = await asyncio.to_thread(self._read, digest, again)
         if look.fault is not None:

@@ -16,6 +16,7 @@ from edge.store.objects.fs import FsStore
 
 BLOBS_FOLDER = "blobs/sha256"
 SHRUNK_TO = 0.9  # of the limit: each round reads every revision, so it makes room for a while
+MEASURE_SECONDS = 600.0  # between two counts of the files, of which 100,000 take 0.3 s
 YOUNG_SECONDS = 600.0  # a blob may have come ahead of the revision that names it
 
 log = logging.getLogger("edge.follow")
@@ -45,14 +46,20 @@ class CacheRoom:
         self._kept = kept
         self._clock = clock
         self._too_small = False
+        self._measure_at, self._fetched_bytes = 0.0, 0
 
     def measure(self) -> int:
         """How many bytes the blobs take."""
         self.held_bytes = sum(each.bytes for each in self._lying())
         return self.held_bytes
 
-    def shrink(self) -> int:
-        """Keep to the limit; returns how many bytes were freed."""
+    def shrink(self, fetched_bytes: int = 0) -> int:
+        """Keep to the limit; returns how many bytes were freed. `fetched_bytes` grow with what is fetched: files are
+        counted when it may have become too much, and now and then."""
+        now = self._clock()
+        if now < self._measure_at and self.held_bytes + fetched_bytes - self._fetched_bytes <= self._limit:
+            return 0
+        self._measure_at, self._fetched_bytes = now + MEASURE_SECONDS, fetched_bytes
         held = self.measure()
         return self._free(held - int(self._limit * SHRUNK_TO)) if held > self._limit else 0
 

@@ -91,6 +91,7 @@ class Follower:
             *(self._copy, self._heads, self._taker, on_heads, self._forget_shard),
             *(terms.cache_limit_bytes, terms.clock),
         )
+        self.tending.fetched_bytes = lambda: self.fetcher.fetched_bytes
         self.fetcher.on_full = self.tending.make_room
         self.on_reachable: Callable[[], Awaitable[None]] | None = None  # when a source that was lost answers again
         self.on_coming: Callable[[BlobsComing], None] = lambda coming: None  # for those that follow this node

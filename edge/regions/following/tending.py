@@ -18,7 +18,7 @@ from edge.regions.source import SourceLost, SourceRefuses
 from edge.store.heads import SHARDS, Head, Heads
 from edge.store.stored_document import Untrusted
 
-TEND_SECONDS = 30.0  # between two rounds over what is damaged
+TEND_SECONDS = 5.0  # between two looks at what workers cannot serve
 WHOLE_ROUND_SECONDS = 3600.0  # between two over every app; the first is at the start
 PAUSE_SHARE = 1.0  # of the time that an app took: half a core at most, beside what serves
 FREED_AT_ONCE_BYTES = 64 * 2**20  # on a full disk
@@ -44,6 +44,7 @@ class Tending:
     ) -> None:
         self.damaged: Callable[[], Awaitable[Collection[AppId]]] = _none
         self.room = CacheRoom(copy.mirror, cache_limit_bytes, self._kept, clock)
+        self.fetched_bytes: Callable[[], int] = lambda: 0  # since the start
         self.mended = 0
         self._copy = copy
         self._heads = heads
@@ -61,7 +62,7 @@ class Tending:
             if self._clock() >= whole_at:
                 await self.go_round()
                 whole_at = self._clock() + WHOLE_ROUND_SECONDS
-            await asyncio.to_thread(self.room.shrink)
+            await asyncio.to_thread(self.room.shrink, self.fetched_bytes())
             await asyncio.sleep(TEND_SECONDS)
 
     async def look_at_heads(self) -> None:

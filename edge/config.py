@@ -304,6 +304,7 @@ def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[
         ("data_dir", "" if config.data_dir else "is empty: name a directory"),
         ("location", location_fault(config.location)),
         ("devices.public_url", public_url_fault(devices.public_url)),
+        ("devices.bundles_url", public_url_fault(devices.bundles_url)),
         ("devices.allowed_hosts", hosts_fault(devices.allowed_hosts)),
         ("devices.trusted_proxies", networks_fault(devices.trusted_proxies)),
         ("devices.country_header", country_fault(devices.country_header, devices.trusted_proxies)),

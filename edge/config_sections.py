@@ -37,6 +37,7 @@ class Devices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     host: str = ""
     port: Port = 8080
     public_url: str = ""
+    bundles_url: str = ""
     allowed_hosts: tuple[str, ...] = ()
     workers: Annotated[int, msgspec.Meta(ge=0, le=WORKER_LIMIT)] = 0
     connections_per_address: Annotated[int, msgspec.Meta(ge=0, le=CONNECTION_LIMIT)] = 512

@@ -159,7 +159,15 @@ def test_a_relative_path_in_a_file_is_relative_to_that_file(written, monkeypatch
 
 def test_every_option_that_names_a_file_or_folder_is_resolved():
     texts = {each.option for each in load_settings(None, {})[1] if isinstance(each.value, str)}
-    other = {"region", "location", "devices.host", "devices.public_url", "devices.country_header", "control.host"}
+    other = {
+        "region",
+        "location",
+        "devices.host",
+        "devices.public_url",
+        "devices.bundles_url",
+        "devices.country_header",
+        "control.host",
+    }
     other |= {"upstream.source", "upstream.home", "upstream.root", "store.url", "store.endpoint"}
     choices = {"role", "log.level", "log.format", "devices.prefer", "telemetry.figures_from"}
     assert texts - other - choices - {"telemetry.clickhouse"} == PATHS
@@ -246,8 +254,9 @@ def test_public_urls_that_devices_can_be_told(url):
     ],
 )
 def test_public_urls_that_are_refused(url):
-    with pytest.raises(ConfigError, match=r"devices\.public_url"):
-        load_config(None, {"EDGE_DEVICES_PUBLIC_URL": url})
+    for option in ("public_url", "bundles_url"):
+        with pytest.raises(ConfigError, match=rf"devices\.{option}"):
+            load_config(None, {f"EDGE_DEVICES_{option.upper()}": url})
 
 
 @pytest.mark.parametrize("host", ["updates.example.com", "192.0.2.1:8080", "[2001:db8::1]", "[::1]:80"])

@@ -95,7 +95,9 @@ class Standalone(ServingNode):
         self.supervisor.on_heads = self.feed.hear
         self._clock = clock = NodeClock(self.directory.served, self.supervisor.proofs)
         snapshots = CurrentSnapshots(self.directory.releases, self._builder(config.place))
-        self._explaining = Explaining(snapshots, self.supervisor, clock, base, config.place)
+        self._explaining = Explaining(
+            snapshots, self.supervisor, clock, config.devices.bundles_url or base, config.place
+        )
         facts_table = self.supervisor.facts_table_path
         self._known_devices = KnownDeviceQuestions(self.directory, facts_table, snapshots, clock.moment)
         keeping = config.store

@@ -45,6 +45,23 @@ def nginx(folder: Path, port: int, node: str, pair: Files) -> list[str]:
     }))]  # fmt: skip
 
 
+def nginx_cdn(folder: Path, port: int, node: str, pair: Files) -> list[str]:
+    """As `nginx`, of the caching edge. What it keeps is in `folder`, and a log of where it had each answer from."""
+    second = f"listen [::1]:{port} ssl http2;" if socket.has_dualstack_ipv6() else ""
+    return ["nginx", "-g", "daemon off;", "-c", str(write(folder, "nginx-cdn.conf", {
+        "user www-data;": f"user {'root' if os.geteuid() == 0 else 'www-data'};",
+        "/run/nginx-cdn.pid": str(folder / "nginx.pid"),
+        "/var/cache/nginx/bundles": str(folder / "bundles"),
+        "access_log off;": f"log_format fetches '$uri $upstream_addr'; access_log {folder / 'fetches.log'} fetches;",
+        "listen 443 ssl http2;": f"listen 127.0.0.1:{port} ssl http2;",
+        "listen [::]:443 ssl http2;": second,
+        "server_name bundles.example.com;": "server_name localhost;",
+        "ssl_certificate /etc/edge/tls/bundles.pem": f"ssl_certificate {pair.certificate}",
+        "ssl_certificate_key /etc/edge/tls/bundles.key": f"ssl_certificate_key {pair.key}",
+        "        server 127.0.0.1:8080;": f"        server {node};",
+    }))]  # fmt: skip
+
+
 def caddy(folder: Path, port: int, node: str, pair: Files) -> list[str]:
     file = write(folder, "Caddyfile", {
         "\tservers {": "\tadmin off\n\tauto_https disable_redirects\n\tservers {",

@@ -117,7 +117,9 @@ class RegionNode(ServingNode):
         self._login_links = LoginLinks()
         self._clock = clock = NodeClock(self.directory.releases, self.supervisor.proofs)
         snapshots = CurrentSnapshots(self.directory.releases, self._builder(config))
-        self._explaining = Explaining(snapshots, self.supervisor, clock, base, config.place)
+        self._explaining = Explaining(
+            snapshots, self.supervisor, clock, config.devices.bundles_url or base, config.place
+        )
         self._known_devices = KnownDeviceQuestions(
             self.directory, self.supervisor.facts_table_path, snapshots, clock.moment
         )

@@ -324,7 +324,7 @@ def _build_service(
     service = DeviceService(
         served,
         spool,
-        public_url=devices.public_url,
+        public_url=devices.bundles_url or devices.public_url,
         allowed_hosts=frozenset(host.lower() for host in devices.allowed_hosts),
         proxies=proxies,
         overload=overload,

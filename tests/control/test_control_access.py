@@ -109,6 +109,7 @@ NEEDED = {
     "tell_facts": P.SEND_HOME,
     "hear_facts": P.SEND_HOME,
     "hear_behaviour": P.SEND_HOME,
+    "show_reports": P.READ_NODE,
     "take_segment": P.SEND_HOME,
     "known_segments": P.SEND_HOME,
     "all_sent": P.SEND_HOME,

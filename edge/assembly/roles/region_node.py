@@ -4,7 +4,10 @@ guards none, and counts nothing; its control API reads, and names the origin for
 
 import random
 import time
+from collections.abc import Mapping
 from pathlib import Path
+
+from msgspec import structs
 
 from edge.assembly.change_over import ChangeOver
 from edge.assembly.clock import NodeClock
@@ -21,6 +24,7 @@ from edge.assembly.region.figures_elsewhere import FiguresElsewhere
 from edge.assembly.region.file_sending import FileSending
 from edge.assembly.region.mirror_directory import MirrorDirectory
 from edge.assembly.region.own_source import source_report
+from edge.assembly.region.reports_home import WelcomedKey, build_sender
 from edge.assembly.region.sources import home_of, open_source
 from edge.assembly.serving_node import ServingNode
 from edge.assembly.watching_room import WatchingRoom
@@ -43,6 +47,7 @@ from edge.regions.fleet.reporting import Reporting
 from edge.regions.following.first_sight import wait_for_first_sight
 from edge.regions.following.follower import Follower, FollowTerms
 from edge.regions.upstream import Upstream
+from edge.store.heads import Head
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import TOKENS_KEY
 
@@ -94,7 +99,6 @@ class RegionNode(ServingNode):
         self.follower.tending.damaged = self._damaged_apps
         self._to_home = open_home(config)
         self._prepare_answers(config)
-        self.supervisor.on_heads = self.feed.hear
         self.follower.on_coming = self.feed.events.tell
         self.feed.pull = lambda digest: self.follower.pull(digest, "")
         self.supervisor.duties.jobs |= {
@@ -106,8 +110,11 @@ class RegionNode(ServingNode):
         if self._to_home is not None:
             self.sharer = build_sharer(self.directory, self.directory.node, self.supervisor, self._to_home)
             self.supervisor.duties.jobs["share"] = self.sharer.run
+            self.reports = build_sender(config, self.directory, self._to_home, self.supervisor)
+            self.supervisor.duties.jobs["send"] = self.reports.run
             self.reporting = self._report_to(self._to_home)
             self.supervisor.duties.jobs["report"] = self.reporting.run
+        self.supervisor.on_heads = self._hear_heads
         self.change = ChangeOver(config, self.supervisor, ports, estate)
 
     def _prepare_answers(self, config: Config) -> None:
@@ -145,13 +152,20 @@ class RegionNode(ServingNode):
         """Of which a worker cannot serve something."""
         return {AppId(each.app) for worker in await self.supervisor.statuses() for each in worker.damaged}
 
+    def _hear_heads(self, heads: Mapping[AppId, Head]) -> None:
+        self.feed.hear(heads)
+        if self._to_home is not None:
+            self.reports.hurry()
+
     def _report_to(self, home: Upstream) -> Reporting:
-        own = self._own_report
+        own, reports = self._own_report, self.reports
 
         async def make() -> NodeReport:
-            return (await own.make())[1]
+            _, report = await own.make()
+            return structs.replace(report, unsent_bytes=reports.kept.waiting_bytes)
 
         reporting = Reporting(home, self.directory.node, make)
+        reporting.on_welcome.append(WelcomedKey(self.directory, self.supervisor).hear)
         own.given_name = lambda: reporting.welcome.name
         return reporting
 

@@ -81,6 +81,8 @@ def _show_audit(found: dict[str, Any]) -> None:
         for each in found["kinds"]
     ]
     table(("kind", "acknowledged", "counted", "duplicates", "dropped", "waiting", "dropped by"), rows, "nothing yet")
+    if len(found["nodes"]) > 1:
+        table(("region", "node", "acknowledged", "accounted for"), [_of_node(each) for each in found["nodes"]], "")
     if found["lost_places"]:
         line(f"{counted(found['lost_places'], 'place')} of {counted(found['lost_bytes'], 'byte')} cannot be read")
     if found["devices_beyond_limit"]:
@@ -98,3 +100,7 @@ def _show_audit(found: dict[str, Any]) -> None:
         why = f" ({each['why']})" if each["why"] else ""
         line(f"{each['segment']}: {each['acknowledged']} of {each['kind']}, {each['accounted']} accounted for{why}")
     line("it adds up" if found["exact"] else "it does not add up")
+
+
+def _of_node(each: dict[str, Any]) -> list[Any]:
+    return [each["region"], each["name"] or each["node"] or "before", each["acknowledged"], each["accounted"]]

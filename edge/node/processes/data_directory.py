@@ -5,7 +5,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from edge.store.disk.durable_files import create_file
+from edge.store.disk.durable_files import create_file, replace_file
 from edge.store.disk.room import Reserve, cannot_write
 from edge.store.disk.set_aside import (
     Damaged,
@@ -86,6 +86,16 @@ class OpenedDirectory(DataPaths):
         self.mirror = FsStore(self.store_dir)
         self.mirror.remove_leftovers(now)
         self.reserve = Reserve(self.node_dir / RESERVE_FILE)
+
+    def take_net_key(self, key: str) -> bool:
+        """Number networks by home's key from now on; False: it is this one, or none. Blocks. A disk that cannot be
+        written has the key until the next start. Raises OSError."""
+        if key.encode() == self.net_key or not is_node_id(key) or len(key) < KEY_DIGITS:
+            return False
+        self.net_key = key.encode()
+        path = self.node_dir / "net.key"
+        replace_file(path, self.net_key, path.with_name(f"{path.name}.{secrets.token_hex(4)}"))
+        return True
 
     @property
     def served(self) -> ReleaseReader:

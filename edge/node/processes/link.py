@@ -73,6 +73,12 @@ class Unserved(msgspec.Struct, frozen=True, tag=True):
     shards: dict[str, str]
 
 
+class NetworkKey(msgspec.Struct, frozen=True, tag=True):
+    """Number networks by this key from now on: home's, so that a network is one whichever node hears of it."""
+
+    key: bytes
+
+
 class BlindGuard(msgspec.Struct, frozen=True, tag=True):
     """Whether the guard of releases sees nothing now: `/readyz` tells."""
 
@@ -176,6 +182,7 @@ ToWorker = (
     | Issued
     | Unserved
     | BlindGuard
+    | NetworkKey
     | StatusQuery
     | TellNotes
     | NewPair

@@ -21,6 +21,7 @@ from edge.node.processes.link import (
     FromWorker,
     Issued,
     Link,
+    NetworkKey,
     NewHeads,
     NewPair,
     NewTerms,
@@ -139,6 +140,10 @@ class WorkerHandle:
     def tell_sight(self, blind: bool) -> None:
         if self._link:
             self._link.send(BlindGuard(blind))
+
+    def tell_net_key(self, key: bytes) -> None:
+        if self._link:
+            self._link.send(NetworkKey(key))
 
     def learn(self, issued: Mapping[str, float], heard: Mapping[str, float]) -> None:
         """Send when the head shards were signed and heard, as `Issued` has it; a worker that starts has it in its
@@ -293,6 +298,11 @@ class WorkerPool:
         """Whether the guard sees nothing, for all workers."""
         for worker in self.workers:
             worker.tell_sight(blind)
+
+    def tell_net_key(self, key: bytes) -> None:
+        """By which networks are numbered, for all workers; one that starts has it in its setup."""
+        for worker in self.workers:
+            worker.tell_net_key(key)
 
     def learn(self, issued: Mapping[str, float], heard: Mapping[str, float]) -> None:
         """As `WorkerHandle.learn`, for all workers."""

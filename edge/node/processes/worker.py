@@ -43,6 +43,7 @@ from edge.node.processes.link import (
     Drain,
     Issued,
     Link,
+    NetworkKey,
     NewHeads,
     NewPair,
     NewTerms,
@@ -219,6 +220,8 @@ class Worker:
                     self._withhold(shards)
                 case BlindGuard(blind):
                     self._served.guard_blind = blind
+                case NetworkKey(key):
+                    self._service.networks.begin_again(key)
                 case StatusQuery(number):
                     shown = list(islice(self._served.damages, DAMAGES_SHOWN_LIMIT))
                     self._link.send(Status(number, len(self._served), self._counts(), shown))

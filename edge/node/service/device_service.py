@@ -80,7 +80,7 @@ class DeviceService:
         )
         self.questions = Questions(self.checks)
         self.take_check = self.questions.take  # as a method of its own it would cost each check a call more
-        networks = Networks(net_key)
+        self.networks = networks = Networks(net_key)
         self.reports = ReportService(
             current,
             spool,

@@ -38,6 +38,7 @@ from edge.telemetry.spool.segment import UnreadableSegment, list_segments, parse
 
 IDLE_SECONDS = 10.0  # between two rounds
 HURRY_SECONDS = 1.0  # while a guard may act on what is reported
+HURRIED_SECONDS = 5.0  # after a release changed: home looks at its own changes once a second
 RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)  # after so many rounds in a row that failed; the last from then on
 CHECK_SECONDS = 600.0  # between two questions what home has of everything: it may come back from a backup
 SENDING_AT_ONCE = 4  # workers' segments: on a long way one after the other takes seconds
@@ -94,20 +95,19 @@ class ReportSender:
         journal: SentJournal,
         *,
         tell_notes: Callable[[], Awaitable[object]],
-        hurries: Callable[[], bool] = lambda: False,
         refused_reports: Callable[[], int] = lambda: 0,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`tell_notes` has workers store what they noted. `hurries`: this node knows of a release whose guard may act.
-        `refused_reports` found no room."""
+        """`tell_notes` has workers store what they noted. `refused_reports` found no room."""
         self.sent_bytes = self.sent_pieces = self.lost_segments = self.sent_until_ms = 0
         self.failing = ""
         self.refused: dict[str, str] = {}
         self.kept = KeptForHome(0, 0)
         self.round_at = 0.0  # when a round last succeeded, in seconds since the epoch
         self._home, self._sending, self._journal = home, sending, journal
-        self._tell_notes, self._hurries, self._refused_reports = tell_notes, hurries, refused_reports
+        self._tell_notes, self._refused_reports = tell_notes, refused_reports
+        self._hurried_at = -HURRIED_SECONDS
         self._clock, self._monotonic = clock, monotonic
         self._held: dict[str, int] = {}  # home's offsets of segments that it does not have whole
         self._home_ms, self._heard_at = 0, 0.0  # home's time when it last answered, by our monotonic clock
@@ -126,12 +126,17 @@ class ReportSender:
                 self._note_failure(error)
             await self._pause(random.uniform(0.8, 1.0))  # noqa: S311  no secret
 
+    def hurry(self) -> None:
+        """A release changed here: home says with the next answers whether its guard may act."""
+        self._hurried_at = self._monotonic()
+
     @property
     def pause_seconds(self) -> float:
         """Until the next round, at most."""
         if self._failed_rounds:
             return RETRY_SECONDS[min(self._failed_rounds, len(RETRY_SECONDS)) - 1]
-        return HURRY_SECONDS if self._hurry or self._hurries() else IDLE_SECONDS
+        hurries = self._hurry or self._monotonic() - self._hurried_at < HURRIED_SECONDS
+        return HURRY_SECONDS if hurries else IDLE_SECONDS
 
     async def _pause(self, share: float) -> None:
         """In steps: a guard may begin to act meanwhile."""

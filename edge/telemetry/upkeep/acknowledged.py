@@ -1,7 +1,7 @@
 """What a deleted segment had acknowledged: recounted before it goes, and kept for the audit.
 
-One that adds up becomes part of the sum of all such, segment "", so the tables stay small; one that does not stays by
-its name.
+One that adds up becomes part of the sum of all such of its node, segment "@<node>", so the tables stay small; one that
+does not stays by its name. Segment "" is that of releases that knew one node only.
 """
 
 import sqlite3
@@ -9,10 +9,10 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-from edge.telemetry.spool.segment import UnreadableSegment
+from edge.telemetry.spool.segment import UnreadableSegment, node_of
 from edge.telemetry.upkeep.recount import KINDS, recount
 
-SETTLED = ""
+SETTLED = "@"  # what no segment's name begins with
 BEFORE = "before"  # in `segment_counts`: what is before this offset of a segment is in the sums already
 _WHOLE = 1 << 62
 
@@ -39,6 +39,11 @@ def forget_deleted(connection: sqlite3.Connection, name: str) -> None:
     connection.execute("DELETE FROM segment_counts WHERE segment = ? AND name = ? AND n = ?", (name, BEFORE, _WHOLE))
 
 
+def settled_node(segment: str) -> str | None:
+    """Whose settled segments these are, "" where nobody knows; None for a segment's name."""
+    return segment.removeprefix(SETTLED) if not segment or segment.startswith(SETTLED) else None
+
+
 def accounted_for(fates: dict[str, int], kind: str) -> int:
     """How many units of a kind have met any of these fates, "<kind>/<fate>"."""
     return sum(n for fate, n in fates.items() if kind_of(fate) == kind)
@@ -56,8 +61,9 @@ def _fates(connection: sqlite3.Connection, name: str) -> dict[str, int]:
 
 
 def _settle(connection: sqlite3.Connection, name: str, fates: dict[str, int], counts: Counter[str]) -> None:
-    _add(connection, "segment_counts", SETTLED, fates)
-    _add(connection, "acknowledged", SETTLED, counts)
+    settled = f"{SETTLED}{node_of(name)}"
+    _add(connection, "segment_counts", settled, fates)
+    _add(connection, "acknowledged", settled, counts)
     connection.execute("DELETE FROM segment_counts WHERE segment = ?", (name,))
     connection.execute("INSERT INTO segment_counts VALUES (?, ?, ?)", (name, BEFORE, _WHOLE))
 

@@ -17,8 +17,8 @@ from edge.telemetry.folding.database import open_for_reading
 from edge.telemetry.folding.device_room import BEYOND
 from edge.telemetry.folding.label_numbers import REFUSED
 from edge.telemetry.folding.words import WordKind
-from edge.telemetry.spool.segment import UnreadableSegment, list_segments
-from edge.telemetry.upkeep.acknowledged import BEFORE, kind_of
+from edge.telemetry.spool.segment import UnreadableSegment, list_segments, node_of
+from edge.telemetry.upkeep.acknowledged import BEFORE, kind_of, settled_node
 from edge.telemetry.upkeep.recount import KINDS, Recount, recount
 
 COUNTED, DUPLICATE = "counted", "duplicate"
@@ -62,8 +62,17 @@ class AuditDifference(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+class NodeAudit(msgspec.Struct, frozen=True):
+    """Of one node's segments, in units of all kinds: what it acknowledged, as they have it, and what is accounted for
+    here. `node` "" has what was settled before there were several."""
+
+    node: str
+    acknowledged: int
+    accounted: int
+
+
 class Audit(msgspec.Struct, frozen=True):
-    """Of one node, since the beginning of its database of figures."""
+    """Of one node, and of those that send their reports to it, since the beginning of its database of figures."""
 
     kinds: list[KindAudit]
     segments: int  # on disk
@@ -72,6 +81,7 @@ class Audit(msgspec.Struct, frozen=True):
     lost_bytes: int
     differences: list[AuditDifference]  # the first `DIFFERENCES_SHOWN`
     exact: bool
+    nodes: tuple[NodeAudit, ...] = ()  # by id
     devices_beyond_limit: int = 0  # that told something in a batch, counted as everybody, and got no row: `device_room`
     groups_beyond_limit: int = 0  # kinds of devices whose labels found no room, each once a batch: `label_numbers`
 
@@ -124,6 +134,7 @@ class _Auditing:
         self._differences: list[AuditDifference] = []
         self._acknowledged, self._waiting, self._erased = Counter[str](), Counter[str](), Counter[str]()
         self._fates = Counter[tuple[str, str]]()
+        self._told, self._accounted = Counter[str](), Counter[str]()  # by node
         self._before = Counter[str]()
         self._on_disk: set[str] = set()
         self._places = self._bytes = 0
@@ -153,23 +164,25 @@ class _Auditing:
         for name, acknowledged in self._books.deleted.items():
             if name not in self._on_disk:
                 found = Recount(counted=acknowledged)
-                if name:
+                if settled_node(name) is None:
                     self._accuse(name, found, "deleted")
                 else:
-                    self._take_settled(found)
+                    self._take_settled(name, found)
         for name in self._books.fates.keys() - self._books.deleted.keys() - self._on_disk:
-            if name:
+            if settled_node(name) is None:
                 self._accuse(name, Recount(), "is gone, and was not recounted before")
             else:
-                self._take_settled(Recount())
+                self._take_settled(name, Recount())
 
-    def _take_settled(self, found: Recount) -> None:
+    def _take_settled(self, name: str, found: Recount) -> None:
         """Deleted segments that added up, and what a release without an audit had counted."""
-        fates = self._books.fates.get("", Counter())
+        fates, node = self._books.fates.get(name, Counter()), settled_node(name) or ""
         self._fates.update(fates)
         for kind in KINDS:
             accounted = sum(n for (of, _), n in fates.items() if of == kind)
             self._acknowledged[kind] += accounted
+            self._told[node] += accounted
+            self._accounted[node] += accounted
             self._before[kind] += accounted - found.counted[kind]
 
     def _accuse(self, name: str, found: Recount, why: str) -> None:
@@ -183,6 +196,8 @@ class _Auditing:
             if accounted != acknowledged:
                 acknowledged += found.erased[kind]
             self._acknowledged[kind] += acknowledged
+            self._told[node_of(name)] += acknowledged
+            self._accounted[node_of(name)] += accounted
             if accounted != acknowledged:
                 self._differences.append(AuditDifference(name, kind, acknowledged, accounted, why))
 
@@ -201,6 +216,7 @@ class _Auditing:
             lost_bytes=self._bytes,
             differences=self._differences[:DIFFERENCES_SHOWN],
             exact=not self._differences,
+            nodes=tuple(NodeAudit(node, self._told[node], self._accounted[node]) for node in sorted(self._told)),
             devices_beyond_limit=self._books.devices_beyond,
             groups_beyond_limit=self._books.groups_beyond,
         )

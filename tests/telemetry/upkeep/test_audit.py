@@ -74,7 +74,10 @@ def test_it_is_the_same_when_segments_are_compressed_and_when_they_are_gone(spoo
     connection = sqlite3.connect(database)
     names = connection.execute("SELECT DISTINCT segment FROM segment_counts").fetchall()
     connection.close()
-    assert len(names) == 2 and ("",) in names  # of the live one, and the sum of the others
+    assert len(names) == 2 and ("@node",) in names  # of the live one, and the sum of its node's others
+    assert [(each.node, each.acknowledged, each.accounted) for each in found.nodes] == [
+        ("node", before.acknowledged, before.acknowledged)
+    ]
 
 
 def test_a_crash_before_a_deletion_is_repeated_without_a_trace(spool, database):

@@ -1,7 +1,7 @@
 """Whose reports are here, and whose are missing now: what every figure of several regions has to be read with."""
 
 from edge.control.ports import ControlPorts
-from edge.control.shapes.figures.reports import MissingReports
+from edge.control.shapes.figures.reports import MissingReports, ReportsOfNode
 from edge.domain.guarding.reported import ReportedUntil, missing_at
 from edge.regions.fleet.registry import NodeRegistry
 from edge.regions.sending.sent_ledger import SentLedger
@@ -38,4 +38,25 @@ def missing_reports(ports: ControlPorts) -> list[MissingReports]:
             clock_off_seconds=each.clock_off_ms / 1000,
         )
         for each in missing_at(nodes, (now - LATE_SECONDS) * 1000)
+    ]
+
+
+def reports_of_nodes(ports: ControlPorts) -> list[ReportsOfNode]:
+    """Of every node that sends here, by name."""
+    if ports.receiving is None:
+        return []
+    now, said = ports.clock.now(), {each.node: each for each in ports.receiving.ledger.nodes()}
+    nodes = reported_until(ports.fleet.registry, ports.receiving.ledger)
+    return [
+        ReportsOfNode(
+            node=each.node,
+            name=each.name,
+            region=each.region,
+            until=each.until_ms / 1000 if each.until_ms else None,
+            behind_seconds=max(now - each.until_ms / 1000, 0.0) if each.until_ms else None,
+            clock_off_seconds=each.clock_off_ms / 1000,
+            waiting_bytes=said[each.node].waiting_bytes if each.node in said else 0,
+            refused=said[each.node].refused if each.node in said else 0,
+        )
+        for each in sorted(nodes, key=lambda each: each.name)
     ]

@@ -1,11 +1,15 @@
 """What devices sent, as this node keeps it: exported, and audited."""
 
+from msgspec import structs
+
 from edge.control.calls import Call, check_app
 from edge.control.operations import Operation, parse_number
 from edge.control.ports import ExportFormat
 from edge.control.roles import Permission
 from edge.control.routes.devices import WHOLE_TIME, WITHIN
-from edge.control.shapes.figures.audit import AuditView
+from edge.control.routes.feed.missing_reports import reports_of_nodes
+from edge.control.shapes.figures.audit import AuditView, NodeAuditView
+from edge.control.shapes.figures.reports import ReportsOfNode
 from edge.control.shapes.streamed import Streamed
 from edge.domain.errors import Invalid
 
@@ -27,7 +31,19 @@ async def handle_export(call: Call[None]) -> Streamed:
 
 
 async def handle_audit(call: Call[None]) -> AuditView:
-    return await call.ports.telemetry.audit()
+    found = await call.ports.telemetry.audit()
+    known = {each.node: each for each in call.ports.fleet.registry.nodes()}
+
+    def named(of: NodeAuditView) -> NodeAuditView:
+        node = known.get(of.node)
+        region = call.ports.fleet.registry.region_of(of.node)
+        return structs.replace(of, region=region, name=node.name if node else "")
+
+    return structs.replace(found, nodes=[named(each) for each in found.nodes])
+
+
+async def handle_reports(call: Call[None]) -> list[ReportsOfNode]:
+    return reports_of_nodes(call.ports)
 
 
 OPERATIONS = (
@@ -39,6 +55,15 @@ OPERATIONS = (
         permission=Permission.READ_NODE,
         handle=handle_audit,
         answer=AuditView,
+    ),
+    Operation(
+        name="show_reports",
+        method="GET",
+        path="/v1/telemetry/reports",
+        summary="List the nodes that send their reports here, and until when everything of each is here",
+        permission=Permission.READ_NODE,
+        handle=handle_reports,
+        answer=list[ReportsOfNode],
     ),
     Operation(
         name="export_events",

@@ -1,5 +1,7 @@
 """The answer of the audit."""
 
+from msgspec import field
+
 from edge.control.shapes.common import AnswerBody
 
 
@@ -31,9 +33,22 @@ class DifferenceView(AnswerBody, frozen=True, kw_only=True):
     why: str
 
 
+class NodeAuditView(AnswerBody, frozen=True, kw_only=True):
+    """Of the segments of one node, in units of all kinds: what it acknowledged, and what is accounted for here. The
+    `name` is empty for this node, and for one that was forgotten; `node` "" has what was counted before there were
+    several."""
+
+    node: str
+    acknowledged: int
+    accounted: int
+    name: str = ""
+    region: str = ""
+
+
 class AuditView(AnswerBody, frozen=True, kw_only=True):
-    """Of one node, since its figures begin. `lost_places` are damaged places of files on disk, or their ends that a
-    crash tore before anyone was told that they are stored. `differences` are the first 1,000.
+    """Of one node, and region by region of those that send it their reports (`nodes`), since its figures begin.
+    `lost_places` are damaged places of files on disk, or their ends that a crash tore before anyone was told that they
+    are stored. `differences` are the first 1,000.
     `devices_beyond_limit` counts devices that had no room for a row of their own, each once a batch in which they were
     heard of: what they sent is counted all the same. `groups_beyond_limit` counts kinds of devices that found no room
     with all their labels (segments, then side and arm), likewise: figures by these miss them, guards and experiments do
@@ -48,3 +63,4 @@ class AuditView(AnswerBody, frozen=True, kw_only=True):
     differences: list[DifferenceView]
     devices_beyond_limit: int
     groups_beyond_limit: int
+    nodes: list[NodeAuditView] = field(default_factory=list)

@@ -1,7 +1,8 @@
 """Where a report came from, as its record says it: a number that tells networks apart, and never an address. Pure.
 
-A network is what one holder has: the /24 of an IPv4 address, the /48 of an IPv6 prefix. The key is this node's own and
-never leaves it, so nobody can find an address by trying all that there are.
+A network is what one holder has: the /24 of an IPv4 address, the /48 of an IPv6 prefix. The key is of the node
+where figures are counted, and of those that send their reports there, so nobody else can find an address by trying all
+that there are.
 """
 
 import ipaddress
@@ -26,6 +27,13 @@ class Networks:
             raise ValueError(f"a key of {len(key)} bytes is no secret")
         self._key = key
         self.number_of = lru_cache(_NETWORKS_KEPT)(self._number_of)
+
+    def begin_again(self, key: bytes) -> None:
+        """Networks have the numbers of this key from now on. Raises as the constructor."""
+        if len(key) < KEY_BYTES:
+            raise ValueError(f"a key of {len(key)} bytes is no secret")
+        self._key = key
+        self.number_of.cache_clear()
 
     def _number_of(self, prefix: str, trusted: tuple[str, ...] = ()) -> int:
         """Of an address prefix as limits are counted by it; 0 for one within the `trusted` networks of the app."""

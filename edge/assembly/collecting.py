@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -47,8 +48,10 @@ class _Answer(msgspec.Struct):
 class Collecting:
     """`total` is what it has done."""
 
-    def __init__(self, paths: DataPaths, retention_days: int) -> None:
+    def __init__(self, paths: DataPaths, retention_days: int, bucket: Mapping[str, str] | None = None) -> None:
+        """`bucket` has the options of one as variables, where the truth is in it."""
         self._paths = paths
+        self._bucket = dict(bucket or {})
         self._retention_days = retention_days
         self._done = paths.node_dir / DONE_FILE
         self.total = CollectedSum(last=_time_of(self._done))
@@ -77,10 +80,12 @@ class Collecting:
 
     async def _run_command(self) -> _Removed:
         data_dir, days = str(self._paths.node_dir.parent), str(self._retention_days)
-        options = ("--delete", "--json", "--retention-days", days, "--data-dir", data_dir)
+        options = ("--delete", "--json", "--retention-days", days, *(() if self._bucket else ("--data-dir", data_dir)))
         command = ("nice", "-n", str(NICENESS), sys.executable, "-m", "edge", "store", "gc", *options)
         environ = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
         environ["EDGE_CONFIG"] = os.devnull  # what the options say is all there is
+        if self._bucket:
+            environ |= {**self._bucket, "EDGE_DATA_DIR": data_dir}
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
             *command, env=environ, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe

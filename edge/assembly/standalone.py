@@ -23,7 +23,7 @@ from edge.assembly.region.facts_home import build_sharing
 from edge.assembly.region.file_sending import FileSending
 from edge.assembly.region.origin_bucket import OriginBucket
 from edge.assembly.region.reports_home import build_receiving
-from edge.assembly.region.sources import bucket_place
+from edge.assembly.region.sources import bucket_place, bucket_variables
 from edge.assembly.serving_node import LEAVE_SECONDS, ServingNode
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config
@@ -102,7 +102,7 @@ class Standalone(ServingNode):
         self._known_devices = KnownDeviceQuestions(self.directory, facts_table, snapshots, clock.moment)
         keeping = config.store
         self._quota = UploadQuota(self.directory.uploads_file, keeping.upload_limit_bytes, time.time())
-        self._collecting = Collecting(self.directory, keeping.retention_days)
+        self._collecting = Collecting(self.directory, keeping.retention_days, bucket_variables(keeping))
         self._own_report = OwnReport(config, self.directory, self.supervisor, base)
         self.fleet = self._open_fleet()
         self._sharing = build_sharing(self.directory, self.supervisor, lambda app: app in self.supervisor.heads)

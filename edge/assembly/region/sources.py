@@ -33,6 +33,16 @@ def bucket_place(url: str, servers: Retention) -> BucketPlace:
     )
 
 
+def bucket_variables(store: Retention) -> dict[str, str]:
+    """The options of a bucket, for a command in a process of its own; none without one."""
+    if not store.url:
+        return {}
+    words = {"URL": store.url, "ENDPOINT": store.endpoint, "CREDENTIALS_FILE": store.credentials_file}
+    return {f"EDGE_STORE_{name}": word for name, word in words.items()} | {
+        "EDGE_STORE_PATH_STYLE": str(store.path_style).lower()
+    }
+
+
 def home_of(upstream: UpstreamOptions) -> str:
     """The control address of the node that is told what devices report; "" for none."""
     return upstream.home or ("" if upstream.source.startswith(("s3://", "file://")) else upstream.source)

@@ -31,9 +31,12 @@ def gc(out: Output, place: StorePlace, retention_days: int | None, delete: bool)
     """
     from edge.store.key_set import read_trust  # imports cryptography, which --help does not need
     from edge.store.objects.fs import FsStore
+    from edge.store.s3.opening import open_bucket
 
-    require_store(place.paths)
-    store, now = FsStore(place.paths.store_dir), time.time()
+    if place.bucket is None:
+        require_store(place.paths)
+    mirror, now = FsStore(place.paths.store_dir), time.time()
+    store = open_bucket(place.bucket, mirror) if place.bucket is not None else mirror
     collector = Collector(
         store,
         lambda: read_trust(store, place.paths.node_dir, compare=True),
@@ -43,7 +46,7 @@ def gc(out: Output, place: StorePlace, retention_days: int | None, delete: bool)
     with stages() as reach:
         done = collector.run(dry_run=not delete, reach=reach)
     if delete:
-        store.remove_leftovers(now)
+        mirror.remove_leftovers(now)
     out.result(_view(done), lambda: _show(done))
 
 

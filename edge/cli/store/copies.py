@@ -12,12 +12,11 @@ from typing import IO
 import click
 
 from edge.cli.store.looking import look, token_documents
-from edge.cli.store.places import DAY_SECONDS, StorePlace, require_store, with_data_dir, writing_to
+from edge.cli.store.places import DAY_SECONDS, StorePlace, reading, with_data_dir, writing_to
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, moment, note, size, stages
 from edge.domain.errors import Conflict
 from edge.store.disk.durable_files import FILE_MODE, sync_directory
-from edge.store.objects.files import StoreFiles
 from edge.store.objects.port import ObjectStore
 from edge.store.upkeep.verify import Verified
 
@@ -38,11 +37,9 @@ def export_store(out: Output, place: StorePlace, file: str, with_keys: bool) -> 
     """
     from edge.store.upkeep.export import StoreExport
 
-    require_store(place.paths)
-    files = StoreFiles(place.paths.store_dir)
-    job = StoreExport(files, place.paths.node_dir, token_documents(files, place.paths.node_dir))
     retention = place.config.store.retention_days * DAY_SECONDS
-    with _target(file) as target, stages() as reach:
+    with reading(place) as files, _target(file) as target, stages() as reach:
+        job = StoreExport(files, place.paths.node_dir, token_documents(files, place.paths.node_dir))
         done = job.write(target, now=time.time(), retention_seconds=retention, keys=with_keys, reach=reach)
     view = {"file": file, "store": done.store, "apps": done.apps, "objects": done.objects.files}
     view |= {"bytes": done.objects.bytes, "keys": done.keys}

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edge.cli.store.looking import look, token_documents
-from edge.cli.store.places import StorePlace, require_store, with_data_dir, writing_to
+from edge.cli.store.places import StorePlace, bucket_files, require_store, with_data_dir, writing_to
 from edge.cli.store.showing import DAMAGED, show_damage, view_damage
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, labelled, line, note, stages
@@ -15,6 +15,7 @@ from edge.domain.errors import NotFound
 from edge.node.processes.data_directory import DataPaths
 from edge.store.objects.files import StoreFiles
 from edge.store.objects.fs import FsStore
+from edge.store.objects.port import CollectableStore
 from edge.store.upkeep.archive import ExportedStore
 from edge.store.upkeep.repair import Repaired, StoreRepair, leads_further
 
@@ -39,10 +40,8 @@ def repair(out: Output, place: StorePlace, copy: Path | None, write: bool) -> No
     or signature. For the rest it says what must be published again. A node may run meanwhile. Exits 3 if something
     stays damaged.
     """
-    require_store(place.paths)
-    store, node_dir = FsStore(place.paths.store_dir), place.paths.node_dir
-    done: list[Repaired] = []
-    with _opened(copy) as source, writing_to(place.paths.store_dir), stages() as reach:
+    node_dir, done = place.paths.node_dir, list[Repaired]()
+    with _store(place) as store, _opened(copy) as source, writing_to(place.name), stages() as reach:
         job = StoreRepair(store, node_dir, source, token_documents(store, node_dir))
         for _ in range(ROUNDS):
             found = look(place, store, node_dir, reach, hashing=True, compare=True)
@@ -61,6 +60,17 @@ def repair(out: Output, place: StorePlace, copy: Path | None, write: bool) -> No
     )
     if left or (done and not write):
         raise click.exceptions.Exit(DAMAGED)
+
+
+@contextmanager
+def _store(place: StorePlace) -> Iterator[CollectableStore]:
+    """Raises NotFound `no_store`."""
+    if place.bucket is None:
+        require_store(place.paths)
+        yield FsStore(place.paths.store_dir)
+    else:
+        with bucket_files(place.bucket) as store:
+            yield store
 
 
 @contextmanager

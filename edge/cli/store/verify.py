@@ -5,24 +5,24 @@ import click
 from edge.cli.store.accept_restored import accept_restored
 from edge.cli.store.collect import gc
 from edge.cli.store.copies import export_store, import_file
+from edge.cli.store.copy import copy_store
 from edge.cli.store.looking import look
-from edge.cli.store.places import StorePlace, require_store, with_data_dir
+from edge.cli.store.places import StorePlace, reading, with_data_dir
 from edge.cli.store.repair import repair
 from edge.cli.store.showing import DAMAGED, show_damage, view_damage
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, line, size, stages
 from edge.domain.errors import NotFound, Unavailable
 from edge.domain.model import parse_app_id
-from edge.store.objects.files import StoreFiles
 from edge.store.upkeep.verify import Verified
 
 
 @click.group()
 def store() -> None:
-    """Care for the releases on the node's disk."""
+    """Care for the releases, on the node's disk or in its bucket."""
 
 
-for command in (accept_restored, export_store, gc, import_file, repair):
+for command in (accept_restored, copy_store, export_store, gc, import_file, repair):
     store.add_command(command)
 
 
@@ -37,10 +37,8 @@ def verify(out: Output, place: StorePlace, app: str | None, fast: bool) -> None:
     Exits 0 if the store is whole, 3 if something is damaged, and 1 if it cannot be verified, for example because a
     newer release wrote it.
     """
-    require_store(place.paths)
     only = parse_app_id(app) if app is not None else None
-    files = StoreFiles(place.paths.store_dir)
-    with stages() as reach:
+    with reading(place) as files, stages() as reach:
         found = look(place, files, place.paths.node_dir, reach, app=only, hashing=not fast, compare=True)
     if only is not None and not found.apps and not found.damages:
         raise NotFound("unknown_app", f"unknown app {app!r}")

@@ -287,7 +287,30 @@ class S3Store:
 
 
 class BucketFiles(S3Store):
-    """As S3Store, but every read is of the bucket: for those who verify it, export it or copy from it."""
+    """As S3Store, but every read is of the bucket, and nothing stays on the disk: for those who verify it, repair it,
+    export it or copy it."""
+
+    def create(self, key: str, data: bytes) -> str:
+        check_key(key)
+        self.prove()
+        return asking(lambda: create(self.bucket, key, data))
+
+    def adopt(self, key: str, file: Path) -> None:
+        check_key(key)
+        self.prove()
+        if not self.has(key):
+            self._upload(key, file, over=False)
+        file.unlink()
+
+    def replace(self, key: str, file: Path) -> None:
+        check_key(key)
+        self.prove()
+        self._upload(key, file, over=True)
+        file.unlink()
+
+    def open(self, key: str) -> int:
+        check_key(key)
+        return asking(lambda: open_fetched(self.bucket, key, self.mirror.scratch()))
 
     def _get_immutable(self, key: str) -> Stored | None:
         try:
@@ -297,8 +320,8 @@ class BucketFiles(S3Store):
         assert found is not None
         return Stored(found.data, tag_of(found.data))
 
-    def open(self, key: str) -> int:
-        return asking(lambda: open_fetched(self.bucket, key, self.mirror.scratch()))
+    def _mirror_next(self, key: str, before: bytes, data: bytes) -> None:
+        return None
 
 
 @contextmanager

@@ -38,6 +38,7 @@ from edge.domain.forms.manifest_forms import WhyZip
 from edge.facts.writer import FactsCondition
 from edge.node.observing.metrics import BlobsSeen, Observed, build_metrics
 from edge.regions.fleet.node_metrics import build_home_metrics, build_nodes_metrics
+from edge.regions.sharing.sharing_metrics import build_sharing_metrics
 
 README_LIMIT_BYTES = 12_000
 
@@ -179,6 +180,7 @@ def test_every_metric_is_in_the_tables():
         "0", 0, [], 0, {}, (), {}, 0, 0, 0, 0, 0, facts, 0, {}, 0, BlobsSeen(0, 0, {}, 0, 0, 0, 0), 0, False
     )
     families = [*build_metrics(nothing), *build_nodes_metrics([], 0.0), *build_home_metrics(None)]
+    families += build_sharing_metrics({}, {}, None)
     told = re.findall(r"^\| `(edge_\w+)` \|", section("config/README.md", "Metrics"), re.MULTILINE)
     assert sorted(told) == sorted(family.name for family in families)
 

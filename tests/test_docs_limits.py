@@ -79,6 +79,8 @@ from edge.domain.targeting.language import language_rows
 from edge.domain.targeting.parser import EXPRESSION_LEVELS_LIMIT, EXPRESSION_LIMIT_BYTES
 from edge.domain.versions import VERSION_LIMIT
 from edge.facts.pages import largest_pages
+from edge.facts.sharing.register import DEVICES_KEPT
+from edge.facts.sharing.register import KEPT_DAYS as REGISTER_DAYS
 from edge.facts.slot import PAGE_BYTES
 from edge.facts.withholdings import RECORDS_LIMIT
 from edge.facts.writer import CAPACITY_DEVICES, LIFT_STEP, QUEUE_LIMIT_CHANGES
@@ -364,6 +366,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"revisions read for them | {BUNDLES_LIMIT}, {REVISIONS_LIMIT:,} |",
         f"per app and day | all that the app has or had, and {MADE_UP_LIMIT} others |",
         f"| bundles withheld from a device | the latest {WITHHELD_LIMIT} |",
+        f"| devices in the register | {DEVICES_KEPT:,}, for {REGISTER_DAYS} days |",
         f"| devices with facts | {CAPACITY_DEVICES:,}, {TABLE_MB_PER_MILLION} MB a million at the limit |",
         f"channel name | {APP_ID_LIMIT}, {VERSION_LIMIT}, {CHANNEL_NAME_LIMIT} characters |",
         f"| a bundle's link, its comment | {LINK_LIMIT:,} and {COMMENT_LIMIT:,} characters |",

@@ -34,6 +34,7 @@ from edge.regions.fleet.known_nodes import KnownNodes
 from edge.regions.fleet.node_metrics import build_home_metrics, build_nodes_metrics
 from edge.regions.fleet.registry import NodeRegistry
 from edge.regions.fleet.reporting import Reporting
+from edge.regions.sharing.sharing_metrics import build_sharing_metrics
 from edge.wire.exposition import Family
 
 LEAVE_SECONDS = 5.0  # beyond the devices' drain time, before the remaining workers are killed
@@ -92,7 +93,10 @@ class ServingNode(ABC):
     async def _nodes_metrics(self) -> list[Family]:
         reporting = self.reporting
         told = build_home_metrics(reporting.seen if reporting is not None else None)
-        return [*build_nodes_metrics(await self.fleet.rows(), time.time()), *told]
+        return [*build_nodes_metrics(await self.fleet.rows(), time.time()), *told, *self._sharing_metrics()]
+
+    def _sharing_metrics(self) -> list[Family]:
+        return build_sharing_metrics({}, {}, None)
 
     async def serve_until(self, stopping: asyncio.Event) -> None:
         """Wait, inside `running`, for `stopping`, or until a successor has the node. Raises what ended the serving, if

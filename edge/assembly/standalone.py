@@ -43,7 +43,9 @@ from edge.node.succession.estate import Estate
 from edge.node.succession.ports import DEVICES
 from edge.page.door.login_links import LoginLinks
 from edge.regions.feed.feed import Feed
+from edge.regions.sharing.sharing_metrics import build_sharing_metrics
 from edge.telemetry.votes.standing import GuardStanding, StandingQuestion
+from edge.wire.exposition import Family
 
 __all__ = ["LEAVE_SECONDS", "Standalone"]
 
@@ -153,6 +155,9 @@ class Standalone(ServingNode):
         await self._outcomes.close()
         if self._bucket is not None:
             await self._bucket.close()
+
+    def _sharing_metrics(self) -> list[Family]:
+        return build_sharing_metrics(self._sharing.budgets.refused, self._sharing.lost, None)
 
     def _control_ports(self) -> ControlPorts:
         return ControlPorts(

@@ -110,6 +110,7 @@ NEEDED = {
     "hear_facts": P.SEND_HOME,
     "hear_behaviour": P.SEND_HOME,
     "show_reports": P.READ_NODE,
+    "lift_brought": P.MANAGE_TOKENS,
     "take_segment": P.SEND_HOME,
     "known_segments": P.SEND_HOME,
     "all_sent": P.SEND_HOME,

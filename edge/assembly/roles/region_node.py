@@ -46,10 +46,12 @@ from edge.regions.fleet.node_report import NodeReport
 from edge.regions.fleet.reporting import Reporting
 from edge.regions.following.first_sight import wait_for_first_sight
 from edge.regions.following.follower import Follower, FollowTerms
+from edge.regions.sharing.sharing_metrics import build_sharing_metrics
 from edge.regions.upstream import Upstream
 from edge.store.heads import Head
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import TOKENS_KEY
+from edge.wire.exposition import Family
 
 
 async def see_source(config: Config) -> None:
@@ -188,6 +190,9 @@ class RegionNode(ServingNode):
         await self._source.close()
         if self._to_home is not None:
             await self._to_home.close()
+
+    def _sharing_metrics(self) -> list[Family]:
+        return build_sharing_metrics({}, {}, self.sharer.standing if self._to_home is not None else None)
 
     def _control_ports(self) -> ControlPorts:
         return ControlPorts(

@@ -217,7 +217,8 @@ def _show_erased(after: dict[str, Any]) -> None:
 
 def _withheld(each: dict[str, Any]) -> str:
     until = "for good" if each["until"] is None else f"until {moment(each['until'])}"
-    return f"{each['version'] or GONE} {until}: {_attempts(each)}"
+    where = f", at {each['node']}" if each["node"] else ""
+    return f"{each['version'] or GONE} {until}: {_attempts(each)}{where}"
 
 
 def _attempts(each: dict[str, Any]) -> str:

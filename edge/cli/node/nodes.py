@@ -4,14 +4,15 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import click
 
 from edge.cli.terminal.client import ControlClient
 from edge.cli.terminal.options import with_api
-from edge.cli.terminal.output import Output, fields, line, moment, note, size, table
+from edge.cli.terminal.output import Output, counted, fields, line, moment, note, size, table
 from edge.domain.errors import EdgeError
+from edge.domain.schedule.durations import parse_duration
 from edge.domain.schedule.durations import rough_duration as span
 
 WATCH_SECONDS = 2.0  # between two looks: nodes report every few seconds
@@ -61,6 +62,22 @@ def forget(client: ControlClient, out: Output, name: str) -> None:
     """
     gone = client.delete(_path(name))
     out.result(gone, lambda: line(f"forgot node {gone['name']} ({gone['node']})"))
+
+
+@node.command()
+@click.argument("name")
+@click.option("--since", metavar="TIME", help="Only what it brought in this time, as 2h or 3d.")
+@click.option("--dry-run", is_flag=True, help="Count it and change nothing.")
+@with_api
+def lift(client: ControlClient, out: Output, name: str, since: str | None, dry_run: bool) -> None:
+    """Take back what the node NAME brought of devices, as after its token was stolen: bundles withheld from them can be
+    offered again, and channels that they chose are none. A node that was forgotten is named by its id."""
+    query = {"within_seconds": str(max(int(parse_duration(since)), 1))} if since else {}
+    query |= {"dry_run": "true"} if dry_run else {}
+    after = client.delete(f"{_path(name)}/brought" + (f"?{urlencode(query)}" if query else ""))
+    would = "would be" if dry_run else "are"
+    said = f"{counted(after['withheld'], 'withheld bundle')} and {counted(after['choices'], 'choice')} of devices"
+    out.result(after, lambda: line(f"{said} {would} taken back, which node {after['node']} brought"))
 
 
 def _watch(show: Callable[[], None], *, clears: bool) -> None:

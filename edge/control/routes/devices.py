@@ -60,6 +60,7 @@ async def handle_show(call: Call[None]) -> DeviceView:
     device = parse_device_id(call.part("device"))
     facts = call.ports.facts.facts_of(state.app, device)
     versions = _names((*state.bundles, *state.retired))
+    nodes = await _nodes_of(call, state, device)
     return DeviceView(
         app=state.app,
         device=device,
@@ -67,7 +68,11 @@ async def handle_show(call: Call[None]) -> DeviceView:
         channel=_names(state.channels).get(facts.channel),
         withheld=[
             WithheldView(
-                version=versions.get(each.bundle), cause=each.cause.word, attempts=each.attempts, until=each.until
+                version=versions.get(each.bundle),
+                cause=each.cause.word,
+                attempts=each.attempts,
+                until=each.until,
+                node=nodes.get(each.bundle, ""),
             )
             for each in facts.failures
             if each.withheld
@@ -81,6 +86,17 @@ async def handle_show(call: Call[None]) -> DeviceView:
         offered=[versions.get(bundle) for bundle in facts.offered],
         behaviour=_behaviour_of(state, facts.behaviour),
     )
+
+
+async def _nodes_of(call: Call[None], state: AppState, device: DeviceId) -> Mapping[int, str]:
+    """Where each bundle failed, by its hash."""
+    sharing = call.ports.sharing
+    if sharing is None:
+        return {}
+    known = await sharing.known_of(state.app, device)
+    names = {each.node: each.name for each in call.ports.fleet.registry.nodes()}
+    failed = [(each.bundle, each.verdict.node) for each in known.bundles if each.verdict is not None]
+    return {bundle: names.get(node, node) for bundle, node in failed}
 
 
 def _behaviour_of(state: AppState, found: Behaviour) -> BehaviourView | None:

@@ -25,9 +25,10 @@ class FailingView(AnswerBody, frozen=True, kw_only=True):
 
 class WithheldView(FailingView, frozen=True, kw_only=True):
     """A bundle that is or was withheld from a device: up to `until`, in seconds since the epoch, or for good (null).
-    After that it is offered once more."""
+    After that it is offered once more. `node` is where it failed, by its name or id; "" if that is not known."""
 
     until: float | None
+    node: str = ""
 
 
 class BehaviourView(AnswerBody, frozen=True, kw_only=True):
@@ -124,6 +125,16 @@ class DeviceErased(AnswerBody, frozen=True, kw_only=True):
     erased: RawErasedView | None
     done_by: float
     remains: list[str]
+
+
+class BroughtLiftedView(AnswerBody, frozen=True, kw_only=True):
+    """What the node brought, as the answer of a change that takes it back, or would in a dry run: bundles `withheld`
+    from devices, one each, and `choices` of channels."""
+
+    node: str
+    withheld: int
+    choices: int
+    dry_run: bool
 
 
 class OverrideChanged(OverrideView, frozen=True, kw_only=True):

@@ -155,6 +155,8 @@ class SharedRegister:
                 "AND (number = 0 OR day < ? OR NOT EXISTS (SELECT 1 FROM taken))",
                 (day - NAMED_DAYS,),
             )
+            if self._rows > DEVICES_KEPT:
+                self._count()
             beyond = self._rows - DEVICES_KEPT
             if beyond > 0:
                 oldest = "SELECT key FROM devices ORDER BY day LIMIT ?"

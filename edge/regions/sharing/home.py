@@ -16,14 +16,25 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from edge.domain.errors import Invalid, Unavailable
-from edge.domain.facts import CAUSES
+from edge.domain.facts import CAUSES, day_of, hour_of
 from edge.domain.model import parse_device_id
 from edge.domain.sharing.admitting import COUNTER_LIMIT, SharedKind, admitted, is_sound
-from edge.domain.sharing.state import NOTHING_SHARED, join
+from edge.domain.sharing.state import NOTHING_SHARED, SharedFacts, join
 from edge.domain.versions import VERSION_LIMIT
-from edge.facts.changes import Brought, DeviceDeed, Elsewhere, Failed, HeardAbove, Offered, Recordable, Took
+from edge.facts.changes import (
+    Brought,
+    Chose,
+    DeviceDeed,
+    Elsewhere,
+    Failed,
+    HeardAbove,
+    LiftedFromMany,
+    Offered,
+    Recordable,
+    Took,
+)
 from edge.facts.sharing.journal import SharedJournal
-from edge.facts.sharing.register import all_sessions, read_taken, read_word, reading, row_at, rows_after
+from edge.facts.sharing.register import all_rows, all_sessions, read_taken, read_word, reading, row_at, rows_after
 from edge.regions.sharing.budgets import NodeBudgets
 from edge.regions.sharing.messages import ROWS_LIMIT, FactsBatch, FactsPage, FactsTaken, SharedDevice
 from edge.telemetry.behaviour.news import BehaviourPages, BehaviourSlots
@@ -50,6 +61,18 @@ class SharingClocks(NamedTuple):
 
     now: Callable[[], float]
     steady: Callable[[], float]
+
+
+class BroughtLifted(NamedTuple):
+    """Bundles withheld from devices, one each, and choices of channels."""
+
+    withheld: int
+    choices: int
+
+
+class _Brought(NamedTuple):
+    keys: dict[int, list[bytes]]  # by bundle
+    choices: list[tuple[str, str]]
 
 
 Recording = Callable[[list[Recordable]], Awaitable[object]]
@@ -109,6 +132,32 @@ class SharingHome:
                 break
             await asyncio.sleep(LOOK_SECONDS)
         return found
+
+    async def known_of(self, app: str, device: str) -> SharedFacts:
+        """What all nodes know of a device, each part with the node that brought it."""
+
+        def read(journal: SharedJournal) -> SharedFacts:
+            with _asked(journal.directory) as connection:
+                row = row_at(connection, journal.key_of(app, device))
+            return row.state if row is not None else NOTHING_SHARED
+
+        journal = self._journal()
+        return await asyncio.to_thread(read, journal) if journal is not None else NOTHING_SHARED
+
+    async def lift_brought(self, node: str, since: float, *, dry_run: bool) -> BroughtLifted:
+        """Take back what a node brought since then (seconds since the epoch): bundles that it has devices withhold may
+        be offered again, choices are none. In steps, as `FactsWriter.lift_all`; it can be repeated. Raises
+        Unavailable."""
+        journal = self._opened()
+        found = await asyncio.to_thread(_brought_by, journal, node, since)
+        withheld = sum(map(len, found.keys.values()))
+        if not dry_run:
+            for bundle, keys in found.keys.items():
+                for first in range(0, len(keys), STEP_CHANGES):
+                    await self._record([LiftedFromMany(bundle, keys[first : first + STEP_CHANGES])])
+            await self._record_all([Chose(app, device, "") for app, device in found.choices])
+            log.warning("took back what node %s brought: %d withheld, %d choices", node, withheld, len(found.choices))
+        return BroughtLifted(withheld, len(found.choices))
 
     def _opened(self) -> SharedJournal:
         journal = self._journal()
@@ -183,6 +232,20 @@ def _page(journal: SharedJournal, node: str, session: str, after: int) -> FactsP
     told = [SharedDevice(row.app, row.device, row.state) for row in rows if row.brought != node or again]
     number = rows[-1].number if rows else (0 if again else after)
     return FactsPage(journal.register.session.id, number, again, len(rows) == ROWS_LIMIT, told)
+
+
+def _brought_by(journal: SharedJournal, node: str, since: float) -> _Brought:
+    keys: dict[int, list[bytes]] = {}
+    choices: list[tuple[str, str]] = []
+    with _asked(journal.directory) as connection:
+        for row in all_rows(connection):
+            if row.state.choice.node == node and row.state.choice.channel and row.day >= day_of(since):
+                choices.append((row.app, row.device))
+            for each in row.state.bundles:
+                verdict = each.verdict
+                if verdict is not None and verdict.node == node and verdict.hour >= hour_of(since):
+                    keys.setdefault(each.bundle, []).append(row.key)
+    return _Brought(keys, choices)
 
 
 def _offset(known: str, measured: float) -> float:

@@ -27,7 +27,7 @@ async def test_facts_are_shown_by_the_names_the_app_still_has(acme, world):
     known = await acme("GET", PATH)
     assert (known["override"], known["channel"], known["offered"]) == ("beta", "beta", [None])
     # This app never had such a bundle.
-    assert known["withheld"] == [{"version": None, "cause": "update_fail", "attempts": 1, "until": None}]
+    assert known["withheld"] == [{"version": None, "cause": "update_fail", "attempts": 1, "until": None, "node": ""}]
 
 
 def attempt(version: str, action: str) -> list:

@@ -126,3 +126,23 @@ async def test_a_stolen_choice_loses_to_the_devices_next_one(tmp_path):
         await world.regions[1].record(Chose(APP, device(1), "beta"))
         await world.settle()
         assert world.home.facts_of(device(1)).channel == name_hash("beta")
+
+
+async def test_all_that_a_node_brought_is_taken_back_and_nothing_else(tmp_path):
+    async with sharing_world(tmp_path) as world:
+        await world.regions[1].record(Offered(APP, device(7), "1.0.0"), Failed(APP, device(7), "1.0.0"))
+        await world.regions[1].record(Chose(APP, device(7), "beta"))
+        await world.settle()
+        chose = SharedDevice(APP, device(3), SharedFacts(choice=Choice(1, "r0", name_hash("evil"))))
+        await world.desk.take("r0", batch(world, [*withheld_on(world, 1, 2), chose]))
+        await world.settle()
+        now = world.clock.now
+        assert await world.desk.lift_brought("r0", now - 60, dry_run=True) == (2, 1)
+        assert await world.desk.lift_brought("r0", now + 2 * HOUR_SECONDS + 86_400, dry_run=True) == (0, 0)
+        assert await world.desk.lift_brought("r0", now - 60, dry_run=False) == (2, 1)
+        await world.settle()
+        there = world.regions[1]
+        assert [there.withheld(device(number)) for number in (1, 2, 7)] == [set(), set(), {ONE}]
+        assert [there.facts_of(device(number)).channel for number in (3, 7)] == [0, name_hash("beta")]
+        assert (await world.desk.known_of(APP, device(7))).of(ONE).start.node == "r1"
+        assert await world.desk.lift_brought("r0", 0.0, dry_run=False) == (0, 0)

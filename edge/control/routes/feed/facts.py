@@ -1,13 +1,16 @@
 """What devices bring about, between this node and those that send home to it: rows and evidence up, rows down."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from edge.control.calls import Call
-from edge.control.operations import Operation, parse_number
+from edge.control.operations import DRY_RUN, Operation, parse_flag, parse_number
 from edge.control.roles import Permission
+from edge.control.routes.devices import WHOLE_TIME, WITHIN
+from edge.control.shapes.devices import BroughtLiftedView
 from edge.control.uploads import read_body
-from edge.domain.errors import Conflict, Invalid
+from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.regions.sharing.behaviour import encode_slots
 from edge.regions.sharing.home import WAIT_LIMIT_SECONDS, SharingHome
 from edge.regions.sharing.messages import (
@@ -52,6 +55,21 @@ async def handle_behaviour(call: Call[None]) -> bytes:
     return encode_slots(await sharing.behaviour(place, wait))
 
 
+async def handle_lift_brought(call: Call[None]) -> BroughtLiftedView:
+    """Of a node that was forgotten too, by its id."""
+    sharing = call.ports.sharing
+    if sharing is None:
+        raise Conflict("not_home", "this node tells another one what devices do: lift it there (upstream.home)")
+    node = call.part("name")
+    with suppress(NotFound):
+        node = call.ports.fleet.registry.named(node).node
+    within = parse_number(call.request, WITHIN, WHOLE_TIME, 1, WHOLE_TIME)
+    dry_run = parse_flag(call.request, DRY_RUN)
+    since = max(call.ports.clock.now() - within, 0.0)
+    lifted = await sharing.lift_brought(node, since, dry_run=dry_run)
+    return BroughtLiftedView(node=node, withheld=lifted.withheld, choices=lifted.choices, dry_run=dry_run)
+
+
 async def _admitted(call: Call[Any]) -> tuple[str, SharingHome]:
     """Raises what `NodeRegistry.admit` raises, and Conflict `not_home` at a node that sends its own home."""
     node, sharing = call.part("node"), call.ports.sharing
@@ -84,6 +102,17 @@ OPERATIONS = (
         answer=bytes,
         content_type=FACTS_MEDIA,
         query=(SESSION, HEARD, WAIT),
+        refusals=(409, 422, 503),
+    ),
+    Operation(
+        name="lift_brought",
+        method="DELETE",
+        path="/v1/nodes/{name}/brought",
+        summary="Take back what the node brought of devices: withheld bundles, and choices of channels",
+        permission=Permission.MANAGE_TOKENS,
+        handle=handle_lift_brought,
+        answer=BroughtLiftedView,
+        query=(WITHIN, DRY_RUN),
         refusals=(409, 422, 503),
     ),
     Operation(

@@ -151,6 +151,7 @@ class ServingNode(ABC):
                 now=self._clock.now,
                 secure=bool(control.tls_certificate),
                 node=self.config.region,
+                origin=ports.origin,
                 drops=Drops(self.directory.drops_dir),
             ),
         )

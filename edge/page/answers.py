@@ -39,13 +39,13 @@ _HEADINGS = {
 
 async def look_at(house: House, visitor: Visitor, visit: Visit, shown: Shown) -> bytes:
     """The page as it is now, for what is sent while it is open: takes no notice away."""
-    frame = await build_frame(visit, shown, visitor.session, house.node)
+    frame = await build_frame(visit, shown, visitor.session, house)
     values = {**shown.values, "frame": frame, "visit": visit, "title": shown.title}
     return await asyncio.to_thread(render, shown.template, values)
 
 
 async def answer_shown(house: House, visitor: Visitor, visit: Visit, shown: Shown) -> web.Response:
-    frame = (await build_frame(visit, shown, visitor.session, house.node))._replace(notice=visitor.session.notice)
+    frame = (await build_frame(visit, shown, visitor.session, house))._replace(notice=visitor.session.notice)
     visitor.session.notice = None
     values = {**shown.values, "frame": frame, "visit": visit, "title": shown.title}
     return await answer_page(shown.template, values, shown.status)

@@ -10,6 +10,7 @@ from edge import __version__
 from edge.control.roles import Role
 from edge.control.shapes.apps import AppSummary, AppView
 from edge.page.door.sessions import Session
+from edge.page.house import House
 from edge.page.views.urgency import trouble_of
 from edge.page.views.visit import Crumb, Shown, Unread, Visit
 from edge.page.words.numbers import named
@@ -65,6 +66,7 @@ class Framed(NamedTuple):
     trouble: int
     live: str
     history: str
+    origin: str = ""  # where changes are made; empty: here
     notice: Any = None
 
 
@@ -73,7 +75,7 @@ def as_of(now: float) -> AsOf:
     return AsOf(at.strftime("%Y-%m-%dT%H:%M:%SZ"), at.strftime("%H:%M:%S"), int(now * 1000))
 
 
-async def build_frame(visit: Visit, shown: Shown, session: Session, node: str) -> Framed:
+async def build_frame(visit: Visit, shown: Shown, session: Session, house: House) -> Framed:
     """Costs two answers of the API at most, of which one is the app's."""
     app, current = visit.parts.get("app"), visit.name
     view = await visit.attempt("show_app", {"app": app}) if app else None
@@ -98,7 +100,8 @@ async def build_frame(visit: Visit, shown: Shown, session: Session, node: str) -
             *_nodes(visit, current),
         ],
         version=__version__,
-        node=node,
+        node=house.node,
+        origin=house.origin,
         revision=known.revision if known is not None else None,
         trouble=stopped,
         live=visit.address if visit.name in LIVE else "",

@@ -23,7 +23,8 @@ SECURE_COOKIE = "__Host-edge_session"  # browsers take it over TLS alone, for th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """`now` is the node's clock, in seconds since the epoch; `secure`: the port has TLS; `node` is its region."""
+    """`now` is the node's clock, in seconds since the epoch; `secure`: the port has TLS; `node` is its region.
+    `origin` is where changes are made, "" on that node itself."""
 
     inner: InnerApi
     tokens: Tokens
@@ -32,6 +33,7 @@ class House:
     now: Callable[[], float]
     secure: bool
     node: str
+    origin: str = ""
     sessions: Sessions = field(default_factory=Sessions)
     tries: Tries = field(default_factory=Tries)
     memory: AnswerMemory = field(default_factory=AnswerMemory)

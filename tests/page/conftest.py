@@ -69,6 +69,7 @@ async def open_page(aiohttp_client, world, clock, links, drops):
             now=clock.now,
             secure=False,
             node="eu-1",
+            origin=made.origin,
             drops=drops,
             memory=AnswerMemory(clock.now),
         )

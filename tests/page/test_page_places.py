@@ -212,3 +212,16 @@ async def test_search_across_apps(app, world):
     page = await app.get(f"/apps/{APP}/search?q=r-20417")
     assert DEVICE in page.text and "runs 1.0.0" in page.text
     assert "<b>x" not in (await app.get("/search?q=<b>x")).source
+
+
+async def test_a_node_that_follows_says_where_changes_are_made_and_makes_none(app, open_page, world):
+    origin = 'https://origin.example.com:8081/"><script>'
+    region = await open_page(origin=origin)
+    await region.sign_in("publisher")
+    page = await region.get(HISTORY)
+    assert "This node follows another one" in page.text and origin in page.seen.links
+    assert "<script>" not in page.source.split("This node follows")[1].split("</div>")[0]
+    confirmation = await region.get(f"/apps/{APP}/acts/undo")
+    before = world.releases.load(APP).revision
+    await region.post(f"/apps/{APP}/acts/undo", asked(confirmation) or {"change_id": "1"})
+    assert world.releases.load(APP).revision == before

@@ -360,6 +360,7 @@ class World:
             quota=UploadQuota(self.store.root.parent / "uploads", changed.get("upload_limit_bytes", 0), NOW),
             clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),
             place=NodePlace(changed.get("region", "")),
+            origin=changed.get("origin", ""),
         )
 
     def sharing(self) -> SharingHome:

@@ -19,6 +19,7 @@ from edge.store.heads import SHARDS, Head, Heads
 from edge.store.stored_document import Untrusted
 
 TEND_SECONDS = 5.0  # between two looks at what workers cannot serve
+TRIED_SECONDS = 60.0  # between two readings of everything that one app is compiled from
 WHOLE_ROUND_SECONDS = 3600.0  # between two over every app; the first is at the start
 PAUSE_SHARE = 1.0  # of the time that an app took: half a core at most, beside what serves
 FREED_AT_ONCE_BYTES = 64 * 2**20  # on a full disk
@@ -46,6 +47,8 @@ class Tending:
         self.room = CacheRoom(copy.mirror, cache_limit_bytes, self._kept, clock)
         self.fetched_bytes: Callable[[], int] = lambda: 0  # since the start
         self.mended = 0
+        self._tried: dict[AppId, float] = {}  # until when an app is not read through again
+        self._said: dict[AppId, str] = {}
         self._copy = copy
         self._heads = heads
         self._taker = taker
@@ -78,9 +81,11 @@ class Tending:
 
     async def mend(self, apps: Collection[AppId]) -> None:
         """Read everything that these apps are compiled from, and fetch again what is missing or wrong."""
-        heads = self.heads()
+        heads, now = self.heads(), self._clock()
+        self._tried = {app: until for app, until in self._tried.items() if until > now}
         for app in apps:
-            if app in heads:
+            if app in heads and app not in self._tried:
+                self._tried[app] = now + TRIED_SECONDS
                 await self._mend(app, heads[app], deep=True)
 
     async def go_round(self) -> None:
@@ -106,8 +111,11 @@ class Tending:
             try:
                 changed = await self._taker.mend(app, head, deep=deep)
             except (EdgeError, OSError) as error:
-                log.warning("app %s cannot be mended now: %s", app, error)
+                if self._said.get(app) != str(error):
+                    self._said[app] = str(error)
+                    log.warning("app %s cannot be mended now: %s", app, error)
                 return
+            self._said.pop(app, None)
             if changed:
                 self.mended += 1
                 log.info("mended revision %d of app %s in this node's copy", head.revision, app)

@@ -54,6 +54,18 @@ async def test_what_is_rotten_is_fetched_again_and_workers_look_again(world, wha
     assert world.told == [{APP: world.committed.head}]
 
 
+async def test_what_cannot_be_mended_is_tried_now_and_then_and_said_once(world, caplog):
+    key = keys_of(world)["revision"]
+    for store in (world.truth.mirror, world.mirror):
+        store.place(key).unlink()
+    world.source.asked.clear()
+    for seconds in (0.0, 5.0, 5.0, 60.0):
+        world.now += seconds
+        await world.follower.tending.mend([APP])
+    assert world.source.asked["revisions"] == 2 and not world.told
+    assert caplog.text.count("cannot be mended now") <= 1
+
+
 @pytest.mark.parametrize("what", ["revision", "manifest", "overrides"])
 async def test_what_is_missing_is_found_on_the_round_over_all_apps(world, what):
     key = keys_of(world)[what]

@@ -24,6 +24,7 @@ from edge.config_faults import (
     hosts_fault,
     is_loopback,
     location_fault,
+    nats_fault,
     networks_fault,
     pair_fault,
     ports_fault,
@@ -85,6 +86,7 @@ PATHS = frozenset(
     {
         *("data_dir", "devices.tls_certificate", "devices.tls_key", "control.tls_certificate", "control.tls_key"),
         *("telemetry.clickhouse_password_file", "upstream.token_file", "store.credentials_file"),
+        "upstream.nats_credentials_file",
     }
 )
 
@@ -322,6 +324,7 @@ def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[
         ("upstream.source", source_fault(config.role, upstream.source, insecure=upstream.insecure)),
         ("upstream.home", home_fault(upstream.home, insecure=upstream.insecure)),
         ("upstream.token_file", token_fault(config.role, upstream.source, upstream.home, upstream.token_file)),
+        ("upstream.nats", nats_fault(upstream.nats, insecure=upstream.insecure)),
         ("webhooks.allowed_networks", webhook_networks_fault(config.webhooks.allowed_networks)),
         ("control.host", control_fault(control.host, bool(control.tls_certificate), control.insecure)),
         ("control.port", ports_fault(devices.host, devices.port, control.host, control.port)),

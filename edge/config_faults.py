@@ -191,6 +191,22 @@ def token_fault(role: str, source: str, home: str, token_file: str) -> str:
     return "is empty: name the file with this node's token, from `edge token create --role node`"
 
 
+def nats_fault(url: str, *, insecure: bool) -> str:
+    """A server's address, without what is secret."""
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    if parts.scheme not in ("nats", "tls") or not parts.hostname or parts.path.strip("/") or parts.query:
+        return f"{url!r} is no address of a NATS server: write tls://nats.example.com:4222"
+    if parts.username is not None or parts.password is not None:
+        return "has a user or a password in it: name a file with them in upstream.nats_credentials_file"
+    if parts.scheme == "nats" and not is_loopback(parts.hostname) and not insecure:
+        return f"{url!r} would cross the network unencrypted: use tls://, or upstream.insecure = true"
+    if importlib.util.find_spec("nats") is None:
+        return "needs the package nats-py: pip install 'edge-updates[nats]'"
+    return ""
+
+
 def _node_fault(url: str, insecure: bool) -> str:
     if fault := public_url_fault(url):
         return fault.replace("updates.example.com", "origin.example.com:8081")

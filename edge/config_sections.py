@@ -89,13 +89,16 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class UpstreamOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Whom a node follows, and whom it reports to. `home` "": the source. `root` "": the one of the first sight."""
+    """Whom a node follows, and whom it reports to. `home` "": the source. `nats`: where changes are
+    told. `root` "": the one of the first sight."""
 
     source: str = ""
     home: str = ""
     token_file: str = ""
     root: Annotated[str, msgspec.Meta(pattern=KEY_ID)] = ""
     insecure: bool = False
+    nats: str = ""
+    nats_credentials_file: str = ""
     poll_seconds: Annotated[float, msgspec.Meta(ge=POLL_LEAST_SECONDS, le=POLL_MOST_SECONDS)] = 5.0
     max_stale_seconds: Annotated[int, msgspec.Meta(ge=STALE_LEAST_SECONDS, le=STALE_MOST_SECONDS)] = 900
     cache_limit_bytes: Annotated[int, msgspec.Meta(ge=CACHE_LEAST_BYTES, le=SPOOL_MOST_BYTES)] = 20 * 2**30

@@ -16,6 +16,7 @@ from edge.config import (
     load_settings,
     read_settings,
 )
+from edge.config_faults import nats_fault
 
 EXAMPLE = Path(__file__).parent.parent / "config" / "edge.toml"
 
@@ -168,7 +169,7 @@ def test_every_option_that_names_a_file_or_folder_is_resolved():
         "devices.country_header",
         "control.host",
     }
-    other |= {"upstream.source", "upstream.home", "upstream.root", "store.url", "store.endpoint"}
+    other |= {"upstream.source", "upstream.home", "upstream.root", "upstream.nats", "store.url", "store.endpoint"}
     choices = {"role", "log.level", "log.format", "devices.prefer", "telemetry.figures_from"}
     assert texts - other - choices - {"telemetry.clickhouse"} == PATHS
 
@@ -384,3 +385,21 @@ def test_loopback_needs_nothing(host):
 
 def test_the_first_admins_token_is_in_the_data_directory():
     assert str(load_config(None, {"EDGE_DATA_DIR": "/d"}).admin_token_file) == "/d/node/admin.token"
+
+
+@pytest.mark.parametrize(
+    ("url", "insecure", "fault"),
+    [
+        ("", False, ""),
+        ("tls://nats.example.com:4222", False, ""),
+        ("nats://127.0.0.1:4222", False, ""),
+        ("nats://nats.example.com", True, ""),
+        ("nats://nats.example.com", False, "unencrypted"),
+        ("nats://origin:secret@127.0.0.1", False, "nats_credentials_file"),
+        ("https://nats.example.com", False, "no address of a NATS server"),
+        ("tls://", False, "no address of a NATS server"),
+    ],
+)
+def test_the_address_of_a_nats_server(url, insecure, fault):
+    found = nats_fault(url, insecure=insecure)
+    assert fault in found and bool(found) == bool(fault) and "secret" not in found.replace("secret@", "")

@@ -44,6 +44,7 @@ from edge.node.succession.ports import DEVICES
 from edge.page.door.login_links import LoginLinks
 from edge.regions.feed.feed import Feed
 from edge.regions.sharing.sharing_metrics import build_sharing_metrics
+from edge.regions.sources.nats_jobs import telling
 from edge.telemetry.votes.standing import GuardStanding, StandingQuestion
 from edge.wire.exposition import Family
 
@@ -122,6 +123,8 @@ class Standalone(ServingNode):
         self._bucket = OriginBucket(config, self.directory, self.supervisor) if self.directory.bucket else None
         if self._bucket is not None:
             self.supervisor.duties.jobs["follow"] = self._bucket.follower.run
+        trust = self.directory.trust
+        self.supervisor.duties.jobs |= telling(config.upstream, trust.store_id, self.feed.events, self.directory.mirror)
         self.change = ChangeOver(config, self.supervisor, ports, estate)
         self._report = NodeConditions(
             *(self.directory, self.supervisor, self.telemetry, self.tokens),

@@ -18,7 +18,7 @@ import msgspec
 from edge.domain.model import AppId, Digest
 from edge.store.key_set import Trust
 from edge.store.objects.port import APPS_PREFIX, ObjectStore, head_key, revision_number, revisions_prefix
-from edge.store.signing import KeyId, Writer, open_document, sign_document, signer_of
+from edge.store.signing import KeyId, Writer, open_document, peek_payload, sign_document, signer_of
 from edge.store.stored_document import UNREACHABLE, Untrusted, counting, parse_document, read_stored
 
 HEAD_FORMAT = 2  # 1 had no epochs, and is still written for shards of epoch 0
@@ -66,6 +66,15 @@ class VerifiedShard(NamedTuple):
 
 
 _decoder = msgspec.json.Decoder(HeadShard)
+
+
+def stated_order(content: bytes, shard: str) -> tuple[int, int]:
+    """Of a shard as it says itself, UNVERIFIED: for hints. (0, 0) if it cannot be read."""
+    what = f"head shard {shard}"
+    try:
+        return parse_document(peek_payload(content, what), _decoder, HEAD_FORMAT, what).order
+    except Untrusted:
+        return 0, 0
 
 
 def shard_of(app: AppId) -> str:

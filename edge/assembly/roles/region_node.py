@@ -47,6 +47,7 @@ from edge.regions.fleet.reporting import Reporting
 from edge.regions.following.first_sight import wait_for_first_sight
 from edge.regions.following.follower import Follower, FollowTerms
 from edge.regions.sharing.sharing_metrics import build_sharing_metrics
+from edge.regions.sources.nats_jobs import hearing
 from edge.regions.upstream import Upstream
 from edge.store.heads import Head
 from edge.store.objects.fs import FsStore
@@ -117,6 +118,7 @@ class RegionNode(ServingNode):
             self.reporting = self._report_to(self._to_home)
             self.supervisor.duties.jobs["report"] = self.reporting.run
         self.supervisor.on_heads = self._hear_heads
+        self.supervisor.duties.jobs |= hearing(upstream, self.directory.trust.store_id, self.follower)
         self.change = ChangeOver(config, self.supervisor, ports, estate)
 
     def _prepare_answers(self, config: Config) -> None:

@@ -123,6 +123,10 @@ class Follower:
             trouble=self._trouble,
         )
 
+    def order_of(self, shard: str) -> tuple[int, int]:
+        """Of the shard as this node has it: a hint of no later one is no news."""
+        return self._heads.known(shard).order
+
     @property
     def is_hinted(self) -> bool:
         """Whether the next look waits for nothing."""

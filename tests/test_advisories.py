@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("requirements.lock", "requirements-test.lock", "requirements-load.lock")
+LOCKS = ("requirements.lock", "requirements-test.lock", "requirements-image.lock", "requirements-load.lock")
 ADVISORIES = tomllib.loads((ROOT / "tests" / "advisories.toml").read_text())["advisory"]
 
 

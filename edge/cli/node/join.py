@@ -5,6 +5,7 @@ import os
 import re
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from edge.cli.terminal.options import with_config, with_output
 from edge.cli.terminal.output import Output, fields, line, moment, note
 from edge.config import KEY_ID, REGION, file_in_effect, load_settings
 from edge.domain.errors import Conflict, Invalid
+
+if TYPE_CHECKING:
+    from edge.node.processes.data_directory import DataPaths
 
 DEFAULT_OUT = "edge.toml"
 DEFAULT_DATA_DIR = "edge-data"
@@ -81,12 +85,15 @@ def leave(out: Output, config_file: Path | None) -> None:
     Stop the node first; what it has not yet sent home of its devices' reports is lost with its data directory, which
     stays for you to delete. The token stays valid until it is revoked on the origin.
     """
+    from edge.node.processes.data_directory import DataPaths  # imports a store, which --help does not need
+
     config, _ = load_settings(config_file, os.environ)
     file = file_in_effect(config_file, os.environ)
     if config.role != "region" or file is None:
         raise Conflict("no_region", "this machine's configuration is not of a node that follows another one")
-    _check_stopped(config.node_dir)
-    waiting = _waiting_reports(Path(config.data_dir))
+    paths = DataPaths(Path(config.data_dir))
+    _check_stopped(paths)
+    waiting = _waiting_reports(paths)
     Path(config.upstream.token_file).unlink(missing_ok=True)
     file.unlink()
     told: dict[str, object] = {"configuration": str(file), "data_dir": config.data_dir, "unsent_files": waiting}
@@ -111,16 +118,17 @@ def _check_words(region: str, root: str, token: str) -> None:
         raise Invalid("invalid_root", f"invalid root {root[:80]!r}: use the id that `edge keys show` prints")
 
 
-def _check_stopped(node_dir: Path) -> None:
-    """Raises Conflict `running`."""
-    from edge.node.succession.door import is_answered
+def _check_stopped(paths: "DataPaths") -> None:
+    """Raises Conflict `running`; also while a node starts or hands over."""
+    from edge.facts.recovery import FactsInUse, lock_facts
 
-    if is_answered(node_dir):
-        raise Conflict("running", f"a node runs on {node_dir.parent}: stop it first")
+    if not paths.facts_dir.is_dir():
+        return
+    try:
+        os.close(lock_facts(paths.facts_dir))
+    except FactsInUse as error:
+        raise Conflict("running", f"a node runs on {paths.data_dir}: stop it first") from error
 
 
-def _waiting_reports(data_dir: Path) -> int:
-    from edge.node.processes.data_directory import DataPaths
-
-    spool = DataPaths(data_dir).spool_dir
-    return sum(1 for each in spool.glob("*") if each.is_file()) if spool.is_dir() else 0
+def _waiting_reports(paths: "DataPaths") -> int:
+    return sum(1 for each in paths.spool_dir.glob("*") if each.is_file()) if paths.spool_dir.is_dir() else 0

@@ -135,20 +135,6 @@ def ask_to_restart(node_dir: Path, seconds: float = RESTART_LIMIT_SECONDS) -> Re
     return _parse(line)
 
 
-def is_answered(node_dir: Path) -> bool:
-    """Whether a node runs on this folder."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
-        caller.settimeout(QUESTION_SECONDS)
-        try:
-            with _short(node_dir) as folder:
-                caller.connect(f"{folder}/{DOOR_NAME}")
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        except BlockingIOError:
-            pass  # it is busy
-    return True
-
-
 def _parse(line: bytes) -> Restarted:
     try:
         return msgspec.json.decode(line, type=Restarted)

@@ -1,6 +1,7 @@
 """Joining a real node from the command line, and leaving it: what is written, or that nothing is."""
 
 import email.utils
+import os
 import re
 import stat
 import time
@@ -11,6 +12,8 @@ from scripted_server import Handler, scripted_server
 
 from edge.cli.main import cli
 from edge.config import load_settings
+from edge.facts.recovery import lock_facts
+from edge.node.processes.data_directory import DataPaths
 
 
 def edge(*args):
@@ -137,6 +140,18 @@ def test_who_leaves_has_neither_file_left(joining, tmp_path):
     code, _, err = edge("leave", "--config", tmp_path / "edge.toml")
     assert code == 0 and "edge token revoke NAME && edge node forget NAME" in err
     assert [each.name for each in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_node_that_runs_does_not_leave(joining, tmp_path):
+    joining()
+    facts = DataPaths(tmp_path / "data").facts_dir
+    facts.mkdir(parents=True)
+    lock = lock_facts(facts)
+    code, _, err = edge("leave", "--config", tmp_path / "edge.toml")
+    os.close(lock)
+    assert code == 1 and f"a node runs on {tmp_path / 'data'}: stop it first" in err
+    assert (tmp_path / "edge.toml").exists() and (tmp_path / "upstream.token").exists()
+    assert edge("leave", "--config", tmp_path / "edge.toml")[0] == 0
 
 
 def test_a_node_that_follows_nobody_does_not_leave(tmp_path):

@@ -22,7 +22,7 @@ from tests.worlds.region_node import Missing, RegionNode
 from tests.worlds.region_story import Told, case, main
 from tests.worlds.region_world import APP, RegionWorld
 
-START_SECONDS = 2.0  # until it serves, on a machine that has nothing else to do
+START_SECONDS = 2.0  # until it serves; on a machine that is too busy for that, no longer than a standalone node
 DISK_BYTES = 64 << 20
 HOUR = 3_600.0
 STARTS = 5
@@ -76,8 +76,8 @@ async def started_alone(told: Told) -> None:
             told.expect("it serves from its disk at once", await a_download(region) == "1.0.1")
         seconds = sorted(took)[STARTS // 2]
         told.expect(
-            f"serving within {START_SECONDS:g} s, in the median of {STARTS}",
-            seconds <= START_SECONDS,
+            f"serving within {START_SECONDS:g} s, or as soon as a standalone node here, in the median of {STARTS}",
+            seconds <= max(START_SECONDS, alone),
             f"{seconds:.2f} s ({min(took):.2f} to {max(took):.2f}); {seconds / alone:.2f} of a standalone node's start",
         )
         region.link.restore()

@@ -182,6 +182,7 @@ def _shares_table(rows: list[tuple[Cell, ...]], sample: int) -> Table:
         "how it goes out",
         *(f"{name}, %" for name, _ in WITHIN),
         "of all, 24 h, %",
+        "within 5 min of its start, %",
         "p50 wait, min",
         "p95 wait, min",
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import capacity
+from benchmarks import capacity, day
 from benchmarks.day import PLANS, decider, make_fleet
 from benchmarks.output.report import Missing, Options
 from benchmarks.planning.assumed import NAMES, Unknown, chosen
@@ -113,3 +113,10 @@ def test_a_line_that_is_too_thin_lets_downloads_wait_and_none_is_offered_before_
     plan = PLANS[1]
     assert a_day(plan, line_bps=1e6).queued_seconds > 100 * a_day(plan).queued_seconds
     assert not a_day(plan, ready_seconds=float(DAY_SECONDS)).updated_at
+
+
+def test_the_report_of_a_day_has_a_row_for_each_way(tmp_path, monkeypatch):
+    for name, value in (("QUICK_SAMPLE", 200), ("QUICK_SEEDS", 1)):
+        monkeypatch.setattr(day, name, value)
+    report = day.run(Options(quick=True, cache_dir=tmp_path))
+    assert [len(table.rows) for table in report.tables] == [len(PLANS)] * 2

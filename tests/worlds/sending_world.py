@@ -14,7 +14,7 @@ from edge.regions.sending.receiving import Receiving
 from edge.regions.sending.sender import ReportSender, SendingFrom
 from edge.regions.sending.sent_journal import SentJournal
 from edge.regions.sending.sent_ledger import SentLedger
-from edge.regions.sending.sent_words import AllSent, SegmentsAsked
+from edge.regions.sending.sent_words import AllSent, ErasureWanted, SegmentsAsked
 from edge.telemetry.folding.counts import counted_to_end
 from edge.telemetry.folding.fold import fold
 from edge.telemetry.spool.coming_segment import HeldSegment
@@ -38,6 +38,7 @@ def a_receiving(
     clock: Callable[[], float] = lambda: NOW,
     acts: Callable[[], bool] = lambda: False,
     limit_bytes: int = 8 * GIB,
+    erasures: Callable[[], list[ErasureWanted]] = list,
     database: Path | None = None,
 ) -> Receiving:
     """Home's end over a folder."""
@@ -47,7 +48,8 @@ def a_receiving(
         return None if end is None else HeldSegment(end, whole=True)
 
     budget = DiskBudget(directory, limit_bytes)
-    return Receiving(directory, own_node, SentLedger(ledger), counted=counted, budget=budget, acts=acts, clock=clock)
+    more = {"counted": counted, "budget": budget, "acts": acts, "erasures": erasures, "clock": clock}
+    return Receiving(directory, own_node, SentLedger(ledger), **more)
 
 
 class SendingWorld:
@@ -62,6 +64,7 @@ class SendingWorld:
         self.database = folder / "counts.sqlite"
         self.now = NOW
         self.acts = False
+        self.erasures: list[ErasureWanted] = []
         self.breaks: Callable[[int], str] = lambda number: ""
         self.requests: list[tuple[str, str]] = []
         self.region_skew = 0.0
@@ -107,6 +110,7 @@ class SendingWorld:
             self.folder / "reports.json",
             clock=lambda: self.now,
             acts=lambda: self.acts,
+            erasures=lambda: self.erasures,
             database=self.database,
         )
 

@@ -16,9 +16,10 @@ from edge.assembly.counting.guarded_releases import GuardedReleases
 from edge.assembly.counting.shown_behaviour import ShownBehaviour
 from edge.config import Telemetry
 from edge.domain.errors import OutOfRoom, Unavailable
+from edge.domain.guarding.reported import ReportedUntil
 from edge.node.processes.data_directory import DataPaths
 from edge.telemetry.behaviour.rows import Judgement, JudgingOf, no_judging
-from edge.telemetry.folding.batches.segment_origins import HERE
+from edge.telemetry.folding.batches.segment_origins import HERE, SegmentOrigins
 from edge.telemetry.folding.database import code_of, identity_of, is_damage, open_for_folding, set_aside
 from edge.telemetry.folding.fold import FoldReport, fold
 from edge.telemetry.folding.labels import NamesOf
@@ -109,6 +110,11 @@ class FiguresFile:
         """Go on with all erasures, and tell what this one has erased. Raises OSError."""
         self.change(self._erase_some)
         return self._erasing.erased(erasure)
+
+    def hear_nodes(self, nodes: tuple[ReportedUntil, ...], origins: SegmentOrigins) -> None:
+        """Before a fold: what other nodes said until now."""
+        self.guarded.reported = self._erasing.nodes = nodes
+        self.origins = origins
 
     @property
     def erasures(self) -> int:

@@ -146,9 +146,9 @@ class FoldingProcess:
         self._current, self._next = self._next, None
         self._named.clear()
         await self._want_notes()
-        self._figures.guarded.reported = self._reported  # what they say is in the spool already
         regions = {each.node: each.region for each in self._reported}
-        self._figures.origins = SegmentOrigins(self._setup.node, self._setup.region, regions)
+        origins = SegmentOrigins(self._setup.node, self._setup.region, regions)
+        self._figures.hear_nodes(self._reported, origins)  # what they say is in the spool already
         try:
             await self._loop.run_in_executor(self._folder, self._figures.fold)
             self._failing = ""

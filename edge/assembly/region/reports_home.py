@@ -12,10 +12,12 @@ from edge.regions.sending.receiving import Receiving
 from edge.regions.sending.sender import ReportSender, SendingFrom
 from edge.regions.sending.sent_journal import SentJournal
 from edge.regions.sending.sent_ledger import SentLedger
+from edge.regions.sending.sent_words import ErasureWanted
 from edge.regions.upstream import Upstream
 from edge.telemetry.folding.counts import counted_to_end
 from edge.telemetry.spool.coming_segment import HeldSegment
 from edge.telemetry.spool.disk_budget import DiskBudget
+from edge.telemetry.upkeep.erasures import pending_erasures
 from edge.telemetry.upkeep.keeping import DAY_SECONDS
 
 log = logging.getLogger("edge.regions")
@@ -30,6 +32,12 @@ def build_receiving(directory: DataDirectory, spool_limit_bytes: int, acts: Call
         end = counted_to_end(directory.counts_database, segment)
         return None if end is None else HeldSegment(end, whole=True)
 
+    def erasures() -> list[ErasureWanted]:
+        return [
+            ErasureWanted(app=each.app, device=each.device, asked_ms=each.asked_ms, until_ms=each.until_ms)
+            for each in pending_erasures(directory.erasures_dir)
+        ]
+
     return Receiving(
         directory.spool_dir,
         directory.node,
@@ -37,6 +45,7 @@ def build_receiving(directory: DataDirectory, spool_limit_bytes: int, acts: Call
         counted=counted,
         budget=DiskBudget(directory.spool_dir, int(spool_limit_bytes * RECEIVED_SHARE)),
         acts=acts,
+        erasures=erasures,
         clock=time.time,
     )
 

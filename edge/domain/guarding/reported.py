@@ -15,13 +15,14 @@ NAMED_NODES = 3  # in a sentence
 class ReportedUntil(msgspec.Struct, frozen=True):
     """Of another node that sends its reports here: everything that its devices reported before `until_ms` is here (in
     milliseconds since the epoch, by this node's clock; 0: nobody knows). `name` is what people call it.
-    `clock_off_ms`: so much its clock is ahead."""
+    `clock_off_ms`: so much its clock is ahead. What was to be erased before `erased_until_ms` is erased there."""
 
     node: str
     name: str
     region: str
     until_ms: int
     clock_off_ms: int = 0
+    erased_until_ms: int = 0
 
     @property
     def named(self) -> str:

@@ -7,7 +7,7 @@ other nodes, and of this one, are refused. What a node may have at once, in a se
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,9 +16,11 @@ import zstandard
 from edge.domain.errors import Conflict, Forbidden, Invalid, TooLarge, Unavailable
 from edge.regions.sending.sent_ledger import SentLedger
 from edge.regions.sending.sent_words import (
+    ERASURES_LIMIT,
     SEND_LIMIT_BYTES,
     AllSent,
     AllSentNoted,
+    ErasureWanted,
     HeldOfSegment,
     SegmentsAsked,
     SegmentsKnown,
@@ -42,7 +44,7 @@ CountedOf = Callable[[str], HeldSegment | None]
 
 class Receiving:
     """For one event loop. `counted` is what the figures know of a segment whose file is gone; `acts` whether a guard
-    may act on reports now. Counts since the start, by node: `taken_bytes`, and `refused`, by node and code."""
+    may act on reports now, `erasures` those that are not done. `taken_bytes` counts since the start, by node."""
 
     def __init__(
         self,
@@ -53,13 +55,14 @@ class Receiving:
         counted: CountedOf,
         budget: DiskBudget,
         acts: Callable[[], bool],
+        erasures: Callable[[], Iterable[ErasureWanted]] = tuple,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.ledger = ledger
         self.taken_bytes = Counter[str]()
-        self.refused = Counter[tuple[str, str]]()
         self._directory, self._own_node = directory, own_node
         self._counted, self._budget, self._acts, self._clock = counted, budget, acts, clock
+        self._erasures = erasures
         self._held: dict[str, HeldSegment] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._busy = Counter[str]()
@@ -112,7 +115,8 @@ class Receiving:
         now_ms = self._now_ms()
         async with self._disk:
             await asyncio.to_thread(self.ledger.note, node, said, now_ms)
-        return AllSentNoted(at_ms=now_ms, hurry=self._acts())
+        wanted = await asyncio.to_thread(lambda: sorted(self._erasures(), key=lambda each: each.asked_ms))
+        return AllSentNoted(at_ms=now_ms, hurry=self._acts(), erasures=tuple(wanted[:ERASURES_LIMIT]))
 
     async def forget(self, node: str) -> None:
         """No release waits for the node any more. Raises OSError."""

@@ -22,10 +22,12 @@ import zstandard
 
 from edge.domain.errors import EdgeError, Unavailable
 from edge.regions.sending.outgoing import read_piece
+from edge.regions.sending.sent_erasing import SentErasing
 from edge.regions.sending.sent_journal import SentJournal
 from edge.regions.sending.sent_keeping import KeptForHome, keep_for_home
 from edge.regions.sending.sent_words import (
     COMPRESSED,
+    ERASURES_LIMIT,
     NAMES_LIMIT,
     AllSent,
     AllSentNoted,
@@ -115,6 +117,8 @@ class ReportSender:
         self._checked: float | None = None
         self._failed_rounds = 0
         self._kept_at: float | None = None
+        self._erasing = SentErasing(sending.directory)
+        self._erased_until_ms = 0
         self._noting = asyncio.Lock()
 
     async def run(self) -> None:
@@ -298,14 +302,24 @@ class ReportSender:
             now_ms=int(self._clock() * 1000),
             waiting_bytes=self.kept.waiting_bytes,
             refused=self._refused_reports(),
+            erased_until_ms=self._erased_until_ms,
         )
         answer = await self._home.request(
             *("POST", f"/v1/feed/sent/{self._sending.node}"),
             body=msgspec.json.encode(said),
             headers={"Content-Type": "application/json"},
         )
-        self._heard(answer.content, AllSentNoted)
+        noted = self._heard(answer.content, AllSentNoted)
         self.sent_until_ms = until_ms or self.sent_until_ms
+        await self._erase(noted)
+
+    async def _erase(self, noted: AllSentNoted) -> None:
+        """What home wants to be erased; with the next word it hears until when that is done."""
+        done = await asyncio.to_thread(self._erasing.erase, noted.erasures, self._journal.whole)
+        if done and len(noted.erasures) < ERASURES_LIMIT:
+            self._erased_until_ms = noted.at_ms
+        elif done:
+            self._erased_until_ms = noted.erasures[-1].asked_ms
 
     @property
     def _address(self) -> str:

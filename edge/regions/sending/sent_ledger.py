@@ -30,6 +30,7 @@ class SentOfNode(msgspec.Struct, frozen=True, kw_only=True):
     clock_off_ms: int = 0
     waiting_bytes: int = 0
     refused: int = 0
+    erased_until_ms: int = 0
 
 
 class _LedgerDocument(msgspec.Struct):
@@ -74,6 +75,7 @@ class SentLedger:
             clock_off_ms=said.now_ms - now_ms,
             waiting_bytes=said.waiting_bytes,
             refused=said.refused,
+            erased_until_ms=max(min(said.erased_until_ms, now_ms), before.erased_until_ms if before else 0),
         )
         self._put(found, now_ms, write=before is None)
 

@@ -12,6 +12,7 @@ from edge.telemetry.spool.coming_segment import COMING_LIMIT_BYTES
 NAMES_LIMIT = 10_000  # segments of one question: a week of 32 workers has half of that, and 1 MB is their names
 # Of one request, uncompressed: a group of the spool's whole queue is one frame, with room for the header.
 SEND_LIMIT_BYTES = 40 << 20
+ERASURES_LIMIT = 500  # told at once: some 60 kB
 COMPRESSED = "application/zstd"
 
 Offset = Annotated[int, msgspec.Meta(ge=0, le=COMING_LIMIT_BYTES)]
@@ -51,19 +52,33 @@ class SegmentsKnown(msgspec.Struct, frozen=True, kw_only=True):
     hurry: bool
 
 
+class ErasureWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The device is to be erased from what was received until `until_ms`, by whoever's clock that was; asked for at
+    home at `asked_ms`."""
+
+    app: str
+    device: str
+    asked_ms: int
+    until_ms: int
+
+
 class AllSent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Home has everything that the node's devices reported before `until_ms`; 0: nobody knows yet until when. `now_ms`
-    is the sender's own clock. `waiting_bytes` are not sent, `refused` reports found no room since the node started."""
+    is the sender's own clock. `waiting_bytes` are not sent, `refused` reports found no room since the node started.
+    All erasures that were asked for at home before `erased_until_ms` are done at the node."""
 
     region: RegionText
     until_ms: Millis
     now_ms: Millis
     waiting_bytes: Millis = 0
     refused: Millis = 0
+    erased_until_ms: Millis = 0
 
 
 class AllSentNoted(msgspec.Struct, frozen=True, kw_only=True):
-    """As of `SegmentTaken`."""
+    """As of `SegmentTaken`. `erasures` go on, the first asked for first; where there are more than fit, the others come
+    once these are done."""
 
     at_ms: int
     hurry: bool
+    erasures: tuple[ErasureWanted, ...] = ()

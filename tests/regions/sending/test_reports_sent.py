@@ -4,11 +4,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sending_world import NODE, SendingWorld
-from telemetry_lines import stored
+from telemetry_lines import APP, stored
 
 from edge.domain.errors import Invalid
 from edge.regions.sending import outgoing
 from edge.regions.sending.sent_keeping import keep_for_home
+from edge.regions.sending.sent_words import ErasureWanted
+from edge.telemetry.spool.kept_segment import open_segment
 from edge.telemetry.spool.segment import COMING, KEPT, LIVE, SEALED, SegmentWriter, list_segments
 
 
@@ -210,13 +212,37 @@ def test_what_home_does_not_have_is_never_deleted_and_the_rest_makes_room(tmp_pa
     assert {path.suffix for path in list_segments(tmp_path)} == {KEPT}  # crowded: a tenth of it
 
 
+async def test_a_device_is_erased_from_what_a_region_keeps_once_home_has_it_whole(world):
+    world.write(2)
+    world.seal()
+    await world.sender.round()
+    world.write(1)  # on its way
+    asked_ms = int(world.now * 1000)
+    world.erasures = [ErasureWanted(app=APP, device="d", asked_ms=asked_ms, until_ms=asked_ms + 15_000)]
+    world.now += 30
+    await world.sender.round()
+    await world.sender.round()
+    assert sorted(b"1.0." in _text(path) for path in list_segments(world.region_dir)) == [False, True]
+    assert world.receiving.ledger.nodes()[0].erased_until_ms < asked_ms
+    world.seal()
+    await world.sender.round()
+    await world.sender.round()
+    assert [b"1.0." in _text(path) for path in list_segments(world.region_dir)] == [False, False]
+    assert world.receiving.ledger.nodes()[0].erased_until_ms >= asked_ms
+
+
+def _text(path):
+    with open_segment(path) as file:
+        return file.read()
+
+
 STEPS = st.sampled_from(
     ["write", "write", "seal", "kill workers", "round", "lost", "answer", "restart home", "torn home", "restart region",
      "fold", "forget journal", "compress"]
 )  # fmt: skip
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.tuples(STEPS, st.integers(0, 2), st.integers(0, 6)), max_size=25))
 async def test_every_report_is_at_home_exactly_once(tmp_path_factory, steps):
     world = SendingWorld(tmp_path_factory.mktemp("sending"))

@@ -19,6 +19,7 @@ def reported_until(registry: NodeRegistry, ledger: SentLedger) -> tuple[Reported
             node.region,
             known[node.node].all_until_ms if node.node in known else 0,
             known[node.node].clock_off_ms if node.node in known else 0,
+            known[node.node].erased_until_ms if node.node in known else 0,
         )
         for node in registry.nodes()
     )

@@ -75,7 +75,11 @@ async def test_a_body_that_says_that_it_is_huge_is_refused(acme, content):
 
 async def test_until_when_all_is_here_is_noted_with_the_region(acme):
     said = {"region": "us", "until_ms": int((AT - 5) * 1000), "now_ms": int(AT * 1000)}
-    assert await acme("POST", f"/v1/feed/sent/{NODE}", said, by="node") == {"at_ms": int(AT * 1000), "hurry": False}
+    assert await acme("POST", f"/v1/feed/sent/{NODE}", said, by="node") == {
+        "at_ms": int(AT * 1000),
+        "hurry": False,
+        "erasures": [],
+    }
     assert (await acme("GET", "/v1/nodes/node"))["region"] == "us"
     assert (
         await acme("POST", f"/v1/feed/sent/{NODE}", said | {"region": "a b"}, by="node", status=422) == "invalid_body"

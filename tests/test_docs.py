@@ -29,6 +29,7 @@ from documents import (
 from places import ROOT
 from test_architecture import BELOW
 
+from edge.assembly.region.reports_home import build_received_metrics, build_sent_metrics
 from edge.cli.main import VERBS
 from edge.config import load_config, load_settings
 from edge.domain.decision.explain import StepOutcome
@@ -181,6 +182,7 @@ def test_every_metric_is_in_the_tables():
     )
     families = [*build_metrics(nothing), *build_nodes_metrics([], 0.0), *build_home_metrics(None)]
     families += build_sharing_metrics({}, {}, None)
+    families += [*build_received_metrics((), {}, 0.0), *build_sent_metrics(None)]
     told = re.findall(r"^\| `(edge_\w+)` \|", section("config/README.md", "Metrics"), re.MULTILINE)
     assert sorted(told) == sorted(family.name for family in families)
 

@@ -5,6 +5,7 @@ import re
 from documents import read
 
 from edge.assembly.control_port import CONTROL_ADDRESS_LIMIT, CONTROL_CONNECTIONS_LIMIT
+from edge.assembly.counting.erasing_devices import NODES_GIVE_UP_SECONDS
 from edge.assembly.counting.figures_file import COMPRESS_SECONDS
 from edge.assembly.counting.guarded_releases import MEANWHILE_SECONDS
 from edge.assembly.counting.process import FOLD_SECONDS, GUARD_SECONDS
@@ -20,6 +21,7 @@ from edge.assembly.guarding.guard_duty import (
     TRIES_LIMIT,
     WATCH_SECONDS,
 )
+from edge.assembly.region.reports_home import RECEIVED_SHARE
 from edge.bundles.limits import BLOB_LIMIT_BYTES, PLAIN_LIMIT_BYTES
 from edge.bundles.packing.cache import CACHE_LIMIT_BYTES
 from edge.bundles.patches.dcz import PATCHED_LIMIT_BYTES, WINDOW_FREE_BYTES
@@ -65,6 +67,7 @@ from edge.domain.forms.comparisons import EARLIER_LIMIT as VERSIONS_LIMIT
 from edge.domain.forms.comparisons import PAIRS_LIMIT
 from edge.domain.forms.observed import LEAST_SAMPLES
 from edge.domain.guarding.odds.alpha import TESTS_LIMIT
+from edge.domain.guarding.reported import CLOCK_LIMIT_MS
 from edge.domain.manifest import FILE_COUNT_LIMIT
 from edge.domain.model import APP_ID_LIMIT, CHANNEL_NAME_LIMIT
 from edge.domain.patches.document import PATCHES_LIMIT
@@ -176,6 +179,9 @@ from edge.page.views.visit import PART_SECONDS
 from edge.regions.fleet.judging_nodes import UNHEARD_SECONDS
 from edge.regions.fleet.node_report import NODE_REPORT_LIMIT_BYTES, REFUSED_KINDS_LIMIT, WORDS_LIMIT
 from edge.regions.fleet.registry import NODES_LIMIT
+from edge.regions.sending import receiving
+from edge.regions.sending.sender import IDLE_SECONDS as SENT_SECONDS
+from edge.regions.sending.sent_words import SEND_LIMIT_BYTES
 from edge.store.damage import DAMAGES_LIMIT
 from edge.store.revision_document import REVISION_LIMIT_BYTES
 from edge.store.upkeep.collect import HOLD_SECONDS
@@ -198,6 +204,7 @@ from edge.telemetry.questions.port import HOUR_DAYS, ROWS_LIMIT, SUBJECTS_LIMIT
 from edge.telemetry.questions.reach_times import BUNDLES_LIMIT
 from edge.telemetry.questions.sqlite_rows import SKETCHES_LIMIT
 from edge.telemetry.questions.stats import BUNDLES_SHOWN, LABELS_SHOWN
+from edge.telemetry.spool.coming_segment import COMING_LIMIT_BYTES
 from edge.telemetry.spool.recent_events import PASSED_LIMIT_BYTES, READ_LIMIT_BYTES
 from edge.telemetry.trials.trials_schema import EXPERIMENTS_LIMIT, TRIAL_DEVICES_LIMIT
 from edge.telemetry.trials.trials_schema import KEPT_DAYS as KEPT_TRIAL_DAYS
@@ -278,6 +285,24 @@ def test_the_limits_of_nodes_are_those_of_the_code():
         f'without one for {UNHEARD_SECONDS:g} s, a node is shown as "last heard of" |'
     )
     assert row in LIMITS
+
+
+def test_the_limits_of_what_a_node_sends_are_those_of_the_code():
+    row = (
+        f"| reports of one node at home | {receiving.NODE_AT_ONCE} requests at once "
+        f"({receiving.AT_ONCE} of all nodes), "
+        f"{SEND_LIMIT_BYTES >> 20} MiB each; {receiving.BYTES_PER_SECOND >> 20} MiB/s; "
+        f"{receiving.SEGMENTS_PER_SECOND:g} new files a second; {receiving.OPEN_LIMIT} files that are not whole; "
+        f"files of {COMING_LIMIT_BYTES >> 20} MiB; {RECEIVED_SHARE:.0%} of `spool_limit_bytes` |"
+    )
+    assert row.replace("90%", "90 %") in LIMITS
+    page = read("config/README.md")
+    for said in (
+        f"every second while a guard may act, every {SENT_SECONDS:g} s else",
+        f"more than {CLOCK_LIMIT_MS // 1000} s off",
+        f"cut off for {NODES_GIVE_UP_SECONDS / 86_400:g} days",
+    ):
+        assert said in page
 
 
 def test_the_limits_of_targeting_are_those_of_the_code():

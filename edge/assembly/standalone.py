@@ -22,7 +22,7 @@ from edge.assembly.own_report import OwnReport
 from edge.assembly.region.facts_home import build_sharing
 from edge.assembly.region.file_sending import FileSending
 from edge.assembly.region.origin_bucket import OriginBucket
-from edge.assembly.region.reports_home import build_receiving
+from edge.assembly.region.reports_home import build_received_metrics, build_receiving
 from edge.assembly.region.sources import bucket_place, bucket_variables
 from edge.assembly.serving_node import LEAVE_SECONDS, ServingNode
 from edge.assembly.watching_room import WatchingRoom
@@ -135,6 +135,11 @@ class Standalone(ServingNode):
             spool_limit_bytes=spool_limit,
             of_nodes=self._nodes_metrics,
         )
+
+    async def _nodes_metrics(self) -> list[Family]:
+        nodes = reported_until(self.fleet.registry, self._receiving.ledger)
+        received = build_received_metrics(nodes, self._receiving.taken_bytes, time.time())
+        return [*await super()._nodes_metrics(), *received]
 
     def _blindness(self) -> str:
         """Why no event is counted now, "" if they are."""

@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from edge.config import Config
+from edge.domain.guarding.reported import ReportedUntil
 from edge.node.processes.data_directory import DataDirectory, OpenedDirectory
 from edge.node.processes.supervisor import Supervisor
 from edge.regions.fleet.node_report import NodeWelcome
@@ -19,6 +20,7 @@ from edge.telemetry.spool.coming_segment import HeldSegment
 from edge.telemetry.spool.disk_budget import DiskBudget
 from edge.telemetry.upkeep.erasures import pending_erasures
 from edge.telemetry.upkeep.keeping import DAY_SECONDS
+from edge.wire.exposition import Family, Sample
 
 log = logging.getLogger("edge.regions")
 
@@ -62,6 +64,49 @@ def build_sender(config: Config, directory: OpenedDirectory, home: Upstream, sup
     )
     journal = SentJournal(directory.sent_file)
     return ReportSender(home, from_, journal, tell_notes=supervisor.pool.tell_notes)
+
+
+def build_received_metrics(nodes: Sequence[ReportedUntil], taken_bytes: Mapping[str, int], now: float) -> list[Family]:
+    """Of reports that come from other nodes, by node and region; `now` is in seconds since the epoch."""
+    labels = {each.node: {"node": each.name, "region": each.region} for each in nodes}
+    behind = [Sample(labels[each.node], now - each.until_ms / 1000) for each in nodes if each.until_ms]
+    clocks = [Sample(labels[each.node], each.clock_off_ms / 1000) for each in nodes]
+    taken = [Sample(labels[each.node], taken_bytes.get(each.node, 0)) for each in nodes]
+    return [
+        Family("edge_reports_behind_seconds", "gauge", "Since when reports of a node may be missing here.", behind),
+        Family("edge_reports_clock_seconds", "gauge", "How far a node's clock is ahead of this one's.", clocks),
+        Family(
+            "edge_reports_taken_bytes_total", "counter", "Bytes of a node's reports that came since the start.", taken
+        ),
+    ]
+
+
+def build_sent_metrics(sender: ReportSender | None) -> list[Family]:
+    """Of this node's own reports on their way home; without samples on a node that sends none."""
+
+    def told(value: Callable[[ReportSender], float]) -> list[Sample]:
+        return [] if sender is None else [Sample({}, value(sender))]
+
+    return [
+        Family(
+            "edge_reports_sent_bytes_total", "counter", "Bytes of reports sent home.", told(lambda of: of.sent_bytes)
+        ),
+        Family(
+            "edge_reports_waiting_bytes",
+            "gauge",
+            "Bytes of reports that home does not have.",
+            told(lambda of: of.kept.waiting_bytes),
+        ),
+        Family(
+            "edge_reports_failing", "gauge", "1 while home takes no reports.", told(lambda of: float(bool(of.failing)))
+        ),
+        Family(
+            "edge_reports_lost_total",
+            "counter",
+            "Segments that home had, and that neither has now.",
+            told(lambda of: of.lost_segments),
+        ),
+    ]
 
 
 class WelcomedKey:

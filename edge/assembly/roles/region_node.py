@@ -24,7 +24,7 @@ from edge.assembly.region.figures_elsewhere import FiguresElsewhere
 from edge.assembly.region.file_sending import FileSending
 from edge.assembly.region.mirror_directory import MirrorDirectory
 from edge.assembly.region.own_source import source_report
-from edge.assembly.region.reports_home import WelcomedKey, build_sender
+from edge.assembly.region.reports_home import WelcomedKey, build_sender, build_sent_metrics
 from edge.assembly.region.sources import home_of, open_source
 from edge.assembly.serving_node import ServingNode
 from edge.assembly.watching_room import WatchingRoom
@@ -155,6 +155,10 @@ class RegionNode(ServingNode):
     async def _damaged_apps(self) -> set[AppId]:
         """Of which a worker cannot serve something."""
         return {AppId(each.app) for worker in await self.supervisor.statuses() for each in worker.damaged}
+
+    async def _nodes_metrics(self) -> list[Family]:
+        sender = self.reports if self._to_home is not None else None
+        return [*await super()._nodes_metrics(), *build_sent_metrics(sender)]
 
     def _hear_heads(self, heads: Mapping[AppId, Head]) -> None:
         self.feed.hear(heads)

@@ -1,5 +1,7 @@
 """Whose reports are here, and whose are missing now: what every figure of several regions has to be read with."""
 
+from datetime import UTC, datetime
+
 from edge.control.ports import ControlPorts
 from edge.control.shapes.figures.reports import MissingReports, ReportsOfNode
 from edge.domain.guarding.reported import ReportedUntil, missing_at
@@ -40,6 +42,14 @@ def missing_reports(ports: ControlPorts) -> list[MissingReports]:
         )
         for each in missing_at(nodes, (now - LATE_SECONDS) * 1000)
     ]
+
+
+def missing_words(missing: MissingReports) -> str:
+    """`Reports of the region eu (eu-1) are missing since 12:03 UTC`."""
+    where = f"the region {missing.region} ({missing.name})" if missing.region else f"the node {missing.name}"
+    if missing.until is None:
+        return f"Reports of {where} are not here yet"
+    return f"Reports of {where} are missing since {datetime.fromtimestamp(missing.until, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def reports_of_nodes(ports: ControlPorts) -> list[ReportsOfNode]:

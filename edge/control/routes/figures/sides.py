@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from edge.control.calls import Call, load_app
 from edge.control.operations import Operation
 from edge.control.roles import Permission
+from edge.control.routes.feed.missing_reports import missing_reports, missing_words
 from edge.domain.comparing.reading import ExperimentReading
 from edge.domain.comparing.running import RunningExperiment
 from edge.domain.decision.sides import CONTROL, NEW, REST
@@ -44,7 +47,18 @@ async def handle_reading(call: Call[None]) -> ExperimentReading:
         running = RunningExperiment(channel=channel.name, experiment=channel.experiment)
     now_ms = int(call.ports.clock.now() * 1000)
     asked = ExperimentAsked(app=call.app, channel=channel.name, now_ms=now_ms, running=running)
-    return await call.ports.telemetry.ask("experiment_reading", asked, ExperimentReading)
+    read = await call.ports.telemetry.ask("experiment_reading", asked, ExperimentReading)
+    return structs.replace(read, notes=(*read.notes, *_missing_notes(call, read)))
+
+
+def _missing_notes(call: Call[None], read: ExperimentReading) -> list[str]:
+    """Of nodes that may still send something of the experiment's time."""
+    ends = read.ended_ms / 1000 if read.ended_ms is not None else call.ports.clock.now()
+    return [
+        f"{missing_words(each)}: what its devices did since then is not in it."
+        for each in missing_reports(call.ports)
+        if each.until is None or each.until < ends
+    ]
 
 
 def drawn_names(state: AppState) -> dict[str, str]:

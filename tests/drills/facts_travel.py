@@ -3,7 +3,8 @@
     python -m tests.drills.facts_travel [--rounds 5] [--delay-ms 0] [--changes 200000]
 
 A bundle that failed is withheld where the device goes next, also if it was offered in one region and failed in another;
-a choice of a channel follows the device; a lift and an erasure at home reach all regions. Then with a region cut off, a
+a choice of a channel follows the device; a lift and an erasure at home reach all regions; how a device is used, which
+home judges, is shown in all. Then with a region cut off, a
 region killed right after its answer, and home killed: devices are answered as fast as ever, and in the end everybody
 knows it. Prints how long each took, and how long devices waited; exits 1 if something did not arrive.
 
@@ -126,6 +127,19 @@ async def travel(travels: Travels) -> None:
         await travels.arrives("an erasure at home", lambda node=node: _not(chosen(node, "gamma")))  # type: ignore[misc]
 
 
+async def be_used(travels: Travels) -> None:
+    """A device is used in one region: reports go home, which judges it, and the others show it."""
+    here, there, _ = travels.world.regions
+    device = str(uuid.uuid4())
+    event = question(APP, device=device) | {"action": "app_moved_to_foreground"}
+    await travels.post(here, "/stats", [event])
+
+    async def shown() -> bool:
+        return (await travels.known(there, device))["behaviour"] is not None
+
+    await travels.arrives("how a device is used, in the next region", shown)
+
+
 async def survive(travels: Travels) -> None:
     """Cut off, killed, and home killed."""
     world = travels.world
@@ -169,6 +183,7 @@ async def run(rounds: int, delay_ms: float) -> bool:
             await travels.arrives("the release", lambda node=node: travels.is_offered(node, str(uuid.uuid4())))  # type: ignore[misc]
         for _ in range(rounds):
             await travel(travels)
+        await be_used(travels)
         await survive(travels)
         for what, times in travels.times.items():
             middle, most = statistics.median(times) * 1e3, max(times) * 1e3

@@ -38,7 +38,7 @@ ANSWER_SECONDS = 30.0  # beyond it
 BATCH_ROWS = 500
 GATHER_SECONDS = 0.1  # what happens meanwhile goes in one batch
 OUT_OF_TOUCH_SECONDS = 10.0  # without home: what it would have told may be missing
-RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)  # after the n-th failure in a row, each up to half of it longer
+RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)  # after the n-th failure in a row, each up to half of it longer
 TOLD, HEARD = "told", "heard"
 
 log = logging.getLogger("edge.node")

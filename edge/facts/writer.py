@@ -172,6 +172,8 @@ class FactsWriter:
 
     async def close(self) -> None:
         """Finish what waits and end the threads. Changes from now on are refused."""
+        if self.shared is not None:
+            self.shared.news.tell()  # who waits here for news asks the next process that writes
         await self._commits.close()
         self._table.close()
 

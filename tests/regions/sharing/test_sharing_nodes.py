@@ -238,6 +238,19 @@ async def test_a_question_waits_for_news(tmp_path):
         assert [row.device for row in page.rows] == [device(1)]
 
 
+async def test_a_question_ends_when_another_process_writes_the_facts(tmp_path):
+    async with sharing_world(tmp_path) as world:
+        await world.settle()
+        session = world.home.journal.register.session.id
+        asked = asyncio.create_task(world.desk.page("r0", session, 0, 20.0))
+        while not world.home.journal.news.next._waiters:
+            await asyncio.sleep(0)
+        world.desk._journal = lambda: None
+        await world.home.restart()
+        with pytest.raises(Unavailable, match="moving"):
+            await asyncio.wait_for(asked, 30)
+
+
 async def test_facts_that_home_had_before_there_were_regions_are_told_when_the_device_shows_up(tmp_path):
     async with sharing_world(tmp_path) as world:
         shared, world.home.writer._target._shared = world.home.writer._target._shared, None

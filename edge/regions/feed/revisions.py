@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from edge.domain.errors import Unavailable
+from edge.domain.errors import NotFound, Unavailable
 from edge.domain.model import AppId
 from edge.regions.feed.framing import FrameWriter
 from edge.store.heads import Head
@@ -38,7 +38,7 @@ class RevisionStreams:
 
     async def blocks(self, app: AppId, until: Head, after: int) -> AsyncGenerator[bytes, None]:
         """From `until` down to the one above `after`. The first block is the newest one alone. Raises Unavailable
-        `busy`, `missing_object`, and Untrusted for one that cannot be read."""
+        `busy`, NotFound `missing_object`, and Untrusted for one that cannot be read."""
         if self._open >= STREAMS_LIMIT:
             raise Unavailable("busy", f"{STREAMS_LIMIT} followers are reading revisions, which is the limit; try again")
         self._open += 1
@@ -75,7 +75,7 @@ class _Walk:
         key = revision_key(self._app, self._number, self._digest)
         stored = self._files.get(key)
         if stored is None:
-            raise Unavailable("missing_object", f"this node does not have {key}")
+            raise NotFound("missing_object", f"this node does not have {key}")
         previous, number = parse_link(stored.data, self._app, self._number)
         if previous is None or number <= self._after:
             self.is_over = True

@@ -11,6 +11,7 @@ from contextlib import aclosing
 
 import msgspec
 
+from edge.domain.errors import NotFound
 from edge.domain.model import AppId
 from edge.regions.feed.events import EVENT_LIMIT_BYTES, HEARTBEAT_SECONDS, parse_event
 from edge.regions.feed.framing import FrameReader
@@ -66,18 +67,12 @@ class NodeSource:
         return await asyncio.shield(asking)
 
     async def revisions(self, app: AppId, until: Head, after: int) -> AsyncIterator[bytes]:
-        query = {"until": str(until.revision), "digest": until.digest, "after": str(after)}
-        reader, left = FrameReader(), until.revision - after
-        async with self._upstream.stream("GET", f"/v1/feed/apps/{app}/revisions", query=query) as answer:
-            async for piece in answer.pieces():
-                reader.feed(piece)
-                while documents := await asyncio.to_thread(reader.take):
-                    for document in documents:
-                        if not left:
-                            raise SourceLost("bad_stream", f"{self.name} sends more revisions than there can be")
-                        left -= 1
-                        yield document
-            reader.end()
+        try:
+            async with aclosing(self._revisions(app, until, after)) as revisions:
+                async for document in revisions:
+                    yield document
+        except NotFound as error:  # a head is there before its revision is, where a node is behind
+            raise SourceLost(error.code, error.message) from error
 
     async def blob(self, digest: str, start: int = 0) -> AsyncIterator[bytes]:
         lost = 0
@@ -132,6 +127,20 @@ class NodeSource:
         del self._asking[question]
         if not done.cancelled():
             done.exception()  # whoever asked has it; nobody may be left
+
+    async def _revisions(self, app: AppId, until: Head, after: int) -> AsyncGenerator[bytes, None]:
+        query = {"until": str(until.revision), "digest": until.digest, "after": str(after)}
+        reader, left = FrameReader(), until.revision - after
+        async with self._upstream.stream("GET", f"/v1/feed/apps/{app}/revisions", query=query) as answer:
+            async for piece in answer.pieces():
+                reader.feed(piece)
+                while documents := await asyncio.to_thread(reader.take):
+                    for document in documents:
+                        if not left:
+                            raise SourceLost("bad_stream", f"{self.name} sends more revisions than there can be")
+                        left -= 1
+                        yield document
+            reader.end()
 
     async def _part(self, digest: str, start: int) -> AsyncGenerator[bytes, None]:
         headers = {"Range": f"bytes={start}-"} if start else {}

@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 import pytest
 
-from edge.domain.errors import Unavailable
+from edge.domain.errors import NotFound, Unavailable
 from edge.domain.model import AppId
 from edge.regions.feed.framing import FrameReader
 from edge.regions.feed.revisions import DOCUMENTS_OF_BLOCK, STREAMS_LIMIT, RevisionStreams
@@ -76,7 +76,7 @@ async def test_who_wants_the_newest_alone_costs_one_read(tmp_path):
 async def test_a_missing_revision_ends_the_stream_with_an_error(tmp_path):
     chain = Chain(tmp_path, 9)
     chain.store.place(revision_key(APP, 5, digest_of(chain.documents[4]))).unlink()
-    with pytest.raises(Unavailable) as raised:
+    with pytest.raises(NotFound) as raised:
         await chain.read()
     assert raised.value.code == "missing_object"
     found, _ = await chain.read(5)

@@ -168,7 +168,7 @@ async def test_nothing_but_an_app_names_revisions(acme, app):
 
 
 async def test_a_revision_that_is_not_there_is_said_to_be_so(acme):
-    assert await revisions(acme, f"{APP}/revisions?until=9&digest={DIGEST}", 503) == "missing_object"
+    assert await revisions(acme, f"{APP}/revisions?until=9&digest={DIGEST}", 404) == "missing_object"
 
 
 async def test_a_publish_announces_its_blobs_before_the_head_moves(acme, world):

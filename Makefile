@@ -36,7 +36,7 @@ lock:  ## rewrite the lock files from the ranges in pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	printf 'hatchling>=1.27,<2\n' | $(COMPILE) pyproject.toml - -o requirements.lock
 	printf 'hatchling>=1.27,<2\n' | $(COMPILE) --extra test -c requirements.lock pyproject.toml - -o requirements-test.lock
-	printf 'hatchling>=1.27,<2\n' | $(COMPILE) --extra s3 -c requirements.lock pyproject.toml - -o requirements-image.lock
+	printf 'hatchling>=1.27,<2\n' | $(COMPILE) --extra s3 --extra nats -c requirements.lock pyproject.toml - -o requirements-image.lock
 	printf 'hatchling>=1.27,<2\n' | $(COMPILE) --extra load -c requirements.lock pyproject.toml - -o requirements-load.lock
 
 screenshots: .venv/test.stamp  ## every page of a node, at desk and phone size, light and dark, into screenshots/ (needs Chromium)

@@ -61,7 +61,7 @@ def test_the_steps_make_a_small_node_that_serves_read_only_as_its_user(tmp_path)
     # All that any process of a node loads is still there.
     loads = "import datasketches, edge.assembly.counting.process, edge.node.processes.worker, edge.cli.main, rich.live"
     stages.execute(
-        "/opt/edge/.venv/bin/python", "-c", f"import obstore, rich.progress, {loads.removeprefix('import ')}"
+        "/opt/edge/.venv/bin/python", "-c", f"import obstore, nats, rich.progress, {loads.removeprefix('import ')}"
     )
     check_it_serves(stages, edge)
 

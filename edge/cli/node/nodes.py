@@ -139,12 +139,14 @@ def _pairs(found: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _reported(found: dict[str, Any], report: dict[str, Any]) -> list[tuple[str, Any]]:
-    behind = f"{found['behind']} changes, {span(found['behind_seconds'])}" if found["behind"] else "nothing"
+    behind = "nothing"
+    if found["behind"]:
+        behind = f"{counted(found['behind'], 'change')}, {span(found['behind_seconds'])}"
     ends = report["certificate_seconds"]
     return [
         ("role", report["role"]),
         ("location", report["location"] or None),
-        ("revision", f"r{report['changes']} of {report['apps']} apps"),
+        ("revision", f"r{report['changes']} of {counted(report['apps'], 'app')}"),
         ("behind by", behind),
         *_source(report["source"]),
         ("stale", report["stale"]),

@@ -109,7 +109,9 @@ def own_token(file: Path, pause: Callable[[float], None] = time.sleep) -> str:
 def _missing(file: Path, has_begun: bool) -> EdgeError:
     if has_begun:
         return Unavailable(
-            "starting", f"the node is still starting or has failed to start: {file} does not exist yet; try again"
+            "starting",
+            f"the node is still starting or has failed to start: {file} does not exist yet; try again. "
+            "A region has none: give --token, one that the origin made",
         )
     return Unauthorized(
         "no_token", f"no token: use `edge login URL`, --token or EDGE_TOKEN; no node has its data here ({file})"

@@ -86,7 +86,7 @@ async def _report(options: Options, regions: int) -> BenchReport:
         for major, way in enumerate(WAYS, 2):
             _go(world, way)
             await asyncio.sleep(SETTLE_SECONDS)
-            versions = [f"{major}.0.{number}" for number in range(1, releases + 1)]
+            versions = [f"1.{major}.{number}" for number in range(1, releases + 1)]
             seen[way.name] = [await _one_release(session, world, version) for version in versions]
         _go(world, WAYS[0])
         cost = await _cost(world, QUICK_IDLE_SECONDS if options.quick else IDLE_SECONDS)

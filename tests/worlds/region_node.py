@@ -5,7 +5,6 @@ Ports are free ones, chosen at each start. Everything of the node is in its fold
 
 import asyncio
 import contextlib
-import io
 import json
 import os
 import select
@@ -13,7 +12,6 @@ import signal
 import struct
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -197,8 +195,8 @@ def last_release(folder: Path) -> Path:
     packed = subprocess.run(["git", "-C", str(ROOT), "archive", LAST_RELEASE, "edge"], capture_output=True)
     if packed.returncode:
         raise Missing(f"commit {LAST_RELEASE} is not in this clone: {packed.stderr.decode().strip()}")
-    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=packed.stdout, check=True)
     return folder
 
 

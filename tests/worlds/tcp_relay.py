@@ -31,7 +31,6 @@ class Line:
 
     def arrival(self, size_bytes: int, now: float) -> float:
         """When bytes that are sent now have all arrived."""
-        self.carried_bytes += size_bytes
         if self.rate_bps:
             self._free_at = max(now, self._free_at) + size_bytes * 8 / self.rate_bps
             return self._free_at + self.delay_seconds
@@ -42,8 +41,8 @@ class Link:
     """From `port`, where it listens, to `target`, a port of loopback which may change at any time. Methods may be
     called from any thread and return when they have taken effect."""
 
-    def __init__(self, relay: "TcpRelay", target: int) -> None:
-        self.target = target
+    def __init__(self, relay: "TcpRelay", target: int, source: str) -> None:
+        self.target, self._source = target, source
         self.up, self.down = Line(), Line()  # from who connects to the target, and back
         self.port = 0
         self.connections = 0  # taken so far
@@ -126,7 +125,9 @@ class Link:
         await self._whole.wait()
         # SYN and its answer; the client here was answered by loopback at once.
         await asyncio.sleep(self.up.delay_seconds + self.down.delay_seconds)
-        there, back = await asyncio.open_connection("127.0.0.1", self.target, limit=BLOCK_BYTES)
+        there, back = await asyncio.open_connection(
+            "127.0.0.1", self.target, limit=BLOCK_BYTES, local_addr=(self._source, 0)
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(reader, back, self.up))
@@ -170,6 +171,7 @@ class Link:
                     break
                 writer.write(block)
                 await writer.drain()
+                line.carried_bytes += len(block)
                 held -= len(block)
             with contextlib.suppress(OSError):
                 writer.write_eof()
@@ -201,7 +203,8 @@ class TcpRelay:
         self._loop.close()
 
     def link(self, target: int) -> Link:
-        link = Link(self, target)
+        # An address of its own, as each region has: servers count connections by address.
+        link = Link(self, target, f"127.0.1.{len(self._links) + 1}")
         self.call(link.listen())
         self._links.append(link)
         return link

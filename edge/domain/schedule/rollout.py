@@ -57,14 +57,14 @@ LIFE_CYCLE: Mapping[Move, Legal] = {
 }
 
 
-def proven_time(clock: float, issued: float, before: float = 0.0) -> float:
-    """The time that rollouts use: the node's clock, at most GRACE_SECONDS past `issued`, when the last verified head
+def proven_time(clock: float, issued: float, before: float = 0.0, grace: float = GRACE_SECONDS) -> float:
+    """The time that rollouts use: the node's clock, at most `grace` seconds past `issued`, when the last verified head
     was signed, and never below `before`, the previous result. All in seconds since the epoch.
 
     So a node that is cut off or whose clock is fast does not run ahead of a pause that has not reached it, and a clock
     that is set back takes the bundle from no device.
     """
-    return max(min(clock, issued + GRACE_SECONDS), before)
+    return max(min(clock, issued + grace), before)
 
 
 def step_at(rollout: Rollout, now: float) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from edge.domain.schedule.freshness import HeardProof, Staleness, staleness_of
-from edge.domain.schedule.rollout import Moment, proven_time
+from edge.domain.schedule.rollout import GRACE_SECONDS, Moment, proven_time
 from edge.node.service.heard_proofs import since_boot
 
 
@@ -28,7 +28,8 @@ NEVER = 0.0  # for a shard that is not signed yet: its rollouts do not advance
 
 class Moments:
     """Per head shard. `tick` updates them; reading one is a look-up. `now` is in seconds since the epoch;
-    `turned` is called after each update. `limit_seconds` is how old a proof may be, 0: the node holds the truth."""
+    `turned` is called after each update. `limit_seconds` is how old a proof may be, 0: the node holds the truth.
+    A node that does not may miss a pause at any moment, so no share rises there past what is signed."""
 
     def __init__(self, now: float, since_boot: Callable[[], float] = since_boot, limit_seconds: float = 0.0) -> None:
         self.now = now
@@ -51,10 +52,11 @@ class Moments:
         self.now = now
         before = self._moments
         booted = self._since_boot() if self.limit_seconds else 0.0
+        grace = 0.0 if self.limit_seconds else GRACE_SECONDS
         self._moments = {
             shard: Moment(
                 now,
-                proven_time(now, issued, before[shard].proven if shard in before else NEVER),
+                proven_time(now, issued, before[shard].proven if shard in before else NEVER, grace),
                 self._staleness(shard, issued, now, booted),
             )
             for shard, issued in self._issued.items()

@@ -114,3 +114,12 @@ def test_of_two_nodes_the_one_that_was_cut_off_is_never_ahead(steps):
         for node in (hears, cut_off):
             node.tick(NOW + seconds)
         assert cut_off.of("a").proven <= hears.of("a").proven
+
+
+def test_where_the_truth_is_elsewhere_no_share_rises_past_what_is_signed():
+    moments = Moments(NOW, lambda: 0.0, limit_seconds=900.0)
+    moments.learn({"a": NOW}, {"a": 0.0})
+    moments.tick(NOW + 200.0)
+    assert moments.of("a").proven == NOW
+    moments.learn({"a": NOW + 190.0}, {"a": 195.0})
+    assert moments.of("a").proven == NOW + 190.0

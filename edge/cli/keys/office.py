@@ -16,6 +16,7 @@ from edge.store.keys.key_changes import KeyChanges
 from edge.store.keys.root_keys import RootKeys
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import TOKENS_KEY, ObjectStore
+from edge.store.s3.opening import open_bucket
 from edge.store.signing import KeyId, Writer, load_writer
 
 WRITER_FILE = "writer.key"
@@ -41,8 +42,9 @@ class KeyOffice:
 
 
 def truth_of(place: StorePlace) -> ObjectStore:
-    """Where the key set is changed."""
-    return FsStore(place.paths.store_dir)
+    """Where the key set is changed: on this disk, or in the bucket of which it has a copy."""
+    mirror = FsStore(place.paths.store_dir)
+    return open_bucket(place.bucket, mirror) if place.bucket is not None else mirror
 
 
 def trust_to_read(place: StorePlace) -> Trust:
@@ -55,7 +57,7 @@ def trust_to_pin(place: StorePlace) -> Trust:
     """Of any node, whose pin may be changed; its own store is read, which for one that follows is its copy."""
     require_store(place.paths)
     check_user(place.paths.node_dir)
-    return open_trust(FsStore(place.paths.store_dir), place.paths.node_dir, time.time())
+    return open_trust(truth_of(place), place.paths.node_dir, time.time())
 
 
 def parse_fingerprint(text: str) -> KeyId:

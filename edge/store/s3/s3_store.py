@@ -19,7 +19,7 @@ from edge.store.objects.files import check_key, check_prefix, is_reserved, tag_o
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import AlreadyExists, Measured, Stale, Stored, is_immutable, proven_digest
 from edge.store.objects.probe import probe
-from edge.store.s3.client import WHOLE_BYTES, BucketClient, asking
+from edge.store.s3.client import WHOLE_BYTES, BucketClient, BucketObject, asking
 from edge.store.s3.collection import CollectionDesk
 from edge.store.s3.fetching import fetch, open_fetched
 from edge.store.s3.swapping import create, swap
@@ -115,12 +115,13 @@ class S3Store:
         check_key(key)
         self.prove()
         self._desk.check_time()
-        before = self._documents.get(key)
-        try:
-            new_tag = asking(lambda: swap(self.bucket, key, data, tag))
-        except BaseException:
-            self._documents.pop(key, None)  # it is another by now, or nobody knows
-            raise
+        before = self._documents.pop(key, None)
+
+        def meet(theirs: BucketObject) -> None:
+            self._documents[key] = _Read(Stored(theirs.data, theirs.tag), began)
+
+        began = self._clock()
+        new_tag = asking(lambda: swap(self.bucket, key, data, tag, meet))
         self._documents[key] = _Read(Stored(data, new_tag), self._clock())
         if before is not None and before.stored.tag == tag:
             self._mirror_next(key, before.stored.data, data)

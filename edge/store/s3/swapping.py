@@ -1,5 +1,7 @@
 """Conditional writes whose answers may be lost, on servers that compare tags in quotes and on those that do not."""
 
+from collections.abc import Callable
+
 from edge.store.objects.port import AlreadyExists, Stale
 from edge.store.s3.client import BucketClient, BucketObject, RefusedCall
 from edge.store.s3.faults import FaultKind
@@ -21,11 +23,18 @@ def create(bucket: BucketClient, key: str, data: bytes) -> str:
         return held.tag
 
 
-def swap(bucket: BucketClient, key: str, data: bytes, tag: str) -> str:
+def swap(
+    bucket: BucketClient,
+    key: str,
+    data: bytes,
+    tag: str,
+    meet: Callable[[BucketObject], None] = lambda held: None,
+) -> str:
     """Returns the new tag. Raises Stale, RefusedCall.
 
     As `create`, and: a server that compares tags without quotes refuses the right one in quotes, so it is asked again
-    without. Two writers never swap in the same bytes: each signs what it writes.
+    without. Two writers never swap in the same bytes: each signs what it writes. `meet` is called with what another
+    writer swapped in.
     """
     try:
         return bucket.swap(key, data, tag, quotes=bucket.quotes)
@@ -36,6 +45,8 @@ def swap(bucket: BucketClient, key: str, data: bytes, tag: str) -> str:
     if held is not None and held.data == data:
         return held.tag  # ours
     if held is None or held.tag != tag:
+        if held is not None:
+            meet(held)
         raise Stale(key)
     try:
         done = bucket.swap(key, data, tag, quotes=not bucket.quotes)

@@ -19,10 +19,11 @@ from edge.assembly.guarding.telling_sight import TellingSight
 from edge.assembly.known_devices import KnownDeviceQuestions
 from edge.assembly.node_report import NodeConditions
 from edge.assembly.own_report import OwnReport
-from edge.assembly.region.facts_home import build_sharing
+from edge.assembly.region.facts_home import build_sharing, open_home
+from edge.assembly.region.figures_elsewhere import FiguresElsewhere
 from edge.assembly.region.file_sending import FileSending
 from edge.assembly.region.origin_bucket import OriginBucket
-from edge.assembly.region.reports_home import build_received_metrics, build_receiving
+from edge.assembly.region.reports_home import build_received_metrics, build_receiving, build_sender
 from edge.assembly.region.sources import bucket_place, bucket_variables
 from edge.assembly.serving_node import LEAVE_SECONDS, ServingNode
 from edge.assembly.watching_room import WatchingRoom
@@ -45,6 +46,7 @@ from edge.page.door.login_links import LoginLinks
 from edge.regions.feed.feed import Feed
 from edge.regions.sharing.sharing_metrics import build_sharing_metrics
 from edge.regions.sources.nats_jobs import telling
+from edge.regions.upstream import Upstream
 from edge.telemetry.votes.standing import GuardStanding, StandingQuestion
 from edge.wire.exposition import Family
 
@@ -125,9 +127,11 @@ class Standalone(ServingNode):
             self.supervisor.duties.jobs["follow"] = self._bucket.follower.run
         trust = self.directory.trust
         self.supervisor.duties.jobs |= telling(config.upstream, trust.store_id, self.feed.events, self.directory.mirror)
+        self._to_home = open_home(config)
+        self._figures = self.telemetry if self._to_home is None else self._send_home(config, self._to_home)
         self.change = ChangeOver(config, self.supervisor, ports, estate)
         self._report = NodeConditions(
-            *(self.directory, self.supervisor, self.telemetry, self.tokens),
+            *(self.directory, self.supervisor, self._figures, self.tokens),
             *(self._collecting, self._quota, self.messaging),
             guard=self.guard,
             devices_url=base,
@@ -135,6 +139,14 @@ class Standalone(ServingNode):
             spool_limit_bytes=spool_limit,
             of_nodes=self._nodes_metrics,
         )
+
+    def _send_home(self, config: Config, home: Upstream) -> FiguresElsewhere:
+        """Where another origin of the same store counts the reports of all, and guards by them, this one does not."""
+        jobs = self.supervisor.duties.jobs
+        for duty in ("fold", "guard", "guard_sight"):
+            del jobs[duty]
+        jobs["send"] = build_sender(config, self.directory, home, self.supervisor).run
+        return FiguresElsewhere(config.home)
 
     async def _nodes_metrics(self) -> list[Family]:
         nodes = reported_until(self.fleet.registry, self._receiving.ledger)
@@ -163,6 +175,8 @@ class Standalone(ServingNode):
         await self._outcomes.close()
         if self._bucket is not None:
             await self._bucket.close()
+        if self._to_home is not None:
+            await self._to_home.close()
 
     def _sharing_metrics(self) -> list[Family]:
         return build_sharing_metrics(self._sharing.budgets.refused, self._sharing.lost, None)
@@ -178,13 +192,13 @@ class Standalone(ServingNode):
             known_devices=self._known_devices,
             proofs=self.supervisor.prover,
             facts=self.supervisor,
-            telemetry=self.telemetry,
+            telemetry=self._figures,
             exporting=Exporting(self.directory.spool_dir, self.directory.erasures_dir),
             outcomes=self._outcomes,
             node=self._report,
             fleet=self.fleet,
             sharing=self._sharing,
-            receiving=self._receiving,
+            receiving=self._receiving if self._to_home is None else None,
             clock=self._clock,
             quota=self._quota,
             login_links=self._login_links,

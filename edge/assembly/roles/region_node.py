@@ -45,6 +45,7 @@ from edge.regions.feed.feed import Feed
 from edge.regions.fleet.node_report import NodeReport
 from edge.regions.fleet.reporting import Reporting
 from edge.regions.following.first_sight import wait_for_first_sight
+from edge.regions.following.follow_metrics import build_follow_metrics
 from edge.regions.following.follower import Follower, FollowTerms
 from edge.regions.sharing.sharing_metrics import build_sharing_metrics
 from edge.regions.sources.nats_jobs import hearing
@@ -149,8 +150,11 @@ class RegionNode(ServingNode):
             devices_url=base,
             region=config.region,
             spool_limit_bytes=spool_limit,
-            of_nodes=self._nodes_metrics,
+            of_nodes=self._metrics,
         )
+
+    async def _metrics(self) -> list[Family]:
+        return [*await self._nodes_metrics(), *build_follow_metrics(self.follower)]
 
     async def _damaged_apps(self) -> set[AppId]:
         """Of which a worker cannot serve something."""

@@ -24,6 +24,7 @@ log = logging.getLogger("edge.follow")
 
 class _Lying(NamedTuple):
     used: float
+    fetched: float
     bytes: int
     path: Path
 
@@ -72,7 +73,7 @@ class CacheRoom:
         for each in sorted(self._lying()):
             if freed >= wanted_bytes:
                 break
-            if each.path.name in kept or now - each.path.lstat().st_mtime < YOUNG_SECONDS:
+            if each.path.name in kept or now - each.fetched < YOUNG_SECONDS:
                 continue
             with suppress(OSError):
                 each.path.unlink()
@@ -102,4 +103,4 @@ class CacheRoom:
                         with suppress(OSError):
                             status = entry.stat(follow_symlinks=False)
                             used = max(status.st_atime, status.st_mtime)
-                            yield _Lying(used, status.st_blocks * 512, Path(entry.path))
+                            yield _Lying(used, status.st_mtime, status.st_blocks * 512, Path(entry.path))

@@ -184,10 +184,12 @@ class Follower:
         self._stands = {key: why for key, why in self._stands.items() if any(each.key == key for each in documents)}
         heads = [each for each in documents if each.key in _SHARD_OF]
         # A head may be signed by a key that the set has only now.
-        for document in sorted(documents, key=lambda each: each.key != KEY_SET_KEY):
-            if document.key not in _SHARD_OF:
-                await self._take(document, self._take_small)
-        lost = [error for error in await asyncio.gather(*map(self._take_head, heads)) if error is not None]
+        small = sorted(
+            (each for each in documents if each.key not in _SHARD_OF), key=lambda each: each.key != KEY_SET_KEY
+        )
+        kept = [await self._kept_from(document, self._take_small) for document in small]
+        kept += await asyncio.gather(*(self._kept_from(document, self._take_shard) for document in heads))
+        lost = [error for error in kept if error is not None]
         if lost:
             raise lost[0]
         if self._unreachable_since is not None:
@@ -196,10 +198,10 @@ class Follower:
                 self._keep(asyncio.ensure_future(self.on_reachable()))
         self._unreachable_since, self._trouble = None, ""
 
-    async def _take_head(self, document: Document) -> Exception | None:
-        """What kept the shard from being taken, if that was not the shard's own fault."""
+    async def _kept_from(self, document: Document, take: Callable[[Document], Awaitable[str]]) -> Exception | None:
+        """What kept the document from being taken, if that was not its own fault. One does not keep the others."""
         try:
-            await self._take(document, self._take_shard)
+            await self._take(document, take)
         except (SourceLost, SourceRefuses, OSError) as error:
             return error
         return None

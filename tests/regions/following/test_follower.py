@@ -1,14 +1,20 @@
 """What a follower takes from its source, and in what order its copy comes to be."""
 
+import errno
+
 import pytest
 from factories import APP, a_change
 from followed_world import FollowedWorld, copy_of
 from node_world import publish
 
+from edge.control.tokens import Tokens, new_secret
 from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel, SetChannel
+from edge.regions.following.follow_metrics import build_follow_metrics
 from edge.regions.source import HeadsMoved, SourceLost
 from edge.store.heads import shard_of
-from edge.store.objects.port import blob_key, head_key
+from edge.store.objects.fs import FsStore
+from edge.store.objects.port import TOKENS_KEY, blob_key, head_key
+from edge.wire.exposition import encode_families
 
 
 @pytest.fixture
@@ -123,3 +129,28 @@ async def test_a_copy_whose_head_was_lost_has_it_again(world):
     await world.start()
     await world.follower.look()
     assert world.mirror.get(key).data == world.truth.mirror.get(key).data
+
+
+async def test_what_was_fetched_and_refused_is_in_the_metrics(world):
+    publish(world.truth, "1.0.1")
+    await world.start()
+    world.follower.refused["bad_digest"] += 2
+    await world.follower.look()
+    await world.settle()
+    told = encode_families(build_follow_metrics(world.follower)).decode()
+    assert 'edge_follow_refused_total{code="bad_digest"} 2' in told and "edge_follow_waiting_blobs 0" in told
+    assert f"edge_follow_fetched_blobs_total {world.follower.fetcher.fetched}" in told
+
+
+async def test_tokens_that_this_disk_does_not_take_keep_no_release_from_coming(world):
+    class OneKeyFails(FsStore):
+        def create(self, key, data):
+            if key == TOKENS_KEY:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().create(key, data)
+
+    await world.start(lambda mirror: OneKeyFails(mirror.root))
+    Tokens(world.truth.store, world.truth.trust, world.truth.writer).register_first(new_secret(), world.now)
+    with pytest.raises(OSError, match="Input/output"):
+        await world.follower.look()
+    assert world.revisions == {APP: 2}

@@ -5,7 +5,6 @@ async with TwoOrigins() as world:
 """
 
 import asyncio
-import base64
 import shutil
 import tempfile
 from collections import Counter
@@ -82,7 +81,6 @@ class TwoOrigins:
         place = place_of(url, endpoint=self.server.url, path_style=True, credentials_file=str(keys))
         bucket = open_bucket(place, FsStore(first / "store"))
         root = load_or_create_writer(first / "node" / "writer.key")
-        assert base64.b64encode(added)
         open_trust(bucket, first / "node", 0.0, root).add_writer(root, added, 0.0)
 
     async def _end(self) -> None:

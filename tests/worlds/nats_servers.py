@@ -9,9 +9,9 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
-from places import ROOT
-
+ROOT = Path(__file__).parent.parent.parent
 PROGRAM = shutil.which("nats-server") or "/usr/sbin/nats-server"
 PASSWORDS = {"NATS_ORIGIN_PASSWORD": "origin-secret", "NATS_REGION_PASSWORD": "region-secret"}
 START_SECONDS = 20

@@ -12,7 +12,7 @@ import msgspec
 
 from edge.domain.buckets import bucket_of
 from edge.domain.decision.outcomes import Blocked, Decision, HoldReason, Reason, RevertToBuiltin, UpToDate
-from edge.domain.decision.pick import pick, way_around
+from edge.domain.decision.pick import is_older, leaves, pick, way_around
 from edge.domain.decision.snapshot import UNKNOWN, UNKNOWN_CHANNEL, AppSnapshot
 from edge.domain.decision.targets import CompiledChannel, Target
 from edge.domain.facts import NO_FACTS, DeviceFacts
@@ -157,7 +157,7 @@ def arrive(
         return Blocked(Reason.OUTSIDE_WINDOW, name_of(target))
     if (channel.spread_seconds or timing) and is_early(compiled, target, check, moment):
         return Blocked(Reason.SPREAD, name_of(target))
-    if moment.stale is not None and not is_way_back(compiled, check, back=back):
+    if moment.stale is not None and not has_to_leave(compiled, target, check, back=back):
         return Blocked(Reason.STALE, name_of(target))
     return target.offer or RevertToBuiltin(compiled.channel.name)
 
@@ -179,6 +179,14 @@ def is_open(compiled: CompiledChannel, target: Target, check: UpdateCheck, momen
 def is_way_back(compiled: CompiledChannel, check: UpdateCheck, *, back: bool) -> bool:
     """`back`: the target is a way back for any device; for this one it also is where it runs what was taken back."""
     return back or check.version_name in compiled.taken_back
+
+
+def has_to_leave(compiled: CompiledChannel, target: Target, check: UpdateCheck, *, back: bool) -> bool:
+    """Whether a node must not keep the target from the device, however old its view: it leaves what was withdrawn or
+    taken back, goes back to something older, or to builtin. What stands in for something is new to all others."""
+    if target.offer is None or leaves(compiled, check) or check.version_name in compiled.taken_back:
+        return True
+    return back and is_older(target, check)
 
 
 def spread_of(compiled: CompiledChannel, target: Target) -> int:

@@ -14,6 +14,7 @@ from edge.domain.decision.decide import (
     ChannelSource,
     chosen,
     decide,
+    has_to_leave,
     is_open,
     is_way_back,
     name_of,
@@ -322,7 +323,7 @@ def _last_steps(
     yield _window_step(compiled, target, check, moment, back=back)
     yield _spread_step(compiled, target, check, moment)
     if moment.stale is not None:  # as the node's own faults: shown only while there is one
-        seen = moment.stale._asdict() | {"way_back": is_way_back(compiled, check, back=back)}
+        seen = moment.stale._asdict() | {"way_back": has_to_leave(compiled, target, check, back=back)}
         yield _step(Reason.STALE, seen, _PASSES if seen["way_back"] else _STOPS)
     last = {"bundle": name_of(target), "runs": check.version_name}
     yield _step(StepName.OFFER if target.offer else StepName.REVERT, last, _STOPS)

@@ -113,7 +113,7 @@ def _before(failed: Target, compiled: CompiledChannel, check: UpdateCheck, facts
         return stable or way_back(compiled, check, facts)
     ways = [stable] if stable is not None else []
     ways += [each for each in compiled.earlier if each.version == check.version_name or _suits(each, check, facts)]
-    return next((way for way in ways if not _is_older(way, check)), None)
+    return next((way for way in ways if not is_older(way, check)), None)
 
 
 def _suits(target: Target, check: UpdateCheck, facts: DeviceFacts) -> bool:
@@ -122,7 +122,7 @@ def _suits(target: Target, check: UpdateCheck, facts: DeviceFacts) -> bool:
     return (candidate.version or native) >= native and candidate.runs_on(native) and works(target, check, facts)
 
 
-def _is_older(target: Target, check: UpdateCheck) -> bool:
+def is_older(target: Target, check: UpdateCheck) -> bool:
     """Whether the target is older than what the device runs. A name that is no version is newer than everything."""
     if check.version_name == target.version:
         return False

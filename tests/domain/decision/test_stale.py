@@ -56,6 +56,7 @@ CASES = [
     pytest.param(UPLOADED, "1.0.1", "1.0.2", "stale", id="a rollout"),
     pytest.param(WITHDRAWN, "1.0.2", "1.0.1", "1.0.1", id="away from a withdrawn bundle"),
     pytest.param(WITHDRAWN, "1.0.1", "bundle_withdrawn", "bundle_withdrawn", id="stays"),
+    pytest.param(WITHDRAWN, "1.0.0", "1.0.1", "stale", id="what stands in for a withdrawn bundle is new to others"),
     pytest.param((*BOTH, RollBack(channel="production")), "1.0.2", "1.0.1", "1.0.1", id="rolled back"),
     pytest.param(
         (*BOTH, RollBack(channel="production", to="builtin")), "1.0.2", "builtin", "builtin", id="forced to builtin"
@@ -80,11 +81,11 @@ def test_what_a_device_hears_of_a_node_that_was_cut_off(commands, runs, fresh, s
     assert told(decide(snapshot, check, STALE)) == stale
 
 
-def test_a_bundle_that_failed_on_the_device_still_gives_way_to_the_one_before():
+def test_a_bundle_that_failed_on_the_device_stays_withheld_and_what_stands_in_is_new_to_it():
     snapshot = a_snapshot(an_app(*BOTH))
     facts = DeviceFacts(failures=failed("1.0.2"))
     assert told(decide(snapshot, a_check(version_name="1.0.0"), MOMENT, facts)) == "1.0.1"
-    assert told(decide(snapshot, a_check(version_name="1.0.0"), STALE, facts)) == "1.0.1"
+    assert told(decide(snapshot, a_check(version_name="1.0.0"), STALE, facts)) == "stale"
 
 
 def test_explain_says_why_with_times():

@@ -49,6 +49,14 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+
+
+@schemathesis.serializer("application/zstd", "application/msgpack")
+def as_it_was_generated(context, value):
+    """Bodies that handlers read themselves are bytes, whatever a node makes of them."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
 PACKED = pack(page="1")
 IDS = encode_id_set([DEVICE])
 # What exists, for the names in addresses and bodies: generated ones would nearly all end at the first look-up.

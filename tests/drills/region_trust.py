@@ -12,9 +12,9 @@ from pathlib import Path
 import aiohttp
 
 from edge.cli.terminal.client import app_path
-from tests.worlds.nats_servers import PASSWORDS, a_hub
+from tests.worlds.nats_servers import PASSWORDS, PROGRAM, a_hub
 from tests.worlds.region_devices import RegionDevices, offered_to, question
-from tests.worlds.region_node import RegionNode
+from tests.worlds.region_node import Missing, RegionNode
 from tests.worlds.region_story import Told, case, main
 from tests.worlds.region_world import APP, FollowingNode, RegionWorld
 
@@ -140,6 +140,8 @@ def credentials(folder: Path, user: str) -> str:
 @case
 async def pushed_by_nats(told: Told) -> None:
     """Changes are heard by NATS alone; its server is killed, is silent, and comes back."""
+    if not Path(PROGRAM).exists():
+        raise Missing("nats-server is not installed")
     world = RegionWorld(regions=2, on_one_disk=True)
     with a_hub(world.folder / "nats") as hub:
         for node in world.nodes:

@@ -70,6 +70,16 @@ def test_a_pod_runs_as_the_images_user_and_may_write_to_its_volume_alone(name):
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
+def test_a_variable_is_made_of_earlier_ones_alone(name):
+    # The kubelet leaves any other reference as it is written.
+    (container,) = pod_of(name)["containers"]
+    earlier = set()
+    for each in container.get("env", []):
+        assert set(re.findall(r"\$\((\w+)\)", each.get("value", ""))) <= earlier
+        earlier.add(each["name"])
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
 def test_a_pod_is_given_the_time_that_its_node_takes_to_leave(name, tmp_path):
     pod, config = pod_of(name), config_of(name, tmp_path)
     (container,) = pod["containers"]

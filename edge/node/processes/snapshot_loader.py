@@ -21,7 +21,7 @@ RETRY_SECONDS = 60.0  # how late a worker notices that what was damaged can be r
 EAGER_LIMIT = 100
 EAGER_SECONDS = 1.0
 KEPT_LIMIT = 250  # apps that stay loaded although nobody asked for them: at 140 kB each, 35 MB a worker
-ANNOUNCED_LIMIT = 50  # apps of one message that are read before it is acknowledged; a publish names one
+ANNOUNCED_LIMIT = 8  # apps of one message that are read before it is acknowledged; a publish names one, a cold copy all
 PAUSE_SHARE = 4.0  # of the time that a build in the background takes: it leaves four fifths of a core to requests
 
 GRAINS: tuple[Grain, ...] = ("app", "revision", "bundle", "overrides", "id_set")  # what building an app can find

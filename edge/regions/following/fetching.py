@@ -10,8 +10,10 @@ import enum
 import heapq
 import itertools
 import logging
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from edge.domain.errors import EdgeError, NotFound
 from edge.domain.model import Digest
@@ -28,6 +30,7 @@ ATTEMPTS = 3  # at one blob in a row that bring nothing of it
 PAUSE_SECONDS = 0.5  # before the second attempt; twice as long before the third
 
 DEVICE_WAITS, BUILD_WAITS = (0.0, 0.0), (1.0, 0.0)  # before everything that is fetched ahead
+AHEAD = 3.0  # the priority of what channels offer, behind what was announced
 
 Priority = tuple[float, float]  # lowest first
 
@@ -76,6 +79,26 @@ class BlobFetcher:
         self._running = 0
         self._said: set[str] = set()
         self._closed = False
+        self._releases = 0  # that are being brought
+        self._free = asyncio.Event()
+        self._free.set()
+
+    @contextmanager
+    def releases_first(self) -> Iterator[None]:
+        """During the block, nothing is begun that is fetched ahead for its own sake."""
+        self._releases += 1
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._releases -= 1
+            if not self._releases:
+                self._free.set()
+                self._start()
+
+    async def is_free(self) -> None:
+        """Returns when no block of `releases_first` runs."""
+        await self._free.wait()
 
     @property
     def waiting(self) -> int:
@@ -138,6 +161,8 @@ class BlobFetcher:
             if job is None or job.running is not None or job.priority != priority:
                 heapq.heappop(self._line)  # done, or in line again before
                 continue
+            if self._releases and priority >= (AHEAD, -math.inf):
+                return
             if self._running >= (AT_ONCE if priority <= BUILD_WAITS else AHEAD_AT_ONCE):
                 return
             heapq.heappop(self._line)

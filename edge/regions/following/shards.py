@@ -14,7 +14,7 @@ from edge.domain.errors import EdgeError
 from edge.domain.model import AppId, AppState
 from edge.regions.following.chain import FORKED, ChainedRevision, read_chain
 from edge.regions.following.copying import StoreCopy
-from edge.regions.following.fetching import BUILD_WAITS, BlobFetcher, Came
+from edge.regions.following.fetching import AHEAD, BUILD_WAITS, BlobFetcher, Came
 from edge.regions.following.needs import blobs_of, documents_to_build, documents_to_read, offered_now
 from edge.regions.following.transfer import WantedBlob
 from edge.regions.source import SourceLost, TruthSource
@@ -25,9 +25,9 @@ from edge.store.stored_document import Untrusted
 
 APPS_AT_ONCE = 16  # brought of one shard; a cold region brings all
 MISSED_LIMIT = 3  # looks at a revision that the source does not give, before its shard goes on without it
-ANNOUNCED_WAIT_SECONDS = 2.0  # for the blobs of a release that was announced ahead; it is served at the latest then
-
-AHEAD = 3.0  # the priority of what channels offer, behind what was announced
+# For the blobs of a release of an app that is served already: at the latest then it is served. No look takes longer
+# for it, since the next one may bring a pause.
+OFFERED_WAIT_SECONDS = 2.0
 
 log = logging.getLogger("edge.follow")
 
@@ -61,6 +61,8 @@ class ShardTaker:
         self._here: dict[AppId, Head] = {}  # whose revisions are known to be in the copy
         self._missed: dict[AppId, tuple[Head, int]] = {}
         self._places = asyncio.Semaphore(APPS_AT_ONCE)
+        self._ahead: set[asyncio.Future[None]] = set()
+        self._one_ahead = asyncio.Lock()  # reading manifests must not keep threads from those that are served
 
     def forget(self, app: AppId) -> None:
         """Its revision is looked for again at the next take: it may be damaged."""
@@ -71,10 +73,15 @@ class ShardTaker:
         shard = await asyncio.to_thread(self._heads.judge, name, content)
         known = self._heads.known(name)
         moved = {app: head for app, head in shard.apps.items() if self._here.get(app) != head}
-        found = await asyncio.gather(
-            *(self._bring(app, head, known, accepted=shard.epoch > known.epoch) for app, head in moved.items()),
-            return_exceptions=True,
-        )
+        waits_until = asyncio.get_running_loop().time() + OFFERED_WAIT_SECONDS
+        with self._fetcher.releases_first():
+            found = await asyncio.gather(
+                *(
+                    self._bring(app, head, known, waits_until, accepted=shard.epoch > known.epoch)
+                    for app, head in moved.items()
+                ),
+                return_exceptions=True,
+            )
         news, troubles = self._sort(moved, found)
         if troubles and any(self._holds(app, moved[app]) for app in troubles):
             if not news:
@@ -105,23 +112,28 @@ class ShardTaker:
         self._missed[app] = head, count
         return count < MISSED_LIMIT
 
-    async def _bring(self, app: AppId, head: Head, known: HeadShard, *, accepted: bool) -> None:
-        """Returns when the copy has the revision and what it is compiled from."""
+    async def _bring(self, app: AppId, head: Head, known: HeadShard, waits_until: float, *, accepted: bool) -> None:
+        """Returns when the copy has the revision and what it is compiled from; and, for an app that is served already
+        or was announced, what its channels offer, if that comes in time."""
         async with self._places:
             before = await asyncio.to_thread(self._copy.known_of, app, known.apps.get(app))
             if before == head:
                 return  # it was written whole; what is missing beside it is mended in the background
             chain = await read_chain(self._source, app, head, before, accepted=accepted)
-            await self.complete(app, head, chain)
+            state = await self.complete(app, head, chain)
+            if before is not None or self._announced(app):
+                await self._await_offered(state, waits_until)
+            else:
+                self._look_ahead(state)
 
-    async def complete(self, app: AppId, head: Head, chain: list[ChainedRevision]) -> None:
-        """Write the revisions after what the latest needs. Raises EdgeError, OSError."""
+    async def complete(self, app: AppId, head: Head, chain: list[ChainedRevision]) -> AppState:
+        """Write the revisions after what the latest needs; returns its state. Raises EdgeError, OSError."""
         first = await asyncio.to_thread(documents_to_read, chain[0].content, app, head.revision)
         await self._fetch(first)
         await asyncio.to_thread(self._copy.add_revisions, app, chain)
         state = await asyncio.to_thread(self._copy.read, app, head)
         await self._fetch(documents_to_build(state, self._clock()))
-        await self.fetch_ahead(app, state)
+        return state
 
     async def mend(self, app: AppId, head: Head, *, deep: bool) -> bool:
         """Fetch again what the copy lacks of the app's revision and of what it is compiled from, and with `deep` what
@@ -130,12 +142,12 @@ class ShardTaker:
         try:
             content = await asyncio.to_thread(self._copy.content, app, head)
         except (EdgeError, OSError):
-            await self.complete(app, head, await read_chain(self._source, app, head, None))
+            self._look_ahead(await self.complete(app, head, await read_chain(self._source, app, head, None)))
             return True
         mended = await self._mend_all(await asyncio.to_thread(documents_to_read, content, app, head.revision), deep)
         state = await asyncio.to_thread(self._copy.read, app, head)
         mended += await self._mend_all(documents_to_build(state, self._clock()), deep)
-        await self.fetch_ahead(app, state)
+        self._look_ahead(state)
         return bool(mended)
 
     async def _mend_all(self, documents: list[WantedBlob], deep: bool) -> int:
@@ -147,18 +159,27 @@ class ShardTaker:
         asked = [self._fetcher.fetch(each, BUILD_WAITS, again=deep) for each in await asyncio.to_thread(wrong)]
         return sum(await asyncio.gather(*asked))
 
-    async def fetch_ahead(self, app: AppId, state: AppState) -> None:
-        """Have what its channels offer fetched; wait for that if it was announced, since then most of it is here."""
-        bundles = offered_now(state)
+    async def _await_offered(self, state: AppState, until: float) -> None:
+        """Fetch what the channels offer; returns when it is here, or at this time of the loop's clock. The transfers go
+        on after it, but a pause and a withdrawal wait for none."""
         wanted = await asyncio.to_thread(self._missing, state)
-        newest = max((bundle.published for bundle in bundles), default=0.0)
-        if not self._announced(app):
-            self._fetcher.ahead(wanted, (AHEAD, -newest))
-            return
         waiting = asyncio.ensure_future(self._fetcher.fetch_all(wanted, BUILD_WAITS))
-        await asyncio.wait({waiting}, timeout=ANNOUNCED_WAIT_SECONDS)
+        await asyncio.wait({waiting}, timeout=max(0.0, until - asyncio.get_running_loop().time()))
         if not waiting.done():
             waiting.cancel()
+
+    def _look_ahead(self, state: AppState) -> None:
+        """Have what the channels offer fetched, once there is nothing to do for those that are served."""
+        looking = asyncio.ensure_future(self._fetch_ahead(state))
+        self._ahead.add(looking)
+        looking.add_done_callback(self._ahead.discard)
+
+    async def _fetch_ahead(self, state: AppState) -> None:
+        async with self._one_ahead:
+            await self._fetcher.is_free()
+            wanted = await asyncio.to_thread(self._missing, state)
+            newest = max((bundle.published for bundle in offered_now(state)), default=0.0)
+            self._fetcher.ahead(wanted, (AHEAD, -newest))
 
     def _missing(self, state: AppState) -> list[WantedBlob]:
         """In a thread."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 
 DAY_SECONDS = 86_400.0
 FIRST_SECONDS = 600.0  # after a start: devices and changes come first

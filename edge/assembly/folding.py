@@ -43,7 +43,7 @@ from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.guarding.evidence import Evidence
 from edge.domain.guarding.reported import ReportedUntil
 from edge.domain.model import AppId, DeviceId
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 from edge.node.processes.link import Link
 from edge.node.service.numbered_replies import NumberedReplies
 from edge.telemetry.questions.registry import QUESTIONS

@@ -57,7 +57,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "segment": VerbEntry("devices.segments", "segment", "Manage segments: devices selected by an expression."),
     "serve": VerbEntry("node.serve", "serve", "Run a node."),
     "stats": VerbEntry("figures.stats", "stats", "Show who has what, whether it works, how it is used."),
-    "store": VerbEntry("store.verify", "store", "Care for the releases on the node's disk."),
+    "store": VerbEntry("store.verify", "store", "Care for the releases, on disk or in a bucket."),
     "telemetry": VerbEntry("figures.telemetry", "telemetry", "Export and audit what devices sent."),
     "token": VerbEntry("node.tokens", "token", "Create, list and revoke access tokens."),
     "undo": VerbEntry("releases.going_back", "undo", "Undo the latest change of an app."),

@@ -12,7 +12,7 @@ from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.devices import RawErasedView
 from edge.domain.comparing.reading import ExperimentReading
 from edge.domain.errors import Unavailable
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 from edge.telemetry.folding.batches.known_outcomes import known_outcomes
 from edge.telemetry.folding.counts import read_counts, read_duplicates
 from edge.telemetry.folding.database import open_for_reading

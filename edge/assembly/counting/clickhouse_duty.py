@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from edge.assembly.counting.messages import SinkSeen
 from edge.config import Telemetry
 from edge.domain.errors import EdgeError
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 from edge.telemetry.clickhouse.figures import ClickHouseFigures
 from edge.telemetry.clickhouse.server import connect_to_clickhouse, parse_clickhouse_address, read_clickhouse_password
 from edge.telemetry.clickhouse.sink import Sink, SinkCondition, wait_seconds

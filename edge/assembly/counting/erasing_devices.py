@@ -10,7 +10,7 @@ from edge.assembly.counting.shown_behaviour import ShownBehaviour
 from edge.config import Telemetry
 from edge.domain.guarding.reported import ReportedUntil
 from edge.domain.statistics.device_key import device_key
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 from edge.telemetry.clickhouse.erasing import note_erasure
 from edge.telemetry.folding.database import open_for_folding
 from edge.telemetry.upkeep.erased_rows import erase_rows

@@ -17,7 +17,7 @@ from edge.assembly.counting.shown_behaviour import ShownBehaviour
 from edge.config import Telemetry
 from edge.domain.errors import OutOfRoom, Unavailable
 from edge.domain.guarding.reported import ReportedUntil
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 from edge.telemetry.behaviour.rows import Judgement, JudgingOf, no_judging
 from edge.telemetry.folding.batches.segment_origins import HERE, SegmentOrigins
 from edge.telemetry.folding.database import code_of, identity_of, is_damage, open_for_folding, set_aside

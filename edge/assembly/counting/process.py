@@ -43,7 +43,7 @@ from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.guarding.reported import ReportedUntil
 from edge.domain.guarding.watch import Watch
 from edge.node.observing.log import set_up_logging
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 from edge.node.processes.link import Link
 from edge.node.service.numbered_replies import NumberedReplies
 from edge.telemetry.folding.batches.segment_origins import SegmentOrigins

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge.config import Config
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 from edge.node.processes.supervisor import Supervisor
 from edge.regions.sharing.behaviour import BehaviourHearing
 from edge.regions.sharing.home import SharingClocks, SharingHome

@@ -34,7 +34,7 @@ from edge.control.tokens import Tokens, open_tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.model import AppId
 from edge.messages.messaging import Messaging
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 from edge.node.processes.listening import port_of
 from edge.node.processes.supervisor import Supervisor
 from edge.node.service.snapshots.builder import SnapshotBuilder

@@ -14,7 +14,7 @@ from edge.cli.terminal.output import Output, fields, line, note
 
 @click.group()
 def keys() -> None:
-    """Create keys for encrypted bundles; show and change who may sign releases."""
+    """Create keys for bundles; change who may sign releases."""
 
 
 for command in (add, renew, revoke, root, rotate, show):

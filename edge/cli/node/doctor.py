@@ -12,7 +12,7 @@ from edge.cli.terminal.options import with_config, with_output
 from edge.cli.terminal.output import Output, counted, line
 from edge.config import Config, load_config
 from edge.domain.errors import EdgeError
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 from edge.node.processes.doctor import HostFinding, examine
 from edge.node.processes.host import read_host
 from edge.node.processes.listening import LISTEN_BACKLOG

@@ -16,7 +16,7 @@ from edge.config import KEY_ID, REGION, file_in_effect, load_settings
 from edge.domain.errors import Conflict, Invalid
 
 if TYPE_CHECKING:
-    from edge.node.processes.data_directory import DataPaths
+    from edge.node.processes.data_paths import DataPaths
 
 DEFAULT_OUT = "edge.toml"
 DEFAULT_DATA_DIR = "edge-data"
@@ -85,7 +85,7 @@ def leave(out: Output, config_file: Path | None) -> None:
     Stop the node first; what it has not yet sent home of its devices' reports is lost with its data directory, which
     stays for you to delete. The token stays valid until it is revoked on the origin.
     """
-    from edge.node.processes.data_directory import DataPaths  # imports a store, which --help does not need
+    from edge.node.processes.data_paths import DataPaths  # imports a store, which --help does not need
 
     config, _ = load_settings(config_file, os.environ)
     file = file_in_effect(config_file, os.environ)

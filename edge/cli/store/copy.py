@@ -11,7 +11,7 @@ from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, line, note, size, stages
 from edge.control.tokens import open_tokens
 from edge.domain.errors import NotFound
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 from edge.store.key_set import Trust, read_trust
 from edge.store.objects.files import StoreFiles
 from edge.store.objects.fs import FsStore

@@ -13,7 +13,7 @@ import click
 from edge.cli.terminal.options import with_config
 from edge.config import Config, load_config
 from edge.domain.errors import Invalid, NotFound
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 from edge.store.disk.room import cannot_write
 from edge.store.objects.port import ObjectStore
 from edge.store.s3.bucket_place import BucketPlace

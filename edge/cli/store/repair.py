@@ -12,7 +12,7 @@ from edge.cli.store.showing import DAMAGED, show_damage, view_damage
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, labelled, line, note, stages
 from edge.domain.errors import NotFound
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 from edge.store.objects.files import StoreFiles
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import CollectableStore

@@ -19,7 +19,7 @@ from edge.store.upkeep.verify import Verified
 
 @click.group()
 def store() -> None:
-    """Care for the releases, on the node's disk or in its bucket."""
+    """Care for the releases, on disk or in a bucket."""
 
 
 for command in (accept_restored, copy_store, export_store, gc, import_file, repair):

@@ -33,7 +33,7 @@ from edge.node.observing.access_log import AccessLog
 from edge.node.observing.counts import Gauges, WorkerCounts
 from edge.node.observing.log import set_up_logging
 from edge.node.observing.traffic import Traffic
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 from edge.node.processes.interpreter import settle_collector, share_the_interpreter
 from edge.node.processes.leaving import Leaving, Manner, accept_rest, connect, last_call
 from edge.node.processes.link import (

@@ -10,7 +10,7 @@ from edge.assembly.counting.erasing_devices import ErasingDevices, missing_erasu
 from edge.assembly.counting.shown_behaviour import ShownBehaviour
 from edge.config import Telemetry
 from edge.domain.guarding.reported import ReportedUntil
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 from edge.telemetry.folding.fold import fold
 from edge.telemetry.upkeep.erasures import note_erasure, pending_erasures
 

@@ -9,7 +9,7 @@ from edge.assembly.counting.shown_behaviour import KEPT_DAYS, ShownBehaviour
 from edge.config import Telemetry
 from edge.domain.behaviour.daily_counts import NO_SEGMENTS, Judging, Use
 from edge.domain.facts import DAY_SECONDS, NOT_JUDGED
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 from edge.telemetry.behaviour.rows import erase_device, note_batch
 from edge.telemetry.behaviour.table import BehaviourTable
 from edge.telemetry.folding.database import open_for_folding

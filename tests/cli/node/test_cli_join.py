@@ -13,7 +13,7 @@ from scripted_server import Handler, scripted_server
 from edge.cli.main import cli
 from edge.config import load_settings
 from edge.facts.recovery import lock_facts
-from edge.node.processes.data_directory import DataPaths
+from edge.node.processes.data_paths import DataPaths
 
 
 def edge(*args):

@@ -159,7 +159,7 @@ class HearingPool:
     async def announce(self, heads):
         self.heard.put_nowait("heads")
 
-    def learn(self, issued):
+    def learn(self, issued, heard):
         self.heard.put_nowait("times")
 
     async def drain(self, patient):

@@ -48,6 +48,10 @@ _QUERY = {
         "description": "answer or refuse as the change itself would, add its impact, and write nothing",
         "schema": {"type": "boolean", "default": False},
     },
+    "every": {
+        "description": "also what this node does not refuse: it goes on above what nodes that follow may have seen",
+        "schema": {"type": "boolean", "default": False},
+    },
     "limit": {
         "description": "the largest number of entries to list, newest first",
         "schema": {"type": "integer", "minimum": 1, "maximum": HISTORY_LIMIT, "default": HISTORY_DEFAULT},

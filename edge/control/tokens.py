@@ -183,33 +183,39 @@ class Tokens:
         """Raises NotFound `unknown_token`, or Conflict `last_admin` if no one could create tokens then."""
         self._reserve.lending(lambda: self._change(lambda document: without_token(document, name)))
 
-    def accept_restored(self, *, dry: bool) -> AcceptedTokens | None:
+    def accept_restored(self, *, dry: bool, above: int = 0) -> AcceptedTokens | None:
         """If the document in the store is refused, replace it by the last good one that this node has seen, under a
         higher epoch, unless `dry`; None if it is not refused. What was revoked stays revoked, and what was created
-        stays.
+        stays. `above`: if it is not refused, the same tokens under this epoch, for nodes that have seen a newer one.
 
         Raises Untrusted if there is no good one or a newer release wrote it, and Conflict `busy`.
         """
         try:
-            self._checked()
+            held = self._checked()
         except Untrusted as error:
             if self._last is None or error.code == "newer_format":
                 raise
             problem, last = error.message, self._last.document
         else:
+            if above and not dry:
+                self._write_accepted(successor_of(held.document, max(above, held.document.epoch + 1)), held.tag)
             return None
         stored = read_stored(self._store, TOKENS_KEY, "the tokens document")
         restored = self._opened(stored.data) if stored is not None else None
         if not dry:
             latest = max((each for each in (last, restored) if each is not None), key=lambda each: each.order)
             raised = msgspec.structs.replace(last, sequence=latest.sequence)
-            try:
-                self._write(successor_of(raised, latest.epoch + 1), stored.tag if stored is not None else "")
-            except (AlreadyExists, Stale) as error:
-                raise Conflict("busy", "another writer changed the tokens; try again") from error
-            self.check()
+            self._write_accepted(successor_of(raised, latest.epoch + 1), stored.tag if stored is not None else "")
         names = set(restored.tokens) if restored is not None else set[str]()
         return AcceptedTokens(problem, sorted(names - set(last.tokens)), sorted(set(last.tokens) - names))
+
+    def _write_accepted(self, document: TokenDocument, tag: str) -> None:
+        """Raises Conflict `busy`."""
+        try:
+            self._write(document, tag)
+        except (AlreadyExists, Stale) as error:
+            raise Conflict("busy", "another writer changed the tokens; try again") from error
+        self.check()
 
     def _opened(self, sealed: bytes) -> TokenDocument | None:
         try:

@@ -5,6 +5,10 @@ What is whole in the store is taken as it is, under a higher epoch; a shard that
 what this node has seen of it, or from the revisions in the store. An app whose latest revision is missing goes on from
 the latest one that is there. Each app that went back gets a revision that says so
 and keeps its withdrawn bundles and used version names, as far as this node remembers them.
+
+A node that was made from a backup remembers nothing, while nodes that follow it may have seen more: with `every`, all
+shards and apps go on above whatever those can have seen. Epochs and revisions are seconds then, which no writer
+overtakes by its changes, and which a second restore of the same backup is above again.
 """
 
 from collections.abc import Iterator
@@ -91,16 +95,19 @@ class Acceptance:
         self._revisions = revisions
         self._remembered = remembered
 
-    def run(self, by: AcceptedBy, *, dry: bool) -> list[AcceptedShard]:
-        """Every refused shard, accepted unless `dry`. Raises Untrusted `newer_format`, and Conflict `busy` if another
-        writer moves one meanwhile; those before it are accepted then."""
+    def run(self, by: AcceptedBy, *, dry: bool, every: bool = False) -> list[AcceptedShard]:
+        """Every refused shard, or all of them, accepted unless `dry`. Raises Untrusted `newer_format`, and
+        Conflict `busy` if another writer moves one meanwhile; those before it are accepted then."""
         with_revisions: dict[str, list[AppId]] = {shard: [] for shard in SHARDS}
         for app in self._store.folders(APPS_PREFIX):
             with_revisions[shard_of(AppId(app))].append(AppId(app))
-        found = (self._accept(shard, with_revisions[shard], by, dry=dry) for shard in SHARDS)
+        above = int(by.at) if every else 0
+        found = (self._accept(shard, with_revisions[shard], by, above, dry=dry) for shard in SHARDS)
         return [each for each in found if each is not None]
 
-    def _accept(self, name: str, with_revisions: list[AppId], by: AcceptedBy, *, dry: bool) -> AcceptedShard | None:
+    def _accept(
+        self, name: str, with_revisions: list[AppId], by: AcceptedBy, above: int, *, dry: bool
+    ) -> AcceptedShard | None:
         problem, base = self._problem(name)
         lost = [app for app in with_revisions if app not in base.apps and has_history(self._store, app)]
         without = [app for app, head in base.apps.items() if not self._revisions.has(app, head.revision, head.digest)]
@@ -109,13 +116,15 @@ class Acceptance:
         if not problem and without:
             revision = base.apps[without[0]].revision
             problem = f"head shard {name} names revision {revision} of app {without[0]!r}, which is not in the store"
+        if not problem and above:
+            problem = f"head shard {name} goes on above what other nodes have seen"
         if not problem:
             return None
         good = self._heads.known(name)
         apps = sorted({*base.apps, *good.apps, *lost})
-        accepted = [self._accept_app(app, base, good, by, dry=dry) for app in apps]
+        accepted = [self._accept_app(app, base, good, by, above, dry=dry) for app in apps]
         if not dry:
-            self._move(name, base, good, {each.app: each.head for each in accepted}, by.at)
+            self._move(name, base, good, {each.app: each.head for each in accepted}, by.at, above)
         return AcceptedShard(name, problem, accepted)
 
     def _problem(self, name: str) -> tuple[str, HeadShard]:
@@ -128,18 +137,21 @@ class Acceptance:
                 raise
             return error.message, self._heads.older.get(name) or self._heads.known(name)
 
-    def _accept_app(self, app: AppId, base: HeadShard, good: HeadShard, by: AcceptedBy, *, dry: bool) -> AcceptedApp:
+    def _accept_app(
+        self, app: AppId, base: HeadShard, good: HeadShard, by: AcceptedBy, above: int, *, dry: bool
+    ) -> AcceptedApp:
         seen, stored = good.apps.get(app), base.apps.get(app)
         lost = stored is None and seen is not None
         head, before = self._readable(app, stored or seen)
         remembered = self._remembered.of(app)
         latest = max(seen.revision if seen else 0, remembered.revision)
         names = names_to_restore(before.state if before else None, remembered.names)
-        if head is not None and not lost and latest <= head.revision and head in (seen, stored) and not names:
+        as_it_was = head is not None and not lost and latest <= head.revision and head in (seen, stored) and not names
+        if head is not None and as_it_was and not above:
             return AcceptedApp(app, latest, head.revision, head, [], [])
         command = AcceptRestored(
             app=app,
-            seen=max(latest, self._highest(app)),
+            seen=max(latest, self._highest(app), above),
             names={version: self._dated(name, by.at) for version, name in names.items()},
             lost=lost,
         )
@@ -187,9 +199,11 @@ class Acceptance:
             return name
         return replace(name, deleted=at)
 
-    def _move(self, shard: str, base: HeadShard, good: HeadShard, apps: dict[AppId, Head], at: float) -> None:
+    def _move(
+        self, shard: str, base: HeadShard, good: HeadShard, apps: dict[AppId, Head], at: float, above: int
+    ) -> None:
         """Raises Conflict `busy`."""
-        epoch = max(base.epoch, good.epoch) + 1
+        epoch = max(base.epoch + 1, good.epoch + 1, above)
         held = msgspec.structs.replace(base, format=2, epoch=epoch, sequence=max(base.sequence, good.sequence))
         moved = build_successor(held, at, apps)
         key, content = head_key(shard), encode_shard(self._writer, moved)

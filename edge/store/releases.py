@@ -132,12 +132,12 @@ class Releases(ReleaseReader):
         self._trust.put_back(dry=dry)
         return problem
 
-    def accept_restored(self, by: AcceptedBy, *, dry: bool) -> list[AcceptedShard]:
-        """Accept the head shards that are refused; see `acceptance`."""
+    def accept_restored(self, by: AcceptedBy, *, dry: bool, every: bool = False) -> list[AcceptedShard]:
+        """Accept the head shards that are refused, or all; see `acceptance`."""
         with ExitStack() as turns:
             for shard in SHARDS:
                 turns.enter_context(self._turns[shard])
-            return self._acceptance.run(by, dry=dry)
+            return self._acceptance.run(by, dry=dry, every=every)
 
     def refresh(self, now: float, at_once: int = 1) -> int:
         """Sign again the shards whose proof is over a minute old, and create missing ones; returns how many. `now` is

@@ -280,6 +280,9 @@ def encode_overrides(overrides: Mapping[DeviceId, ChannelName]) -> dict[str, byt
     return {shard: _encoder.encode(_Overrides(OVERRIDES_FORMAT, held)) for shard, held in sorted(shards.items())}
 
 
+DATED_REVISIONS = 100_000_000  # no app has so many changes: a number so far ahead is a time in seconds
+
+
 def summarize(command: Mapping[str, Any]) -> str:
     """One line for a person: `version=1.2.3 channel=production`."""
     return " ".join(_pairs(command))[:SUMMARY_LIMIT]
@@ -290,6 +293,8 @@ def _accepted(command: Mapping[str, Any], restored: int, bundles: Mapping[Versio
     seen, names = command.get("seen", 0), sorted(command.get("names", {}))
     to = str(restored) if restored and not command.get("lost") else "before it was created"
     told = f"went back from revision {seen} to {to}" if seen > restored or not restored else f"accepted revision {to}"
+    if restored and seen - restored > DATED_REVISIONS:
+        told = f"went on from revision {to} of a backup"
     again = [name for name in names if name in bundles]
     kept = [name for name in names if name not in bundles]
     lists = (("withdrawn again", again), ("names that stay taken", kept))

@@ -42,6 +42,30 @@ def accept(truth, **by):
     return truth.releases.accept_restored(BY._replace(**by), dry=False)
 
 
+def go_back_and_forget(truth):
+    put_back(truth, "heads", "apps")
+    shutil.rmtree(truth.top / "seen")
+    return restarted(truth)
+
+
+def test_a_backup_goes_on_above_what_other_nodes_have_seen_each_time_that_it_is_restored(truth):
+    """This node remembers nothing of the newer past, but those that follow it may have seen it."""
+    orders, numbers = [], [truth.releases.head(APP).revision]
+    for at in (NOW + 9_000, NOW + 90_000):
+        again = go_back_and_forget(truth)
+        assert accept(again, at=at) == []
+        accepted = again.releases.accept_restored(BY._replace(at=at), dry=False, every=True)
+        assert len(accepted) == 16
+        orders.append(
+            [Heads(truth.store, open_trust(truth.store, truth.top, at)).shard(f"{n:x}").shard.order for n in range(16)]
+        )
+        numbers.append(again.releases.head(APP).revision)
+        assert again.releases.history(APP, 1)[0].summary == "went on from revision 4 of a backup"
+        again.commit(a_channel("beta"), id=f"beta-{at}")
+    assert numbers == sorted(set(numbers))
+    assert all(later > earlier for earlier, later in zip(*orders, strict=True))
+
+
 def restarted(truth):
     return Truth(truth.top)
 

@@ -15,17 +15,24 @@ NAMES_SHOWN = 8  # of an app; --json has all
 
 
 @click.command("accept-restored", short_help="Go on from a store that went back to an old copy.")
+@click.option("--all", "every", is_flag=True, help="Of a node made from a backup: regions have seen newer releases.")
 @with_asking
 @with_api
-def accept_restored(client: ControlClient, out: Output, asking: Asking) -> None:
+def accept_restored(client: ControlClient, out: Output, asking: Asking, every: bool) -> None:
     """Accept that the store went back to an old copy, and go on from there.
 
     A node that finds its store older than it was, or parts of it missing, offers the apps concerned nothing and changes
     nothing. Prefer to restore a newer copy. This command accepts the one that is there: the apps go back, but bundles
     stay withdrawn, tokens stay revoked and version names stay taken, as far as this node remembers them. Each app's
     history records it.
+
+    A node made from a backup remembers nothing and refuses nothing, but regions that have seen newer releases refuse
+    what it has. First withdraw and revoke on it what was withdrawn and revoked since the backup, as a region still
+    shows it; then --all has every region take what is here, within its poll. It is an admin's word: who has only a
+    region's token cannot give it.
     """
-    foreseen = client.get("/v1/store/restored")
+    query = "?every=true" if every else ""
+    foreseen = client.get(f"/v1/store/restored{query}")
     if not foreseen["refused"]:
         return out.result(foreseen, lambda: line("nothing to accept: the store is not refused"))
     if asking.dry_run:
@@ -34,7 +41,7 @@ def accept_restored(client: ControlClient, out: Output, asking: Asking) -> None:
     if not asking.yes:
         _print(foreseen, note)
         ask()
-    done = client.post("/v1/store/accept-restored")
+    done = client.post(f"/v1/store/accept-restored{query}")
     return out.result(done, lambda: line(f"accepted: {_total(done)}"))
 
 
@@ -52,7 +59,7 @@ def _sentences(view: dict[str, Any]) -> Iterator[str]:
         for verb, names in (("stay revoked", tokens["revoked"]), ("stay valid", tokens["brought_back"])):
             if names:
                 yield f"  {verb}: {_some(names)}"
-    for shard in view["shards"]:
+    for shard in (each for each in view["shards"] if each["apps"] or each["unchanged"] or len(view["shards"]) == 1):
         yield shard["problem"]
         for app in shard["apps"]:
             yield f"  {app['app']}: {_goes_back(app)} (recorded as revision {app['revision']})"
@@ -65,6 +72,8 @@ def _sentences(view: dict[str, Any]) -> Iterator[str]:
 
 
 def _goes_back(app: dict[str, Any]) -> str:
+    if app["restored"] and app["seen"] <= app["restored"]:
+        return f"goes on from revision {app['restored']}"
     seen = f"from revision {app['seen']} " if app["seen"] else ""
     return f"goes back {seen}to {app['restored']}" if app["restored"] else f"goes back {seen}to before it was created"
 
@@ -76,5 +85,6 @@ def _some(names: list[str]) -> str:
 
 def _total(view: dict[str, Any]) -> str:
     apps = [app for shard in view["shards"] for app in shard["apps"]]
+    verb = "went back" if any(app["seen"] > app["restored"] for app in apps) else "taken as it is"
     withdrawn = sum(len(app["withdrawn"]) for app in apps)
-    return f"{counted(len(apps), 'app')} went back, {counted(withdrawn, 'bundle')} withdrawn again"
+    return f"{counted(len(apps), 'app')} {verb}, {counted(withdrawn, 'bundle')} withdrawn again"

@@ -58,7 +58,8 @@ def import_file(out: Output, place: StorePlace, file: str) -> None:
     """Make the data directory of a node from an export; FILE - is stdin.
 
     The directory must not have a store yet. Nothing is there until all of FILE is verified. A node that has seen newer
-    releases than FILE's refuses them until `edge store accept-restored`.
+    releases than FILE's refuses them until `edge store accept-restored`, and nodes that follow this one until
+    `edge store accept-restored --all`.
     """
     from edge.store.upkeep.export import import_store
 

@@ -5,11 +5,13 @@ import logging
 from typing import Any
 
 from edge.control.calls import Call, command_id
-from edge.control.operations import Operation
+from edge.control.operations import Operation, parse_flag
 from edge.control.roles import Permission
 from edge.control.shapes.store import RestoredApp, RestoredShard, RestoredTokens, RestoredView
 from edge.control.tokens import AcceptedTokens
 from edge.store.acceptance import AcceptedBy, AcceptedShard
+
+EVERY = "every"
 
 log = logging.getLogger("edge.store")
 
@@ -30,11 +32,11 @@ async def handle_accept_restored(call: Call[None]) -> RestoredView:
 
 def _accept(call: Call[Any], *, dry: bool) -> tuple[RestoredView, list[AcceptedShard]]:
     """Keys first, since the rest is signed, then tokens. If a later step fails, a repeat goes on from there."""
-    ports = call.ports
+    ports, every = call.ports, parse_flag(call.request, EVERY)
     keys = ports.releases.put_keys_back(dry=dry)
-    tokens = ports.tokens.accept_restored(dry=dry)
+    tokens = ports.tokens.accept_restored(dry=dry, above=int(ports.clock.now()) if every else 0)
     by = AcceptedBy(command_id(call.request), ports.clock.now(), call.grant.name)
-    shards = ports.releases.accept_restored(by, dry=dry)
+    shards = ports.releases.accept_restored(by, dry=dry, every=every)
     view = RestoredView(
         refused=bool(keys or tokens or shards),
         keys=keys,
@@ -73,6 +75,7 @@ OPERATIONS = (
         permission=Permission.MANAGE_STORE,
         handle=handle_show_restored,
         answer=RestoredView,
+        query=(EVERY,),
         refusals=(409,),
     ),
     Operation(
@@ -83,6 +86,7 @@ OPERATIONS = (
         permission=Permission.MANAGE_STORE,
         handle=handle_accept_restored,
         answer=RestoredView,
+        query=(EVERY,),
         takes_id=True,
     ),
 )

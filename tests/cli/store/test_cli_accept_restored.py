@@ -68,3 +68,13 @@ def test_nothing_is_asked_where_nothing_is_refused(accept):
     done, requests = accept(view={"refused": False, "keys": "", "tokens": None, "shards": []})
     assert (done.exit_code, requests) == (0, [LOOK])
     assert done.stdout == "nothing to accept: the store is not refused\n"
+
+
+def test_all_is_asked_for_by_name_and_said_to_go_on(accept):
+    held = APP | {"seen": 5, "withdrawn": [], "kept": []}
+    view = REFUSED | {"tokens": None, "shards": [SHARD | {"apps": [held], "unchanged": 0}]}
+    done, requests = accept("--all", "--yes", view=view)
+    assert requests == [(method, f"{path}?every=true") for method, path in (LOOK, ACCEPT)]
+    assert done.stdout == "accepted: 1 app taken as it is, 0 bundles withdrawn again\n"
+    done, _ = accept("--all", "--dry-run", view=view)
+    assert "com.acme.app: goes on from revision 5 (recorded as revision 13)" in done.stdout

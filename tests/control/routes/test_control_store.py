@@ -75,3 +75,17 @@ async def test_a_restarted_node_accepts_too(acme, world):
     assert Tokens(world.store, trust, writer).problem == ""
     assert trust.problem
     assert world.releases.load(APP).bundles["1.1.0"].withdrawn == "it crashes"
+
+
+async def test_where_nothing_is_refused_every_shard_and_the_tokens_can_go_on_above_what_others_saw(acme, world):
+    await acme.publish("1.0.0")
+    assert await acme("GET", "/v1/store/restored") == {"refused": False, "keys": "", "tokens": None, "shards": []}
+    before = (await acme("GET", f"/v1/apps/{APP}"))["revision"]
+    reader = acme.secrets["reader"]
+    done = await acme("POST", "/v1/store/accept-restored?every=true")
+    (app,) = [each for shard in done["shards"] for each in shard["apps"]]
+    assert (len(done["shards"]), app["restored"]) == (16, before)
+    assert app["revision"] == (await acme("GET", f"/v1/apps/{APP}"))["revision"] > 1_000_000
+    assert reader and await acme("GET", f"/v1/apps/{APP}", by="reader")
+    await acme("DELETE", "/v1/tokens/reader")
+    assert await acme("GET", f"/v1/apps/{APP}", by="reader", status=401) == "unauthorized"

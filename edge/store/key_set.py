@@ -8,6 +8,7 @@ use, follows the root from there, and refuses any other store from then on.
 import logging
 import secrets
 import threading
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -84,7 +85,8 @@ class Trust:
             root = self._held.key_set.root
             raise Forbidden(
                 "unlisted_writer",
-                f"writer {writer.id} is not in the key set of store {self.store_id}; its root {root} must add it",
+                f"writer {writer.id} is not in the key set of store {self.store_id}, whose root is {root}: "
+                f"on a node that writes to it, run `edge keys add {b64encode(writer.public).decode()}`",
             )
 
     def reload(self) -> None:

@@ -38,7 +38,7 @@ def test_the_first_writer_makes_the_key_set_and_every_start_finds_it(store, tmp_
 def test_of_two_first_starts_at_once_the_second_is_refused_by_name(store, tmp_path):
     open_trust(store, a_node(tmp_path, "one"), NOW, a_writer(tmp_path, "one"))
     second = a_writer(tmp_path, "two")
-    with pytest.raises(Forbidden, match=f"writer {second.id} is not in the key set.*must add it") as refused:
+    with pytest.raises(Forbidden, match=f"writer {second.id} is not in the key set.*edge keys add") as refused:
         open_trust(store, a_node(tmp_path, "two"), NOW, second)
     assert refused.value.code == "unlisted_writer"
 

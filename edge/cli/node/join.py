@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,11 +21,19 @@ if TYPE_CHECKING:
 
 DEFAULT_OUT = "edge.toml"
 DEFAULT_DATA_DIR = "edge-data"
+STREAM = "-"
+TOKEN_LIMIT = 4_096  # characters of a line; a token has 48
 
 
 @click.command(short_help="Make this machine a node that follows the one at URL.")
 @click.argument("url")
-@click.option("--token", required=True, envvar="EDGE_TOKEN", metavar="TOKEN", help="Its token, of role node.")
+@click.option(
+    "--token",
+    required=True,
+    envvar="EDGE_TOKEN",
+    metavar="TOKEN",
+    help="Its token, of role node; - reads it from standard input.",
+)
 @click.option("--region", required=True, metavar="NAME", help="A name for where this node is, as segments compare it.")
 @click.option("--root", default="", metavar="KEYID", help="The root key that releases must go back to.")
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), default=Path(DEFAULT_DATA_DIR))
@@ -41,6 +50,8 @@ def join(out_: Output, url: str, token: str, region: str, root: str, data_dir: P
     from edge.regions.sources.introduction import Introduction, introduce  # imports an HTTP client
     from edge.regions.upstream import Upstream
 
+    if token == STREAM:  # so that it is in no list of processes and no history
+        token = sys.stdin.readline(TOKEN_LIMIT).strip()
     _check_words(region, root, token)
     files = JoinFiles(out, data_dir)
     files.check()

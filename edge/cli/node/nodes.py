@@ -109,7 +109,7 @@ def _row(each: dict[str, Any]) -> list[Any]:
     return [
         *known,
         f"r{report['changes']}",
-        f"{each['behind']}, {span(each['behind_seconds'])}" if each["behind"] else "-",
+        f"{each['behind']}, {span(each['behind_seconds'])}" if each["behind"] else "no",
         "now" if each["own"] else f"{span(each['heard_seconds'])} ago",
         (report["source"] or {}).get("name"),
         report["version"],
@@ -121,7 +121,7 @@ def _row(each: dict[str, Any]) -> list[Any]:
 
 def _disk(report: dict[str, Any]) -> str:
     total = report["disk_total_bytes"]
-    return f"{1 - report['disk_free_bytes'] / total:.0%} of {size(total)}" if total else "not known"
+    return f"{1 - report['disk_free_bytes'] / total:.0%} used of {size(total)}" if total else "not known"
 
 
 def _pairs(found: dict[str, Any]) -> list[tuple[str, Any]]:

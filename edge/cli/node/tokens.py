@@ -2,7 +2,7 @@
 
 from base64 import b64decode
 from datetime import UTC, datetime
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import click
 
@@ -47,7 +47,7 @@ def create(client: ControlClient, out: Output, name: str, role: str, app: str | 
         note(f"token {made['name']} ({made['role']}{scope}{until}); it is not shown again:")
         line(made["token"])
         if "join" in made:
-            note("on the node's machine, with its region in place of REGION:")
+            note("on the node's machine, with its region for REGION, and for THIS-NODE this machine's name:")
             note(made["join"])
 
     out.result(made, print_text)
@@ -59,8 +59,8 @@ def _join_command(client: ControlClient, secret: str) -> str:
 
     documents = client.post("/v1/feed/documents", {"known": {}})["documents"]
     content = next(each["content"] for each in documents if each["key"] == KEY_SET_KEY)
-    local = is_loopback(parse_address(client.url)[0])
-    url = "https://THIS-NODE:8081" if local else client.url
+    host, port = parse_address(client.url)[:2]
+    url = f"{urlsplit(client.url).scheme}://THIS-NODE:{port}" if is_loopback(host) else client.url
     root = peek_key_set(b64decode(content)).root
     return f"edge join {url} --token {secret} --region REGION --root {root}"
 

@@ -5,6 +5,7 @@ import os
 import re
 import stat
 import time
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -41,7 +42,8 @@ def joining(node, token, tmp_path):
 def test_a_token_of_a_node_comes_with_the_command_that_joins(node):
     done = node.run("token", "create", "eu-2", "--role", "node")
     (secret,) = done.stdout.split()
-    command = r"edge join https://THIS-NODE:8081 --token (edge_\S{43}) --region REGION --root ([0-9a-f]{16})\n"
+    at = f"edge join http://THIS-NODE:{urlsplit(node.control).port}"
+    command = at + r" --token (edge_\S{43}) --region REGION --root ([0-9a-f]{16})\n"
     found = re.search(command, done.stderr)
     assert found is not None and found[1] == secret
     assert found[2] == node.json("keys", "show")["root"]
@@ -65,6 +67,14 @@ def test_a_node_that_joins_has_two_files_that_only_its_user_can_read(node, token
 def test_without_a_root_it_is_taken_on_trust_and_said_so(joining):
     code, _, err = joining()
     assert code == 0 and "taken on trust: compare it with `edge keys show`" in err
+
+
+def test_a_token_may_come_by_standard_input(node, token, tmp_path):
+    words = ["join", node.control, "--token", "-", "--region", "eu", "--data-dir", tmp_path / "data"]
+    words = [str(each) for each in [*words, "--out", tmp_path / "edge.toml"]]
+    done = CliRunner().invoke(cli, words, input=token["token"] + "\n", env={"EDGE_TOKEN": None})
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "upstream.token").read_text() == token["token"] + "\n"
 
 
 def refused(result, words, folder):

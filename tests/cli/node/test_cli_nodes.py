@@ -36,7 +36,7 @@ def reporting(node):
 def test_nodes_are_listed_with_what_needs_a_look(node, reporting):
     listed = node.text("node", "list")
     assert "(this node)" in listed.splitlines()[1]
-    assert "us-1" in listed.splitlines()[2] and "r7" in listed and "75% of 200.0 GB" in listed
+    assert "us-1" in listed.splitlines()[2] and "r7" in listed and "75% used of 200.0 GB" in listed
     assert "us-1: 1 of 2 workers do not answer" in listed
     own, other = node.json("node", "list")
     assert (own["own"], own["condition"], other["report"]["refused"]) == (True, "well", {"bad_signature": 3})

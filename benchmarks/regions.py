@@ -7,6 +7,7 @@ One machine carries all nodes: with twenty, its processors are what a time waits
 """
 
 import asyncio
+import shutil
 import statistics
 import tempfile
 import time
@@ -205,7 +206,14 @@ async def _cost(world: RegionWorld, seconds: float) -> list[Idle]:
 
 async def _cold(cache_dir: Path, apps: int) -> tuple[Cell, ...]:
     """A region that has nothing, of an origin with many apps."""
-    settings = {"data_dir": str(open_scaled(cache_dir, apps))}
+    with tempfile.TemporaryDirectory() as folder:
+        # A copy: the origin makes tokens in it, and the next run is to find what this one found.
+        data_dir = shutil.copytree(open_scaled(cache_dir, apps), Path(folder) / "origin")
+        return await _first_offers(data_dir, apps)
+
+
+async def _first_offers(data_dir: Path, apps: int) -> tuple[Cell, ...]:
+    settings = {"data_dir": str(data_dir)}
     async with RegionWorld(regions=1, origin_settings=settings, starting=False) as world, _asking() as session:
         (region,) = world.regions
         begun = time.monotonic()

@@ -32,6 +32,7 @@ TOKEN_LIMIT_BYTES = 256
 SAID_LIMIT = 300  # characters of another node's message that are repeated
 
 _ERRORS: Mapping[int, type[EdgeError]] = {400: Malformed, 404: NotFound, 409: Conflict, 413: TooLarge, 422: Invalid}
+_EVERY_FEED_HAS = "/v1/feed/documents"
 _REFUSALS = frozenset({401, 403})
 
 
@@ -204,6 +205,9 @@ class Upstream:
         if status == 404 and response.headers.get("Access-Control-Allow-Origin") == "*":
             told = f"{self.name} is a node's device port: use its control port, by default 8081"
             return SourceRefuses("device_port", told)
+        if status == 404 and response.url.path.endswith(_EVERY_FEED_HAS):
+            told = f"{self.name} has no feed: its release is too old to be followed; upgrade it first"
+            return SourceRefuses("no_feed", told)
         code, message = printable(said.error), f"{self.name}: {printable(said.message)}"
         if status in _REFUSALS:
             return SourceRefuses(code, message)

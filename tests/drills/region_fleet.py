@@ -12,12 +12,13 @@ import aiohttp
 from edge.cli.terminal.client import ControlClient, RequestRefused, Unreachable, app_path
 from tests.drills.region_outages import CAUGHT_UP_SECONDS, released
 from tests.worlds.region_devices import RegionDevices
-from tests.worlds.region_node import last_release
+from tests.worlds.region_node import RegionNode, last_release
 from tests.worlds.region_story import Told, case, main
 from tests.worlds.region_world import APP, CHANNEL, RegionWorld
 
 MANY = 20
 TOGETHER_SECONDS = 30.0  # twenty regions on the cores of one machine
+SAID_SECONDS = 10.0  # until a region has asked the node above it
 KNOWN_SECONDS = 15.0  # until a token that is revoked opens nothing anywhere
 
 
@@ -120,6 +121,34 @@ async def stays_beside_the_release_before(told: Told) -> None:
         told.saw_nothing(devices)
         async with aiohttp.ClientSession() as session:
             told.expect("both are ready", await before.is_ready(session) and await world.origin.is_ready(session))
+
+
+@case
+async def follows_the_release_before(told: Told) -> None:
+    """A region is pointed at a node of the release before, which has no feed: it says so, and that node is well."""
+    async with RegionWorld(regions=1, starting=False) as world:
+        (region,) = world.regions
+        await world.origin.stop()
+        before = RegionNode(world.folder / "before", "before", _BEFORE, last_release(world.folder / "code-before"))
+        await before.start()
+        try:
+            region.link.target = before.control_port
+            (region.folder / "token").write_text(before.admin_token)
+            with contextlib.suppress(RuntimeError):  # one that does not start has its reason in its log
+                await region.start()
+                await asyncio.sleep(SAID_SECONDS)
+            said = next((line for line in region.said().splitlines() if "no feed" in line), region.said(300))
+            told.expect(
+                "the region's log says that it has no feed", "no feed" in said and "Traceback" not in said, said
+            )
+            async with aiohttp.ClientSession() as session:
+                told.expect("the node of the release before is ready", await before.is_ready(session))
+        finally:
+            await region.stop()
+            await before.stop()
+
+
+_BEFORE = {"devices": {"host": "127.0.0.1", "port": 0, "workers": 1}, "control": {"port": 0}}
 
 
 @case

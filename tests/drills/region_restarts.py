@@ -7,12 +7,15 @@ and that alone is no failure here.
 import asyncio
 import contextlib
 import hashlib
+import os
 import random
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
 import aiohttp
 
@@ -23,7 +26,8 @@ from tests.worlds.region_node import Missing, RegionNode
 from tests.worlds.region_story import Told, case, main
 from tests.worlds.region_world import APP, RegionWorld
 
-START_SECONDS = 2.0  # until it serves; on a machine that is too busy for that, no longer than a standalone node
+START_SECONDS = 2.0  # until it serves
+TOLERANCE = 0.15  # between two nodes that start in turns on a busy machine
 DISK_BYTES = 64 << 20
 HOUR = 3_600.0
 STARTS = 5
@@ -66,20 +70,23 @@ async def started_alone(told: Told) -> None:
         devices = RegionDevices([region], APP)
         async with devices.asking():
             await released(world, devices)
-        alone = await standalone_start_seconds(world)
         region.link.refuse()
-        world.origin.kill()
-        took = []
+        alone, own = [], []
         for _ in range(STARTS):
-            region.kill()
-            await region.start()
-            took.append(region.started_seconds)
+            alone.append(await a_start(world.origin))
+            world.origin.kill()
+            own.append(await a_start(region))
             told.expect("it serves from its disk at once", await a_download(region) == "1.0.1")
-        seconds = sorted(took)[STARTS // 2]
+        seconds, cpu = median(each.seconds for each in own), median(each.cpu_seconds for each in own)
+        standalone = median(each.seconds for each in alone)
+        told.note("load of the machine", f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+        told.note("the origin's own starts, in turns", in_words(alone))
         told.expect(
-            f"serving within {START_SECONDS:g} s, or as soon as a standalone node here, in the median of {STARTS}",
-            seconds <= max(START_SECONDS, alone),
-            f"{seconds:.2f} s ({min(took):.2f} to {max(took):.2f}); {seconds / alone:.2f} of a standalone node's start",
+            f"serving within {START_SECONDS:g} s, in the median of {STARTS}; where a node that follows nobody takes "
+            f"longer than that too, no later than {1 + TOLERANCE:g} of it, with at most {START_SECONDS:g} s of CPU",
+            seconds <= START_SECONDS
+            or (standalone > START_SECONDS and seconds <= standalone * (1 + TOLERANCE) and cpu <= START_SECONDS),
+            f"{in_words(own)}; {seconds / standalone:.2f} of the origin's",
         )
         region.link.restore()
         await world.start_origin()
@@ -90,14 +97,24 @@ async def started_alone(told: Told) -> None:
         await told.counts_all(world, devices)
 
 
-async def standalone_start_seconds(world: RegionWorld) -> float:
-    """The median start of a node of the same release and contents that follows nobody: the origin's own."""
-    took = []
-    for _ in range(STARTS):
-        world.origin.kill()
-        await world.start_origin()
-        took.append(world.origin.started_seconds)
-    return sorted(took)[STARTS // 2]
+class Start(NamedTuple):
+    """`cpu_seconds` are of all processes of the node, until it served."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+async def a_start(node: RegionNode) -> Start:
+    """After it was killed."""
+    node.kill()
+    await node.start()
+    return Start(node.started_seconds, node.cpu_seconds())
+
+
+def in_words(starts: Sequence[Start]) -> str:
+    seconds = sorted(each.seconds for each in starts)
+    cpu = median(each.cpu_seconds for each in starts)
+    return f"{median(seconds):.2f} s ({seconds[0]:.2f} to {seconds[-1]:.2f}), CPU {cpu:.2f} s"
 
 
 @case

@@ -83,6 +83,12 @@ async def test_a_device_port_is_named_as_such(above):
         await above.upstream.request("GET", "/v1/x")
 
 
+async def test_a_node_without_a_feed_is_named_as_such(above):
+    above.answer = refusing(404)
+    with pytest.raises(SourceRefuses, match="has no feed: its release is too old to be followed; upgrade it first"):
+        await above.upstream.request("POST", "/v1/feed/documents")
+
+
 async def test_what_is_no_node_is_named_as_such(above):
     above.answer = lambda request: web.Response(status=500, text="<html>")
     with pytest.raises(SourceLost, match="is it a node's control port"):

@@ -3,19 +3,16 @@
 import os
 import secrets
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from radosgw import radosgw
-from s3_servers import BUCKET, interposed, make_bucket, moto_server
+from s3_servers import ACCESS, BUCKET, SECRET, interposed, keys_file, make_bucket, moto_server
 
 from edge.store.objects.fs import FsStore
 from edge.store.s3.bucket_place import BucketPlace
 from edge.store.s3.client import BucketClient, CallLimits
 from edge.store.s3.s3_store import S3Store
 
-ACCESS, SECRET = "AKIDEXAMPLE", "SECRET-KEY"
-KEYS_FILE = f"[default]\naws_access_key_id = {ACCESS}\naws_secret_access_key = {SECRET}\nregion = us-east-1\n"
 QUICK = CallLimits(attempt_seconds=5.0, call_seconds=10.0, first_pause_seconds=0.001, longest_pause_seconds=0.002)
 
 
@@ -39,13 +36,6 @@ def before_moto(moto_address):
     """An `Interposer`."""
     with interposed(moto_address) as server:
         yield server
-
-
-def keys_file(folder: Path) -> Path:
-    file = folder / "bucket.keys"
-    file.write_text(KEYS_FILE)
-    file.chmod(0o600)
-    return file
 
 
 def a_place(address, folder=None, prefix=None, bucket=BUCKET):

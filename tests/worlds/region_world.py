@@ -179,6 +179,11 @@ class RegionWorld:
         await self.publish(version, app=app, size_bytes=size_bytes, files=files)
         return await self.offer(version, app=app)
 
+    def blob_bytes(self) -> int:
+        """Of all that the origin's store has."""
+        blobs = self.origin.data_dir / "store" / "blobs"
+        return sum(each.stat().st_size for each in blobs.rglob("*") if each.is_file())
+
     def _join(self, region: FollowingNode) -> None:
         if not hasattr(region, "link"):
             region.link = self.relay.link(self.origin.control_port)

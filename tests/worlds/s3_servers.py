@@ -11,9 +11,12 @@ import sys
 import threading
 import time
 from collections import deque
+from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+ACCESS, SECRET = "AKIDEXAMPLE", "SECRET-KEY"
+KEYS_FILE = f"[default]\naws_access_key_id = {ACCESS}\naws_secret_access_key = {SECRET}\nregion = us-east-1\n"
 BUCKET = "edge-test"
 SERVE = """
 import sys, os
@@ -221,3 +224,10 @@ def wait_for_port(port, seconds=60.0):
             return
         time.sleep(0.05)
     raise TimeoutError(f"nothing listens on port {port}")
+
+
+def keys_file(folder: Path) -> Path:
+    file = folder / "bucket.keys"
+    file.write_text(KEYS_FILE)
+    file.chmod(0o600)
+    return file

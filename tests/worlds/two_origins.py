@@ -17,9 +17,8 @@ from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
 from edge.store.s3.opening import open_bucket, place_of
 from edge.store.signing import load_or_create_writer
-from tests.worlds.buckets import keys_file
 from tests.worlds.region_node import RegionNode
-from tests.worlds.s3_servers import BUCKET, interposed, make_bucket, moto_server
+from tests.worlds.s3_servers import BUCKET, interposed, keys_file, make_bucket, moto_server
 
 PREFIX = "two"
 NODE: dict[str, Any] = {

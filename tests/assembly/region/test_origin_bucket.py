@@ -5,8 +5,7 @@ import json
 import urllib.request
 
 import pytest
-from buckets import keys_file
-from s3_servers import BUCKET, interposed, make_bucket, moto_server
+from s3_servers import BUCKET, interposed, keys_file, make_bucket, moto_server
 
 from edge.domain.errors import EdgeError
 from tests.worlds.region_devices import question

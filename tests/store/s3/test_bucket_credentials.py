@@ -1,7 +1,8 @@
 """Keys from a file: who may read it, what is in it, and that no error repeats it."""
 
 import pytest
-from buckets import ACCESS, KEYS_FILE, SECRET, a_place, keys_file
+from buckets import a_place
+from s3_servers import ACCESS, KEYS_FILE, SECRET, keys_file
 
 from edge.domain.errors import Forbidden
 from edge.store.s3.client import BucketClient

@@ -7,6 +7,7 @@ middleware turns every exception into `{error, message}`. No handler checks acce
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Mapping
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ from edge.control.uploads import decode_body, read_body
 from edge.control.work_queue import LOOKS, VERIFICATIONS, looks, verifications
 from edge.domain.errors import EdgeError, Unauthorized
 from edge.domain.model import AppId
+from edge.regions.feed.node_places import NodePlaces
 from edge.store.damage import NotTaken
 from edge.store.disk.room import refusal_of_room
 from edge.store.heads import shard_of
@@ -135,8 +137,9 @@ def build_control_app(ports: ControlPorts) -> web.Application:
     app[VERIFICATIONS], app[LOOKS] = verifications(), looks()
     app.on_response_prepare.append(_hide_server)
     app.on_shutdown.append(_end_events(ports))
+    places = NodePlaces()
     for operation in OPERATIONS:
-        app.router.add_route(operation.method, operation.path, _build_door(operation, ports))
+        app.router.add_route(operation.method, operation.path, _build_door(operation, ports, places))
     return app
 
 
@@ -160,6 +163,8 @@ async def translate_errors(request: web.Request, handler: OperationHandler) -> w
         response = _answer(ErrorAnswer(error.code, error.message), error.status)
         if isinstance(error, Unauthorized):
             response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+        if error.status == 503:
+            response.force_close()  # who is refused for want of room keeps no connection
         return response
     except web.HTTPException as error:
         return _translate_http(request, error)
@@ -188,9 +193,13 @@ def _translate_http(request: web.Request, error: web.HTTPException) -> web.Respo
     return response
 
 
-def _build_door(operation: Operation, ports: ControlPorts) -> OperationHandler:
+def _build_door(operation: Operation, ports: ControlPorts, places: NodePlaces) -> OperationHandler:
     async def handle(request: web.Request) -> web.StreamResponse:
         grant = await _authorise(operation, ports.tokens, request, ports.clock.now())
+        with places.taken(grant.name) if grant.role is Role.NODE else nullcontext():
+            return await enter(request, grant)
+
+    async def enter(request: web.Request, grant: Grant) -> web.StreamResponse:
         check_here(operation, ports.origin)
         check_parameters(request, operation)
         body = None

@@ -16,6 +16,9 @@ from edge.domain.model import AppId
 from edge.regions.source import BlobsComing, HeadsMoved, SourceEvent
 
 SUBSCRIBERS_LIMIT = 256  # nodes that follow one node; more of them make a tree
+OWNER_LIMIT = (
+    4  # of one token: a node has one, and one more while it changes over or its last one is not known to be lost
+)
 COMING_LIMIT = 16  # releases whose blobs wait to be told to one subscriber
 BLOBS_LIMIT = 2_000  # of one release that are told: the largest uses come first, and all are found without
 HEARTBEAT_SECONDS = 10.0  # between two signs of life: half as many more without one, and the connection is lost
@@ -35,7 +38,8 @@ class _Coming(msgspec.Struct):
 class Subscription:
     """What one follower has still to hear."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str = "") -> None:
+        self.owner = owner
         self.is_over = False
         self._coming: deque[BlobsComing] = deque(maxlen=COMING_LIMIT)
         self._moved: dict[str, None] = {}
@@ -74,7 +78,7 @@ class FeedEvents:
 
     def __init__(self, heartbeat_seconds: float = HEARTBEAT_SECONDS, send_seconds: float = SEND_SECONDS) -> None:
         self.heartbeat_seconds, self.send_seconds = heartbeat_seconds, send_seconds
-        self._subscribers: set[Subscription] = set()
+        self._subscribers: dict[Subscription, None] = {}  # the oldest first
 
     @property
     def is_heard(self) -> bool:
@@ -82,16 +86,21 @@ class FeedEvents:
         return bool(self._subscribers)
 
     @contextmanager
-    def subscribed(self) -> Iterator[Subscription]:
-        """Hears what is told during the block. Raises Unavailable `busy`."""
+    def subscribed(self, owner: str = "") -> Iterator[Subscription]:
+        """Hears what is told during the block. `owner`: the token, whose oldest subscription ends when it has too many;
+        "" for this node itself. Raises Unavailable `busy`."""
+        own = [each for each in self._subscribers if owner and each.owner == owner]
+        for each in own[: len(own) - OWNER_LIMIT + 1]:
+            each.end()
+            self._subscribers.pop(each)
         if len(self._subscribers) >= SUBSCRIBERS_LIMIT:
             raise Unavailable("busy", f"{SUBSCRIBERS_LIMIT} nodes hear this one, which is the limit: follow another")
-        subscription = Subscription()
-        self._subscribers.add(subscription)
+        subscription = Subscription(owner)
+        self._subscribers[subscription] = None
         try:
             yield subscription
         finally:
-            self._subscribers.discard(subscription)
+            self._subscribers.pop(subscription, None)
 
     def tell(self, event: SourceEvent) -> None:
         for each in self._subscribers:

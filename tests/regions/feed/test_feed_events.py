@@ -9,6 +9,7 @@ from edge.regions.feed.events import (
     BLOBS_LIMIT,
     COMING_LIMIT,
     EVENT_LIMIT_BYTES,
+    OWNER_LIMIT,
     SUBSCRIBERS_LIMIT,
     FeedEvents,
     encode_event,
@@ -84,6 +85,16 @@ async def test_too_many_subscribers_are_refused():
     held.pop().__exit__(None, None, None)
     with events.subscribed():
         pass
+
+
+async def test_the_oldest_subscription_of_a_token_with_too_many_ends():
+    events = FeedEvents()
+    held = [events.subscribed("eu") for _ in range(OWNER_LIMIT + 1)]
+    first, *others = [each.__enter__() for each in held]
+    with events.subscribed("us") as another:
+        assert first.is_over
+        assert not any(each.is_over for each in (*others, another))
+    held[0].__exit__(None, None, None)
 
 
 async def test_the_end_wakes_everybody():

@@ -15,7 +15,7 @@ EVENT_STREAM = "text/event-stream"
 
 async def handle_events(call: Call[None]) -> web.StreamResponse:
     """Until the follower leaves or reads nothing, its token is revoked, or this node leaves."""
-    with call.ports.feed.events.subscribed() as subscription:
+    with call.ports.feed.events.subscribed(call.grant.name) as subscription:
         headers = {hdrs.CONTENT_TYPE: EVENT_STREAM, hdrs.CACHE_CONTROL: "no-store", "X-Accel-Buffering": "no"}
         response = web.StreamResponse(headers=headers)
         response.force_close()

@@ -94,7 +94,8 @@ def _needs_table(use: dict[str, float], did: dict[str, float]) -> Table:
         rows=tuple(rows),
         notes=(
             f"{use['regions']:g} regions; the busiest has twice an even share; each has one node more than it needs, "
-            "and two at least. Without TLS, which about doubles what checks and bytes cost.",
+            "and two at least. The origin keeps its truth in a bucket; regions ask the origin. Without TLS, which "
+            "about doubles what checks and bytes cost.",
         ),
     )
 

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
+from benchmarks.measuring import bucket_requests
+from benchmarks.measuring.bucket_requests import BucketUse
 from benchmarks.measuring.figures import percentile, spread
 from benchmarks.output.report import BenchReport, Options
 from benchmarks.output.tables import Cell, Table
@@ -46,6 +48,7 @@ PATIENCE_SECONDS = 120.0
 SETTLE_SECONDS = 10.0  # after links changed: regions find the origin again, with their backoff
 IDLE_SECONDS, QUICK_IDLE_SECONDS = 30.0, 10.0
 COLD_APPS, QUICK_COLD_APPS = 1_000, 100
+BUCKET, QUICK_BUCKET = (100, 5, 120.0), (10, 1, 60.0)  # changes, publishes, idle seconds
 CHANGES, QUICK_CHANGES, CHANGED_APPS = 10_000, 500, 50
 EVENTS_PATH = b"/v1/feed/events"
 
@@ -93,16 +96,23 @@ async def _report(options: Options, regions: int) -> BenchReport:
         cost = await _cost(world, QUICK_IDLE_SECONDS if options.quick else IDLE_SECONDS)
     cold = await _cold(options.cache_dir, QUICK_COLD_APPS if options.quick else COLD_APPS)
     behind = await _catch_up(QUICK_CHANGES if options.quick else CHANGES)
+    bucket = await bucket_requests.measure(*(QUICK_BUCKET if options.quick else BUCKET))
     return BenchReport(
         compares=f"An origin and {regions} regions as processes: from a change to its offer everywhere, bytes, a cold "
-        "start, catching up, and what the origin pays.",
+        "start, catching up, what the origin pays, and what an origin asks of a bucket.",
         tables=(
             _release_table(seen, regions, releases),
             _bytes_table(seen),
             Table(
                 title="A cold region",
-                columns=("apps", "seconds until ready", "until ten apps are offered", "MB moved"),
+                columns=(
+                    "apps",
+                    "until /readyz says ready, s",
+                    "until ten apps, evenly spread, are offered, s",
+                    "MB moved",
+                ),
                 rows=(cold,),
+                notes=("From the start of its process, with nothing on its disk; offered: to a check",),
             ),
             Table(
                 title="Catching up",
@@ -116,6 +126,7 @@ async def _report(options: Options, regions: int) -> BenchReport:
                 rows=(behind,),
             ),
             _cost_table(cost, regions),
+            _bucket_table(bucket),
         ),
     )
 
@@ -129,7 +140,7 @@ def _go(world: RegionWorld, way: Way) -> None:
 
 
 async def _one_release(session: aiohttp.ClientSession, world: RegionWorld, version: str) -> ReleaseSeen:
-    before, held = [region.link.down.carried_bytes for region in world.regions], _blob_bytes(world)
+    before, held = [region.link.down.carried_bytes for region in world.regions], world.blob_bytes()
     await world.publish(version, size_bytes=BUNDLE_BYTES, files=BUNDLE_FILES)
     await asyncio.sleep(2.0)  # as people do
     begun = time.monotonic()
@@ -137,14 +148,8 @@ async def _one_release(session: aiohttp.ClientSession, world: RegionWorld, versi
     await world.offer(version)
     found = await asking
     carried = [region.link.down.carried_bytes - was for region, was in zip(world.regions, before, strict=True)]
-    made = _blob_bytes(world) - held
+    made = world.blob_bytes() - held
     return ReleaseSeen([seconds for seconds, _ in found], sum(there for _, there in found), carried, made)
-
-
-def _blob_bytes(world: RegionWorld) -> int:
-    """Of all that the origin's store has."""
-    blobs = world.origin.data_dir / "store" / "blobs"
-    return sum(each.stat().st_size for each in blobs.rglob("*") if each.is_file())
 
 
 async def _until(
@@ -337,4 +342,30 @@ def _cost_table(cost: list[Idle], regions: int) -> Table:
         columns=("regions", "seconds", "CPU s of the origin", "% of a core"),
         rows=tuple(rows),
         notes=(f"A region: {100 * (with_them - without) / regions:.3f} % of a core.",),
+    )
+
+
+def _bucket_table(use: BucketUse) -> Table:
+    """By kind of price: writes and parts, listings, reads; deletions are free."""
+
+    def row(what: str, counts: dict[str, float], dollars: float, of: str) -> tuple[Cell, ...]:
+        writes, reads = (
+            counts.get("put", 0.0) + counts.get("part", 0.0),
+            counts.get("get", 0.0) + counts.get("head", 0.0),
+        )
+        return (what, writes, counts.get("list", 0.0), reads, dollars, of)
+
+    change, publish, idle = use.dollars
+    return Table(
+        title="What an origin asks of its bucket",
+        columns=("what", "writes", "listings", "reads", "$", "of"),
+        rows=(
+            row("a change", use.change, change, "1,000"),
+            row("a publish", use.publish, publish, "1,000"),
+            row("an idle hour", use.idle_hour, idle, "a month"),
+        ),
+        notes=(
+            "Counted in front of the bucket of one origin that looks at it each 5 s; a publish has "
+            f"{bucket_requests.FILES} new files and offers nothing; {use.lines[-1]}.",
+        ),
     )

@@ -32,9 +32,6 @@ USE: Mapping[str, Assumption] = {
     "line_gbps": Assumption(5.0, "Gbit/s", "of a node that are used at the peak: half of a 10 Gbit/s card"),
     "keep_days": Assumption(90.0, "days", "of observations in ClickHouse"),
     "changes_a_day": Assumption(3.0, "", "of an app: publishes, rollout steps, channels"),
-    "requests_a_change": Assumption(12.0, "", "to the store: blobs, revision, head, and what others read again"),
-    "idle_reads_an_hour": Assumption(1_000.0, "", "of a node that follows a bucket without push"),
-    "idle_writes_an_hour": Assumption(960.0, "", "16 head shards signed again each minute"),
 }
 
 PRICES: Mapping[str, Assumption] = {

@@ -30,7 +30,7 @@ class Needs(NamedTuple):
     clickhouse_gb: float
     clickhouse_cores: float
     store_gb: float
-    puts_month: float
+    puts_month: float  # and listings, which cost as much; of one origin, whose regions ask it and not the bucket
     gets_month: float
     worker_mb: float
 
@@ -78,14 +78,19 @@ def needs_of(devices: float, use: Mapping[str, float], did: Mapping[str, float])
     even = max(LEAST_A_REGION, math.ceil(max(by_cores, by_line) / regions) + 1)
     nodes = round(in_one + (regions - 1) * even)
     changes_month = use["apps"] * use["changes_a_day"] * DAYS_A_MONTH
-    bundles = use["apps"] * use["releases_a_week"] * 52 / 12 * 3  # a quarter's
+    publishes_month = use["apps"] * use["releases_a_week"] * 52 / 12
+    bundles = publishes_month * 3  # a quarter's
     return Needs(
         nodes=nodes,
         clickhouse_gb=load.events_day / 1e6 * did["clickhouse_mb"] / 1e3 * use["keep_days"],
         clickhouse_cores=load.events_day / 1e6 * did["clickhouse_cpu"] / DAY_SECONDS * use["peak"],
         store_gb=bundles * use["bundle_mb"] / 1e3,
-        puts_month=changes_month * use["requests_a_change"] + use["idle_writes_an_hour"] * HOURS_A_MONTH,
-        gets_month=nodes * use["idle_reads_an_hour"] * HOURS_A_MONTH + changes_month * nodes * 3,
+        puts_month=changes_month * did["change_writes"]
+        + publishes_month * (did["publish_writes"] + did["publish_listings"])
+        + HOURS_A_MONTH * (did["idle_writes"] + did["idle_listings"]),
+        gets_month=changes_month * did["change_reads"]
+        + publishes_month * did["publish_reads"]
+        + HOURS_A_MONTH * did["idle_reads"],
         worker_mb=did["worker_mb"] + use["apps"] * did["app_kb"] / 1e3,
     )
 

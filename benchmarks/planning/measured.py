@@ -36,6 +36,14 @@ CITED = {
     "files": Cited("wan.md", "What the updates fetched", ("tinymce",), "files fetched", 66.0),
     "clickhouse_mb": Cited("figures.md", "a day's figures", ("1,000,000", "clickhouse"), "MB", 39.9),
     "clickhouse_cpu": Cited("figures.md", "a day's figures", ("1,000,000", "clickhouse"), "CPU s a million", 9.77),
+    "change_writes": Cited("regions.md", "What an origin asks of its bucket", ("a change",), "writes", 2.0),
+    "change_reads": Cited("regions.md", "What an origin asks of its bucket", ("a change",), "reads", 2.0),
+    "publish_writes": Cited("regions.md", "What an origin asks of its bucket", ("a publish",), "writes", 24.0),
+    "publish_listings": Cited("regions.md", "What an origin asks of its bucket", ("a publish",), "listings", 2.0),
+    "publish_reads": Cited("regions.md", "What an origin asks of its bucket", ("a publish",), "reads", 86.0),
+    "idle_writes": Cited("regions.md", "What an origin asks of its bucket", ("an idle hour",), "writes", 959.0),
+    "idle_listings": Cited("regions.md", "What an origin asks of its bucket", ("an idle hour",), "listings", 749.0),
+    "idle_reads": Cited("regions.md", "What an origin asks of its bucket", ("an idle hour",), "reads", 3477.0),
 }
 
 

@@ -90,7 +90,7 @@ class FeedEvents:
         """Hears what is told during the block. `owner`: the token, whose oldest subscription ends when it has too many;
         "" for this node itself. Raises Unavailable `busy`."""
         own = [each for each in self._subscribers if owner and each.owner == owner]
-        for each in own[: len(own) - OWNER_LIMIT + 1]:
+        for each in own[: max(0, len(own) - OWNER_LIMIT + 1)]:
             each.end()
             self._subscribers.pop(each)
         if len(self._subscribers) >= SUBSCRIBERS_LIMIT:

@@ -35,6 +35,7 @@ class TestedSource(StoreSource):
         self.alter_revision = lambda content: content
         self.alter_piece = lambda digest, piece: piece
         self.gate = None  # an event that blobs wait for
+        self.gated = ()  # the blobs that it is for; empty: all
         self.cut_after = None  # bytes of a blob, after which the line is cut, and with `then_lost` stays so
         self.then_lost = False
 
@@ -54,7 +55,7 @@ class TestedSource(StoreSource):
         self.asked[digest] += 1
         self.starts.append(start)
         self._check()
-        if self.gate is not None:
+        if self.gate is not None and (not self.gated or digest in self.gated):
             await self.gate.wait()
         sent = 0
         async for piece in super().blob(digest, start):

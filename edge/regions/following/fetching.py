@@ -52,6 +52,7 @@ class _Job:
         self.priority = priority
         self.done: asyncio.Future[Came] = asyncio.get_running_loop().create_future()
         self.running: asyncio.Task[None] | None = None
+        self.transfer: BlobTransfer | None = None
 
 
 class BlobFetcher:
@@ -104,6 +105,11 @@ class BlobFetcher:
     def waiting(self) -> int:
         """Blobs in line or on their way."""
         return len(self._jobs)
+
+    @property
+    def arrived_bytes(self) -> int:
+        """Fetched since the start, with what has come of the transfers on their way."""
+        return self.fetched_bytes + sum(job.transfer.received for job in self._jobs.values() if job.transfer)
 
     async def fetch(self, wanted: WantedBlob, priority: Priority, *, again: bool = False) -> bool:
         """Whether the blob is here now. `again`: also if there is a file, which is known to be wrong. Goes on if the
@@ -190,7 +196,7 @@ class BlobFetcher:
         pause, attempt = self.pause_seconds, 0
         while True:
             attempt += 1
-            transfer = BlobTransfer(self._source, self._mirror, job.wanted)
+            transfer = job.transfer = BlobTransfer(self._source, self._mirror, job.wanted)
             try:
                 await transfer.run()
             except NotFound:
@@ -215,6 +221,7 @@ class BlobFetcher:
                 return
             finally:
                 self.fetched_bytes += transfer.received
+                job.transfer = None
             await asyncio.sleep(pause * 2 ** max(0, attempt - 1))
 
     def _say(self, digest: Digest, reason: str) -> None:

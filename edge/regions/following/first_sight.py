@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge.domain.errors import EdgeError
-from edge.regions.following.pace import wait_seconds
+from edge.regions.pace import wait_seconds
 from edge.regions.source import SourceLost, TruthSource
 from edge.store.key_set import KEY_SET_KEY, follow_trust
 from edge.store.keys.pin import PIN_FILE

@@ -17,11 +17,12 @@ from edge.domain.errors import EdgeError
 from edge.domain.model import AppId, Digest
 from edge.regions.following.copying import StoreCopy
 from edge.regions.following.fetching import DEVICE_WAITS, BlobFetcher
-from edge.regions.following.pace import wait_seconds
+from edge.regions.following.holding import HeldBack, ReleaseHolding
 from edge.regions.following.shards import ShardTaker
 from edge.regions.following.standing import FollowStanding
 from edge.regions.following.tending import Tending
 from edge.regions.following.transfer import BLOB_LIMIT_BYTES, WantedBlob
+from edge.regions.pace import wait_seconds
 from edge.regions.source import BlobsComing, Document, HeadsMoved, SourceEvent, SourceLost, SourceRefuses, TruthSource
 from edge.store.damage import NotTaken
 from edge.store.disk.room import NoReserve, Reserve
@@ -87,6 +88,7 @@ class Follower:
         self._copy = StoreCopy(mirror, reserve or NoReserve())
         self.fetcher = BlobFetcher(source, mirror, self.refused)
         self._taker = ShardTaker(source, self._copy, self._heads, self.fetcher, self._is_announced, terms.clock)
+        self.holding = ReleaseHolding(self._copy, self.fetcher)
         self.tending = Tending(
             *(self._copy, self._heads, self._taker, on_heads, self._forget_shard),
             *(terms.cache_limit_bytes, terms.clock),
@@ -102,6 +104,7 @@ class Follower:
         self._hinted = asyncio.Event()
         self._looking = asyncio.Lock()
         self._kept: set[asyncio.Future[Any]] = set()
+        self._held: set[asyncio.Task[None]] = set()  # releases whose files are on their way
         self._last_look = self._last_change = 0.0
         self._unreachable_since: float | None = None
         self._trouble = ""
@@ -134,10 +137,14 @@ class Follower:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._look_on())
-            tasks.create_task(self._hear_on())
-            tasks.create_task(self.tending.run())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._look_on())
+                tasks.create_task(self._hear_on())
+                tasks.create_task(self.tending.run())
+        finally:
+            for each in self._held:
+                each.cancel()
 
     def hint(self, event: SourceEvent) -> None:
         """Somebody says that something moved, or is coming: look sooner, fetch ahead."""
@@ -232,13 +239,25 @@ class Follower:
         return ""
 
     async def _take_shard(self, document: Document) -> str:
-        taken = await self._taker.take(_SHARD_OF[document.key], document.content)
+        shard = _SHARD_OF[document.key]
+        before = dict(self._heads.known(shard).apps)
+        taken = await self._taker.take(shard, document.content)
         if taken.news:
             self._last_change = self._terms.clock()
-            telling = asyncio.ensure_future(self._on_heads(taken.news))
-            self._keep(telling)
-            await asyncio.wait({telling}, timeout=TELLING_SECONDS)  # a stuck worker does not keep news from others
+            now, held = await self.holding.sort(taken.news, before)
+            for each in held:
+                later = asyncio.create_task(self._tell_later(each))
+                self._held.add(later)
+                later.add_done_callback(self._held.discard)
+            if now:
+                telling = asyncio.ensure_future(self._on_heads(now))
+                self._keep(telling)
+                await asyncio.wait({telling}, timeout=TELLING_SECONDS)  # a stuck worker does not keep news from others
         return "" if taken.whole else taken.trouble
+
+    async def _tell_later(self, held: HeldBack) -> None:
+        if await self.holding.wait(held):
+            await self._on_heads({held.app: held.head})
 
     def _check_gone(self, document: Document) -> None:
         """A document that this node has does not vanish. Raises Untrusted."""

@@ -145,6 +145,15 @@ class Tokens:
         """Read the document, so that `problem` is current. Raises Untrusted if there is no good one at all."""
         self._last_good()
 
+    def take(self, sealed: bytes) -> None:
+        """Accept what a node that this one follows gives as the tokens document: from now on no older one is. Raises
+        Untrusted, `older_document` for one before the last that was accepted here."""
+        with suppress(Untrusted):
+            self._read()  # what lies here counts although nobody has asked since the start
+        held = _Held(self._open(sealed), "")
+        self._check_order(held, self._last)
+        self._remember(held, sealed)
+
     def create(
         self,
         name: str,
@@ -291,14 +300,18 @@ class Tokens:
         if last is not None and last.tag == stored.tag:
             return last
         held = _Held(self._open(stored.data), stored.tag)
+        self._check_order(held, last)
+        self._remember(held, stored.data)
+        return held
+
+    @staticmethod
+    def _check_order(held: _Held, last: _Held | None) -> None:
         if last is not None and held.document.order < last.document.order:
             raise Untrusted(
                 "older_document",
                 f"the tokens document was rolled back from sequence {last.document.sequence} to "
                 f"{held.document.sequence}",
             )
-        self._remember(held, stored.data)
-        return held
 
     def _remember(self, held: _Held, sealed: bytes) -> None:
         with self._lock:

@@ -198,7 +198,7 @@ class Upstream:
         answer, status = UpstreamStream(self.name, response, SILENCE_SECONDS), response.status
         try:
             said = msgspec.json.decode(await self._whole(answer, ANSWER_LIMIT_BYTES), type=_Said)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._foreign(response)
         finally:
             response.release() if response.content.at_eof() else response.close()

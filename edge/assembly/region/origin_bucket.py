@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from edge.assembly.region.sources import bucket_place
 from edge.config import Config
-from edge.control.tokens import open_tokens
+from edge.control.tokens import Tokens
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
 from edge.regions.following.follower import Follower, FollowTerms
@@ -31,7 +31,7 @@ class OriginBucket:
             directory.mirror,
             directory.mirror_trust,
             lambda heads: supervisor.take_heads(heads, None),
-            checks={TOKENS_KEY: lambda content: _check_tokens(content, directory)},
+            checks={TOKENS_KEY: Tokens(directory.mirror, directory.mirror_trust, None).take},
             reserve=directory.reserve,
             terms=FollowTerms(poll_seconds=config.upstream.poll_seconds),
         )
@@ -40,8 +40,3 @@ class OriginBucket:
     async def close(self) -> None:
         await self.follower.fetcher.close()
         await self.source.close()
-
-
-def _check_tokens(content: bytes, directory: DataDirectory) -> None:
-    """Raises Untrusted."""
-    open_tokens(content, directory.mirror_trust)

@@ -30,7 +30,7 @@ from edge.assembly.serving_node import ServingNode
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config
 from edge.control.ports import ControlPorts
-from edge.control.tokens import Tokens, open_tokens
+from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.model import AppId
 from edge.messages.messaging import Messaging
@@ -94,7 +94,7 @@ class RegionNode(ServingNode):
             self.directory.mirror,
             self.directory.trust,
             lambda heads: self.supervisor.take_heads(heads, None),
-            checks={TOKENS_KEY: lambda content: self._check_tokens(content)},
+            checks={TOKENS_KEY: self.tokens.take},
             reserve=self.directory.reserve,
             terms=FollowTerms(upstream.poll_seconds, upstream.cache_limit_bytes),
         )
@@ -180,10 +180,6 @@ class RegionNode(ServingNode):
         reporting.on_welcome.append(WelcomedKey(self.directory, self.supervisor).hear)
         own.given_name = lambda: reporting.welcome.name
         return reporting
-
-    def _check_tokens(self, content: bytes) -> None:
-        """Raises Untrusted."""
-        open_tokens(content, self.directory.trust)
 
     def _builder(self, config: Config) -> SnapshotBuilder:
         supervisor = self.supervisor

@@ -135,7 +135,7 @@ def parse_event(kind: str, content: bytes) -> SourceEvent | None:
             case "blobs":
                 found = msgspec.json.decode(content, type=_Coming)
                 return BlobsComing(found.app, tuple(found.blobs[:BLOBS_LIMIT]))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     return None
 

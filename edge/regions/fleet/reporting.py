@@ -82,7 +82,7 @@ class Reporting:
                 seconds=ANSWER_SECONDS,
             )
             welcome = msgspec.json.decode(answer.content, type=NodeWelcome)
-        except (EdgeError, msgspec.DecodeError) as error:
+        except (EdgeError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._note_failure(str(error))
         else:
             self._note_success(welcome)

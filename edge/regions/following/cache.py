@@ -31,13 +31,13 @@ class _Lying(NamedTuple):
 
 class CacheRoom:
     """`held_bytes` as of the last `measure`; `evicted` and `evicted_bytes` since the start. `kept` returns the blobs
-    that must stay, by digest."""
+    that must stay, by digest; None if that is not known of all apps: then nothing goes."""
 
     def __init__(
         self,
         mirror: FsStore,
         limit_bytes: int,
-        kept: Callable[[], set[str]],
+        kept: Callable[[], set[str] | None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.held_bytes = 0
@@ -70,7 +70,8 @@ class CacheRoom:
 
     def _free(self, wanted_bytes: int) -> int:
         kept, now, freed = self._kept(), self._clock(), 0
-        for each in sorted(self._lying()):
+        for each in sorted(self._lying()) if kept is not None else ():
+            assert kept is not None
             if freed >= wanted_bytes:
                 break
             if each.path.name in kept or now - each.fetched < YOUNG_SECONDS:

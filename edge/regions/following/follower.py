@@ -38,6 +38,7 @@ TELLING_SECONDS = 2.0  # that a look waits for the workers to have the news
 ANNOUNCED_SECONDS = 600.0  # after the announcement of its blobs, a release is expected
 ANNOUNCED_LIMIT = 10_000  # apps with announced releases; what does not fit is fetched once its revision is here
 COMING_LIMIT = 20_000  # blobs of one announcement
+LEAST_SECONDS = 0.1  # between two looks, however many hints come
 EVENTS_AGAIN_SECONDS = 30.0  # until events are asked for again, at most, of a source that has none
 
 FAILED_SECONDS = 10.0  # after a blob could not be pulled: devices that ask for it again cost the source nothing
@@ -169,11 +170,11 @@ class Follower:
         return False
 
     async def look(self) -> None:
-        """Take what has changed since the last look. Raises SourceLost, SourceRefuses, OSError."""
+        """Take what has changed since the last look. Raises EdgeError for whatever the source answers, OSError."""
         async with self._looking:
             try:
                 await self._look()
-            except (SourceLost, SourceRefuses, OSError) as error:
+            except (EdgeError, OSError) as error:
                 self._note_trouble(error)
                 raise
 
@@ -293,8 +294,9 @@ class Follower:
             try:
                 await self.look()
                 failures = 0
-            except (SourceLost, SourceRefuses, OSError):
+            except (EdgeError, OSError):  # also what another release, or a liar, answers: in `trouble`
                 failures += 1
+            await asyncio.sleep(LEAST_SECONDS)
             try:
                 async with asyncio.timeout(wait_seconds(self._terms.poll_seconds, failures, self._terms.draw)):
                     await self._hinted.wait()
@@ -309,7 +311,7 @@ class Follower:
                 async for event in self.source.events():
                     failures = 0
                     self.hint(event)
-            except (SourceLost, SourceRefuses):
+            except EdgeError:
                 failures += 1
             await asyncio.sleep(wait_seconds(1.0, failures, self._terms.draw))
             self._hinted.set()  # what moved while nobody told

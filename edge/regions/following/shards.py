@@ -21,9 +21,9 @@ from edge.regions.source import SourceLost, TruthSource
 from edge.store.heads import Head, Heads, HeadShard
 from edge.store.healing import is_intact
 from edge.store.objects.port import head_key
-from edge.store.stored_document import Untrusted
 
 APPS_AT_ONCE = 16  # brought of one shard; a cold region brings all
+BRING_SECONDS = 10.0  # for the revisions of one app since the last look; the next look goes on with what has come
 MISSED_LIMIT = 3  # looks at a revision that the source does not give, before its shard goes on without it
 # For the blobs of a release of an app that is served already: at the latest then it is served. No look takes longer
 # for it, since the next one may bring a pause.
@@ -93,16 +93,18 @@ class ShardTaker:
     def _sort(
         self, moved: dict[AppId, Head], found: list[BaseException | None]
     ) -> tuple[dict[AppId, Head], dict[AppId, Exception]]:
-        """What came, and why the others did not. Raises a fork, and what is no trouble of the source."""
+        """What came, and why the others did not. Raises a fork, and what is a bug; then nothing counts as come."""
         news, troubles = dict[AppId, Head](), dict[AppId, Exception]()
         for (app, head), result in zip(moved.items(), found, strict=True):
             if result is None:
-                news[app] = self._here[app] = head
-                self._missed.pop(app, None)
-            elif not isinstance(result, EdgeError) or (isinstance(result, Untrusted) and result.code == FORKED):
+                news[app] = head
+            elif not isinstance(result, EdgeError | OSError) or getattr(result, "code", "") == FORKED:
                 raise result
             else:
                 troubles[app] = result
+        for app, head in news.items():
+            self._here[app] = head
+            self._missed.pop(app, None)
         return news, troubles
 
     def _holds(self, app: AppId, head: Head) -> bool:
@@ -119,8 +121,13 @@ class ShardTaker:
             before = await asyncio.to_thread(self._copy.known_of, app, known.apps.get(app))
             if before == head:
                 return  # it was written whole; what is missing beside it is mended in the background
-            chain = await read_chain(self._source, app, head, before, accepted=accepted)
-            state = await self.complete(app, head, chain)
+            # Of an app that is served already, the change is small: one that comes too slowly keeps none of the others.
+            try:
+                async with asyncio.timeout(None if before is None else BRING_SECONDS):
+                    chain = await read_chain(self._source, app, head, before, accepted=accepted)
+                    state = await self.complete(app, head, chain)
+            except TimeoutError as error:
+                raise SourceLost("source_lost", f"the revisions of app {app!r} come too slowly") from error
             if before is not None or self._announced(app):
                 await self._await_offered(state, waits_until)
             else:

@@ -121,12 +121,14 @@ class Tending:
                 log.info("mended revision %d of app %s in this node's copy", head.revision, app)
                 await self._announce({app: head})
 
-    def _kept(self) -> set[str]:
-        """In a thread."""
+    def _kept(self) -> set[str] | None:
+        """None where an app's revision cannot be read now: what it offers is not known. In a thread."""
         kept = set[str]()
         for app, head in self.heads().items():
-            with suppress(EdgeError, OSError):
+            try:
                 kept |= kept_blobs(self._copy.mirror, self._copy.content(app, head), self._copy.read(app, head))
+            except (EdgeError, OSError):
+                return None
         return kept
 
 

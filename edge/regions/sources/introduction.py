@@ -69,7 +69,7 @@ async def _own_token(upstream: Upstream, now: float) -> _Token:
         raise Unavailable("wrong_clock", reason)
     try:
         return msgspec.json.decode(answer.content, type=_Token)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SourceLost("unexpected_answer", f"{upstream.name} is no node's control port") from error
 
 

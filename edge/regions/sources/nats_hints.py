@@ -124,7 +124,7 @@ class NatsHearing:
     def _take_head(self, shard: str, value: bytes) -> None:
         try:
             order = _order.decode(value)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._link.strange += 1
             return
         if order > self._order_of(shard):

@@ -119,7 +119,7 @@ class NodeSource:
         )
         try:
             found = await asyncio.to_thread(_decoder.decode, answer.content)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise SourceLost("unexpected_answer", f"the documents of {self.name} cannot be read: {error}") from error
         return [Document(each.key, each.content, each.tag) for each in found.documents]
 

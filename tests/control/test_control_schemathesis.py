@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from sharing_world import Clock, SharingNode
 
 from edge.control.app import OPERATIONS, build_control_app
 from edge.control.openapi import build_openapi
@@ -132,8 +133,14 @@ def serving(app: web.Application):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """Its address and the headers of an administrator."""
-    world = build_world(tmp_path_factory.mktemp("schemathesis"))
-    with serving(build_control_app(world.ports())) as address:
+    folder = tmp_path_factory.mktemp("schemathesis")
+    world = build_world(folder)
+    # Without a writer of facts, what is asked of them would only be refused.
+    (folder / "sharing").mkdir()
+    home = SharingNode(folder / "sharing", "homeid", Clock(NOW), sends=False)
+    app = build_control_app(world.ports(sharing=world.sharing(home)))
+    app.on_cleanup.append(lambda _: home.close())
+    with serving(app) as address:
         yield address, {"Authorization": f"Bearer {world.secrets['root']}"}
 
 

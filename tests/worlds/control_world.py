@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 from proving import a_prover
 from sending_world import a_receiving
+from sharing_world import SharingNode
 
 from edge.assembly.region.file_sending import FileSending
 from edge.config import WebhookRules
@@ -363,11 +364,13 @@ class World:
             origin=changed.get("origin", ""),
         )
 
-    def sharing(self) -> SharingHome:
-        """While another process writes the facts."""
+    def sharing(self, home: SharingNode | None = None) -> SharingHome:
+        """With the facts of `home`; None: while another process writes them."""
         clocks = SharingClocks(lambda: NOW, lambda: NOW)
         pages = BehaviourPages(self.store.root.parent / "behaviour.table", self.store.root.parent / "news")
-        return SharingHome(lambda: None, self.record, lambda app: True, NodeFailures(EventLimits(0, 0)), clocks, pages)
+        journal = (lambda: home.journal) if home else (lambda: None)
+        record = home.record_all if home else self.record
+        return SharingHome(journal, record, lambda app: True, NodeFailures(EventLimits(0, 0)), clocks, pages)
 
     def receiving(self) -> Receiving:
         """Into a spool of its own, as of now."""

@@ -12,7 +12,7 @@ from edge.control.roles import Role
 from edge.control.token_document import LIFETIME_LEAST_SECONDS, LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
 from edge.control.tokens import Grant, Tokens, hash_secret, is_secret, new_secret
 from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
-from edge.store.key_set import open_trust
+from edge.store.key_set import KEY_SET_KEY, open_trust
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import TOKENS_KEY
 from edge.store.signing import load_or_create_writer, open_document, sign_document
@@ -417,3 +417,30 @@ def test_a_damaged_document_comes_back_too(world, tokens):
     again = Tokens(*world)
     assert again.accept_restored(dry=False).revoked == []
     assert Tokens(*world).authenticate(root, NOW).name == "root"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_node_that_follows_takes_no_older_tokens(tmp_path, world, asked):
+    """Also one that has answered nobody since its start: a revoked token must not come back."""
+    store, *_ = world
+    origin = Tokens(*world)
+    make(origin, "admin", Role.ADMIN, None)
+    secret = make(origin)
+    older = store.get(TOKENS_KEY).data
+    origin.revoke("ci")
+    newer = store.get(TOKENS_KEY).data
+    mirror = FsStore(tmp_path / "mirror")
+    region_dir = tmp_path / "region"
+    region_dir.mkdir()
+    mirror.create(KEY_SET_KEY, store.get(KEY_SET_KEY).data)
+    mirror.create(TOKENS_KEY, newer)
+    region = Tokens(mirror, open_trust(mirror, region_dir, NOW), None)
+    if asked:
+        region.check()
+    with pytest.raises(Untrusted) as refused:
+        region.take(older)
+    assert refused.value.code == "older_document"
+    region.take(newer)
+    mirror.swap(TOKENS_KEY, older, mirror.get(TOKENS_KEY).tag)
+    with pytest.raises(Unauthorized):
+        region.authenticate(secret, NOW)

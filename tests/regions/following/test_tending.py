@@ -169,3 +169,11 @@ async def test_on_a_full_disk_what_nothing_offers_makes_room(world):
     stray = a_stray(world, 100_000, world.now - 10 * YOUNG_SECONDS)
     assert world.follower.tending.make_room() and not world.mirror.has(stray)
     assert not world.follower.tending.make_room()
+
+
+async def test_while_an_apps_revision_cannot_be_read_nothing_makes_room(world):
+    """What it offers is not known, and its files are what devices are fetching."""
+    world.mirror.place(keys_of(world)["revision"]).write_bytes(b"rotten")
+    world.now += 10 * YOUNG_SECONDS
+    before = copy_of(world.mirror)
+    assert not world.follower.tending.make_room() and copy_of(world.mirror) == before

@@ -185,7 +185,8 @@ def home_fault(home: str, *, insecure: bool) -> str:
 
 def token_fault(role: str, source: str, home: str, token_file: str) -> str:
     """Whoever asks another node needs a token."""
-    asks = role == "region" and (bool(home) or not source.startswith(("s3://", "file://")))
+    follows_node = role == "region" and not source.startswith(("s3://", "file://"))
+    asks = bool(home) or follows_node
     if not asks or token_file:
         return ""
     return "is empty: name the file with this node's token, from `edge token create --role node`"

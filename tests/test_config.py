@@ -194,6 +194,7 @@ def test_a_region_names_whom_it_follows(written):
         (f"{REGION}source = 'https://a:1/'\n", "ends in a slash"),
         (f"{REGION}source = 's3://bucket/p'\nhome = 'http://example.com'\n", "upstream.home: .*unencrypted"),
         ("role = 'region'\n[upstream]\nsource = 'https://a:1'\n", "upstream.token_file: is empty"),
+        ("role = 'origin'\n[upstream]\nhome = 'https://a:1'\n", "upstream.token_file: is empty"),
         (f"{REGION}source = 'https://a:1'\nroot = '1'\n", "upstream.root"),
         ("role = 'replica'\n", "'replica' is not one of standalone, origin, region"),
     ],

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from edge.assembly.change_over import ChangeOver
@@ -19,11 +20,17 @@ from edge.assembly.guarding.telling_sight import TellingSight
 from edge.assembly.known_devices import KnownDeviceQuestions
 from edge.assembly.node_report import NodeConditions
 from edge.assembly.own_report import OwnReport
-from edge.assembly.region.facts_home import build_sharing, open_home
+from edge.assembly.region.facts_home import build_sharer, build_sharing, open_home
 from edge.assembly.region.figures_elsewhere import FiguresElsewhere
 from edge.assembly.region.file_sending import FileSending
 from edge.assembly.region.origin_bucket import OriginBucket
-from edge.assembly.region.reports_home import build_received_metrics, build_receiving, build_sender
+from edge.assembly.region.reports_home import (
+    build_received_metrics,
+    build_receiving,
+    build_reporting,
+    build_sender,
+    build_sent_metrics,
+)
 from edge.assembly.region.sources import bucket_place, bucket_variables
 from edge.assembly.serving_node import LEAVE_SECONDS, ServingNode
 from edge.assembly.watching_room import WatchingRoom
@@ -34,6 +41,7 @@ from edge.control.routes.feed.missing_reports import reported_until
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.guarding.evidence import Evidence
+from edge.domain.model import AppId
 from edge.domain.targeting.places import NodePlace
 from edge.messages.messaging import Messaging
 from edge.node.processes.data_directory import DataDirectory
@@ -44,9 +52,12 @@ from edge.node.succession.estate import Estate
 from edge.node.succession.ports import DEVICES
 from edge.page.door.login_links import LoginLinks
 from edge.regions.feed.feed import Feed
+from edge.regions.sending.sender import ReportSender
+from edge.regions.sharing.sharer import Sharer
 from edge.regions.sharing.sharing_metrics import build_sharing_metrics
 from edge.regions.sources.nats_jobs import telling
 from edge.regions.upstream import Upstream
+from edge.store.heads import Head
 from edge.telemetry.votes.standing import GuardStanding, StandingQuestion
 from edge.wire.exposition import Family
 
@@ -128,6 +139,8 @@ class Standalone(ServingNode):
         trust = self.directory.trust
         self.supervisor.duties.jobs |= telling(config.upstream, trust.store_id, self.feed.events, self.directory.mirror)
         self._to_home = open_home(config)
+        self._sharer: Sharer | None = None
+        self._reports: ReportSender | None = None
         self._figures = self.telemetry if self._to_home is None else self._send_home(config, self._to_home)
         self.change = ChangeOver(config, self.supervisor, ports, estate)
         self._report = NodeConditions(
@@ -145,13 +158,22 @@ class Standalone(ServingNode):
         jobs = self.supervisor.duties.jobs
         for duty in ("fold", "guard", "guard_sight"):
             del jobs[duty]
-        jobs["send"] = build_sender(config, self.directory, home, self.supervisor).run
+        self._sharer = build_sharer(self.directory, self.directory.node, self.supervisor, home)
+        self._reports = reports = build_sender(config, self.directory, home, self.supervisor)
+        self.reporting = build_reporting(home, self.directory, self.supervisor, self._own_report, reports)
+        jobs |= {"share": self._sharer.run, "send": reports.run, "report": self.reporting.run}
+        self.supervisor.on_heads = self._hear_heads
         return FiguresElsewhere(config.home)
+
+    def _hear_heads(self, heads: Mapping[AppId, Head]) -> None:
+        self.feed.hear(heads)
+        if self._reports is not None:
+            self._reports.hurry()
 
     async def _nodes_metrics(self) -> list[Family]:
         nodes = reported_until(self.fleet.registry, self._receiving.ledger)
         received = build_received_metrics(nodes, self._receiving.taken_bytes, time.time())
-        return [*await super()._nodes_metrics(), *received]
+        return [*await super()._nodes_metrics(), *received, *build_sent_metrics(self._reports)]
 
     def _blindness(self) -> str:
         """Why no event is counted now, "" if they are."""
@@ -179,7 +201,8 @@ class Standalone(ServingNode):
             await self._to_home.close()
 
     def _sharing_metrics(self) -> list[Family]:
-        return build_sharing_metrics(self._sharing.budgets.refused, self._sharing.lost, None)
+        standing = self._sharer.standing if self._sharer is not None else None
+        return build_sharing_metrics(self._sharing.budgets.refused, self._sharing.lost, standing)
 
     def _control_ports(self) -> ControlPorts:
         return ControlPorts(
@@ -197,7 +220,7 @@ class Standalone(ServingNode):
             outcomes=self._outcomes,
             node=self._report,
             fleet=self.fleet,
-            sharing=self._sharing,
+            sharing=self._sharing if self._to_home is None else None,
             receiving=self._receiving if self._to_home is None else None,
             clock=self._clock,
             quota=self._quota,

@@ -3,12 +3,17 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from msgspec import structs
 
 from edge.config import Config
 from edge.domain.guarding.reported import ReportedUntil
 from edge.node.processes.data_directory import DataDirectory, OpenedDirectory
 from edge.node.processes.supervisor import Supervisor
-from edge.regions.fleet.node_report import NodeWelcome
+from edge.regions.fleet.node_report import NodeReport, NodeWelcome
+from edge.regions.fleet.registry import RegisteredNode
+from edge.regions.fleet.reporting import Reporting
 from edge.regions.sending.receiving import Receiving
 from edge.regions.sending.sender import ReportSender, SendingFrom
 from edge.regions.sending.sent_journal import SentJournal
@@ -107,6 +112,30 @@ def build_sent_metrics(sender: ReportSender | None) -> list[Family]:
             told(lambda of: of.lost_segments),
         ),
     ]
+
+
+class SaysHowItIs(Protocol):
+    """This node, as it reports itself (`assembly.own_report`)."""
+
+    given_name: Callable[[], str]
+
+    async def make(self) -> tuple[RegisteredNode, NodeReport]: ...
+
+
+def build_reporting(
+    home: Upstream, directory: OpenedDirectory, supervisor: Supervisor, own: SaysHowItIs, reports: ReportSender
+) -> Reporting:
+    """What this node says of itself to home: its `run` is a duty. Home's key of networks and the name that it gives
+    this node are used from then on."""
+
+    async def make() -> NodeReport:
+        _, report = await own.make()
+        return structs.replace(report, unsent_bytes=reports.kept.waiting_bytes)
+
+    reporting = Reporting(home, directory.node, make)
+    reporting.on_welcome.append(WelcomedKey(directory, supervisor).hear)
+    own.given_name = lambda: reporting.welcome.name
+    return reporting
 
 
 class WelcomedKey:

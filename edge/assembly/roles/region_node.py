@@ -7,8 +7,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import structs
-
 from edge.assembly.change_over import ChangeOver
 from edge.assembly.clock import NodeClock
 from edge.assembly.collecting import Collecting
@@ -24,7 +22,7 @@ from edge.assembly.region.figures_elsewhere import FiguresElsewhere
 from edge.assembly.region.file_sending import FileSending
 from edge.assembly.region.mirror_directory import MirrorDirectory
 from edge.assembly.region.own_source import source_report
-from edge.assembly.region.reports_home import WelcomedKey, build_sender, build_sent_metrics
+from edge.assembly.region.reports_home import build_reporting, build_sender, build_sent_metrics
 from edge.assembly.region.sources import home_of, open_source
 from edge.assembly.serving_node import ServingNode
 from edge.assembly.watching_room import WatchingRoom
@@ -42,14 +40,11 @@ from edge.node.succession.estate import Estate
 from edge.node.succession.ports import DEVICES
 from edge.page.door.login_links import LoginLinks
 from edge.regions.feed.feed import Feed
-from edge.regions.fleet.node_report import NodeReport
-from edge.regions.fleet.reporting import Reporting
 from edge.regions.following.first_sight import wait_for_first_sight
 from edge.regions.following.follow_metrics import build_follow_metrics
 from edge.regions.following.follower import Follower, FollowTerms
 from edge.regions.sharing.sharing_metrics import build_sharing_metrics
 from edge.regions.sources.nats_jobs import hearing
-from edge.regions.upstream import Upstream
 from edge.store.heads import Head
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import TOKENS_KEY
@@ -116,7 +111,9 @@ class RegionNode(ServingNode):
             self.supervisor.duties.jobs["share"] = self.sharer.run
             self.reports = build_sender(config, self.directory, self._to_home, self.supervisor)
             self.supervisor.duties.jobs["send"] = self.reports.run
-            self.reporting = self._report_to(self._to_home)
+            self.reporting = build_reporting(
+                self._to_home, self.directory, self.supervisor, self._own_report, self.reports
+            )
             self.supervisor.duties.jobs["report"] = self.reporting.run
         self.supervisor.on_heads = self._hear_heads
         self.supervisor.duties.jobs |= hearing(upstream, self.directory.trust.store_id, self.follower)
@@ -168,18 +165,6 @@ class RegionNode(ServingNode):
         self.feed.hear(heads)
         if self._to_home is not None:
             self.reports.hurry()
-
-    def _report_to(self, home: Upstream) -> Reporting:
-        own, reports = self._own_report, self.reports
-
-        async def make() -> NodeReport:
-            _, report = await own.make()
-            return structs.replace(report, unsent_bytes=reports.kept.waiting_bytes)
-
-        reporting = Reporting(home, self.directory.node, make)
-        reporting.on_welcome.append(WelcomedKey(self.directory, self.supervisor).hear)
-        own.given_name = lambda: reporting.welcome.name
-        return reporting
 
     def _builder(self, config: Config) -> SnapshotBuilder:
         supervisor = self.supervisor

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import msgspec
 import zstandard
 
-from edge.domain.errors import EdgeError, Unavailable
+from edge.domain.errors import Conflict, EdgeError, Unavailable
 from edge.regions.sending.outgoing import read_piece
 from edge.regions.sending.sent_erasing import SentErasing
 from edge.regions.sending.sent_journal import SentJournal
@@ -42,7 +42,7 @@ IDLE_SECONDS = 10.0  # between two rounds
 HURRY_SECONDS = 1.0  # while a guard may act on what is reported
 HURRIED_SECONDS = 5.0  # after a release changed: home looks at its own changes once a second
 RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)  # after so many rounds in a row that failed; the last from then on
-CHECK_SECONDS = 600.0  # between two questions what home has of everything: it may come back from a backup
+CHECK_SECONDS = 60.0  # between two questions what home has of everything: it may come back from a backup
 SENDING_AT_ONCE = 4  # workers' segments: on a long way one after the other takes seconds
 PIECE_SECONDS = 60.0  # for 4 MiB, compressed, on a poor line
 TRIES_LIMIT = 3  # of one piece, of which home says that it has nothing
@@ -153,6 +153,13 @@ class ReportSender:
 
     async def round(self) -> None:
         """Send all that is there. Raises EdgeError, OSError: then the next one goes on."""
+        try:
+            await self._round()
+        except BaseException:
+            self._checked = None  # a home that comes back may have been restored from a backup
+            raise
+
+    async def _round(self) -> None:
         await self._keep_some()
         if self._checked is None or self._monotonic() - self._checked >= CHECK_SECONDS:
             await self._ask_home()
@@ -232,6 +239,12 @@ class ReportSender:
             self.sent_bytes += max(taken.offset - offset, 0)
             self._held[name] = taken.offset
             if taken.whole:
+                if await asyncio.to_thread(_has_more, path, taken.offset):
+                    raise Conflict(
+                        "segment_is_whole",
+                        f"home has {taken.offset} bytes of it, less than is here, and takes no more: another node runs "
+                        "with a copy of this data directory",
+                    )
                 await self._note_whole({name: taken.offset})
                 return
             if taken.offset < offset:
@@ -260,7 +273,8 @@ class ReportSender:
 
     async def _ask_home(self) -> None:
         """What it has of every segment that is here or was: it may have less than it had."""
-        here = {path.stem for path in await asyncio.to_thread(list_segments, self._sending.directory)}
+        paths = {path.stem: path for path in await asyncio.to_thread(list_segments, self._sending.directory)}
+        here = paths.keys()
         own = [name for name in here | self._journal.whole.keys() if self._is_own(name)]
         names = sorted(own, reverse=True)[:NAMES_LIMIT]
         known = await self._ask(SegmentsAsked(names=names))
@@ -268,9 +282,9 @@ class ReportSender:
         if gone:
             await asyncio.to_thread(self._journal.take_back, [*gone])
             self._tell_gone({name: n for name, n in gone.items() if name not in here}, len(gone))
-        await self._note_whole(
-            {name: of.offset for name, of in known.items() if of.whole and name not in self._journal.whole}
-        )
+        new = {name: of.offset for name, of in known.items() if of.whole and name not in self._journal.whole}
+        short = {name for name in new.keys() & here if await asyncio.to_thread(_has_more, paths[name], new[name])}
+        await self._note_whole({name: offset for name, offset in new.items() if name not in short})
         self._held = {name: of.offset for name, of in known.items() if not of.whole}
         self.refused.clear()
         self._checked = self._monotonic()
@@ -341,3 +355,11 @@ class ReportSender:
         if self.refused.get(name) != why:
             log.error("home does not take the segment %s, which is kept: %s", name, why)
         self.refused[name] = why
+
+
+def _has_more(path: Path, offset: int) -> bool:
+    """Whether the segment here has records from there on; False where it cannot be read. Blocks."""
+    try:
+        return bool(read_piece(path, offset).content)
+    except (UnreadableSegment, OSError):
+        return False

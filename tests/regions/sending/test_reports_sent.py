@@ -1,6 +1,7 @@
 """Reports on their way home: there exactly once, whatever is lost, killed or put back on the way."""
 
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sending_world import NODE, SendingWorld
@@ -284,3 +285,39 @@ async def test_every_report_is_at_home_exactly_once(tmp_path_factory, steps):
     world.fold()
     assert versions(world.at_home()) == versions(world.written)
     assert {path.suffix for path in list_segments(world.home_dir)} <= {SEALED}
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_what_a_copy_of_the_node_ended_at_home_is_not_taken_for_whole(world, asked):
+    """A copied data directory has the segment without its writer, and says that it is whole."""
+    world.write(3)
+    await world.sender.round()
+    (path,) = list_segments(world.region_dir)
+    end = path.stat().st_size
+    await world.receiving.take(NODE, path.stem, end, 0, zstandard.ZstdCompressor().compress(b""), whole=True)
+    world.write(2)
+    said = world.sender.sent_until_ms
+    world.now += 10
+    if asked:
+        world.restart_region()
+    await world.try_round()
+    assert "copy of this data directory" in world.sender.refused[path.stem]
+    assert world.sender.sent_until_ms in (0, said)
+    world.seal()
+    await world.try_round()
+    assert path.stem in world.sender.refused and len(list_segments(world.region_dir)) == 1
+
+
+async def test_home_is_asked_again_after_each_round_that_failed(world):
+    world.write(3)
+    world.seal()
+    await world.sender.round()
+    world.breaks = lambda number: "lost"
+    world.write(1)
+    assert not await world.try_round()
+    world.breaks = lambda number: ""
+    for path in list_segments(world.home_dir):  # home comes back from a backup of before
+        path.unlink()
+    world.restart_home()
+    assert await world.try_round()
+    assert versions(world.at_home()) == versions(world.written)

@@ -32,7 +32,7 @@ RUN mkdir -p /debs /root-fs && cd /debs \
         liblzma5 libuuid1 media-types netbase libpython3.11-minimal libpython3.11-stdlib python3.11-minimal python3-minimal \
     && for each in *.deb; do dpkg-deb -x "$each" /root-fs; done \
     && rm -rf /root-fs/usr/share/doc /root-fs/usr/share/man /root-fs/usr/share/lintian /root-fs/usr/share/locale \
-        /root-fs/usr/lib/python3.11/lib2to3 /root-fs/usr/lib/python3.11/pydoc_data \
+        /root-fs/usr/lib/python3.11/lib2to3 /root-fs/usr/lib/python3.11/pydoc_data /root-fs/usr/lib/*/gconv \
     && mkdir -p /root-fs/etc/ssl/certs /root-fs/etc/edge /root-fs/var/lib/edge /root-fs/opt/edge /root-fs/tmp \
     && cp /etc/ssl/certs/ca-certificates.crt /root-fs/etc/ssl/certs/ \
     && echo 'root:x:0:0:root:/:/nonexistent' > /root-fs/etc/passwd \

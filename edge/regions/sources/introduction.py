@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from edge.domain.errors import Forbidden, Invalid, NotFound, Unavailable
+from edge.domain.errors import Forbidden, Invalid, Unavailable
 from edge.regions.source import SourceLost
 from edge.regions.sources.node import NodeSource
 from edge.regions.upstream import Upstream
@@ -74,11 +74,7 @@ async def _own_token(upstream: Upstream, now: float) -> _Token:
 
 
 async def _key_set(upstream: Upstream) -> bytes:
-    try:
-        documents = await NodeSource(upstream).documents({})
-    except NotFound as error:
-        reason = f"{upstream.name} runs a release that no node can follow: upgrade it first"
-        raise Unavailable("no_feed", reason) from error
+    documents = await NodeSource(upstream).documents({})
     content = next((each.content for each in documents if each.key == KEY_SET_KEY), b"")
     if not content:
         raise Unavailable("no_key_set", f"{upstream.name} has no key set yet: start its origin first")

@@ -129,7 +129,7 @@ def test_a_wrong_clock_is_said_to_be_so(joining, tmp_path, monkeypatch, off, way
 def test_a_node_without_a_feed_is_said_to_be_too_old(joining, tmp_path):
     with scripted_server() as server:
         answers(server)
-        refused(joining(url=server.url), "runs a release that no node can follow: upgrade it first", tmp_path)
+        refused(joining(url=server.url), "its release is too old to be followed; upgrade it first", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["edge.toml", "upstream.token"])

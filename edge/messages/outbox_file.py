@@ -5,10 +5,9 @@ processes may do so, as a node and its successor. It is bounded: what is given u
 """
 
 import logging
-import os
 import sqlite3
-from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Container, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeVar
 
@@ -16,7 +15,7 @@ import msgspec
 
 from edge.domain.errors import Unavailable
 from edge.messages.notice import Notice
-from edge.store.disk.durable_files import FILE_MODE
+from edge.store.disk.database_file import Tables, open_database, transaction
 from edge.store.disk.set_aside import set_aside
 
 SCHEMA_NUMBER = 1
@@ -25,7 +24,6 @@ HELD_LIMIT_BYTES = 16 * 2**20  # of notices, whoever posts them
 AGE_LIMIT_SECONDS = 3 * 86_400.0  # a long weekend of a receiver that is down
 RESULTS_KEPT = 50  # a receiver: what the list of its deliveries shows
 NOTICES_KEPT = 1_000  # that wait for nobody: a notice posted again is known by its id
-BUSY_SECONDS = 5.0  # another process of this node, while it restarts
 
 _SCHEMA = f"""
 CREATE TABLE notices (
@@ -39,6 +37,8 @@ CREATE INDEX deliveries_by_due ON deliveries (state, due);
 CREATE INDEX deliveries_by_number ON deliveries (number);
 PRAGMA user_version = {SCHEMA_NUMBER};
 """
+_TABLES = Tables(SCHEMA_NUMBER, _SCHEMA)
+_PRAGMAS = ("journal_mode = DELETE", "synchronous = EXTRA")  # a transaction that has ended survives a power cut
 DeliveryState = Literal["waiting", "delivered", "given_up"]
 WAITING: Final = "waiting"
 DELIVERED: Final = "delivered"
@@ -202,7 +202,7 @@ class OutboxFile:
 
     def _change(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def whole(connection: sqlite3.Connection) -> T:
-            with _transaction(connection):
+            with transaction(connection):
                 return work(connection)
 
         return self._with(whole)
@@ -222,7 +222,7 @@ class OutboxFile:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = _connect(self._path)
+            self._connection = open_database(self._path, _TABLES, _PRAGMAS)
         return self._connection
 
     def _set_aside(self, error: sqlite3.Error) -> None:
@@ -243,40 +243,6 @@ def _give_up_numbers(connection: sqlite3.Connection, numbers: Sequence[int]) -> 
         "UPDATE deliveries SET state = ?, reason = ? WHERE state = ? AND number = ?",
         [(GIVEN_UP, UNREADABLE, WAITING, number) for number in numbers],
     )
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode=DELETE")
-        connection.execute("PRAGMA synchronous=EXTRA")  # a transaction that has ended survives a power cut
-        with _transaction(connection):
-            _prepare(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    number = connection.execute("PRAGMA user_version").fetchone()[0]
-    if number not in (0, SCHEMA_NUMBER):
-        raise sqlite3.DatabaseError(f"another release wrote it, with schema {number}")
-    if number == 0:
-        for statement in filter(str.strip, _SCHEMA.split(";")):
-            connection.execute(statement)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 def _make_room(connection: sqlite3.Connection, now: float) -> int:

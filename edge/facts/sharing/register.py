@@ -8,7 +8,6 @@ One thread writes; readers have connections of their own (`reading`). What a tra
 ended. A file that SQLite cannot read is set aside: the other nodes know nearly all of it, and tell it again.
 """
 
-import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -20,7 +19,8 @@ import msgspec
 
 from edge.domain.facts import day_of
 from edge.domain.sharing.state import NOTHING_SHARED, SharedFacts
-from edge.store.disk.durable_files import DIRECTORY_MODE, FILE_MODE
+from edge.store.disk.database_file import BUSY_SECONDS, Tables, open_database, transaction
+from edge.store.disk.durable_files import DIRECTORY_MODE
 from edge.store.disk.set_aside import set_aside
 
 REGISTER_NAME = "shared.sqlite"
@@ -31,7 +31,6 @@ NAMED_DAYS = 30  # that the name of an erased device is kept, so that every node
 UNJUDGED_LIMIT = 100_000  # pieces of evidence whose offer is not known yet, 20 MB
 UNJUDGED_SECONDS = 86_400.0  # how late a region that was cut off may be with the offer
 SESSIONS_KEPT = 1_000  # starts of this node; who was told before them hears everything again
-BUSY_SECONDS = 5.0
 
 _SCHEMA = f"""
 CREATE TABLE devices (
@@ -47,6 +46,8 @@ CREATE TABLE taken (node TEXT PRIMARY KEY, epoch TEXT NOT NULL, number INTEGER N
 CREATE TABLE words (name TEXT PRIMARY KEY, word TEXT NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = {REGISTER_SCHEMA};
 """
+_TABLES = Tables(REGISTER_SCHEMA, _SCHEMA)
+_PRAGMAS = ("journal_mode = WAL", "secure_delete = ON", "synchronous = FULL")
 _ROW = "SELECT key, app, device, number, brought, prefix, day, state FROM devices"
 _PUT = "INSERT OR REPLACE INTO devices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -101,7 +102,7 @@ class SharedRegister:
         directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         self.path = directory / REGISTER_NAME
         self._connection = self._opened()
-        with _transaction(self._connection):
+        with transaction(self._connection):
             self._rekey(seed, key_of)
             latest = "SELECT coalesce(max({}), 0) FROM {}"
             self.last_number = max(
@@ -129,7 +130,7 @@ class SharedRegister:
         durably = change.rows or change.unjudged
         self._connection.execute(f"PRAGMA synchronous = {'FULL' if durably else 'OFF'}")
         room = max(UNJUDGED_LIMIT - self._unjudged, 0)
-        with _transaction(self._connection):
+        with transaction(self._connection):
             many = self._connection.executemany
             if change.again:
                 self._owe_all()
@@ -148,7 +149,7 @@ class SharedRegister:
         seconds since the epoch. Raises sqlite3.Error."""
         day = day_of(now)
         execute = self._connection.execute
-        with _transaction(self._connection):
+        with transaction(self._connection):
             execute("DELETE FROM devices WHERE day < ?", (day - KEPT_DAYS,))
             execute(
                 "UPDATE devices SET app = '', device = '', prefix = '', number = 0 WHERE erased AND device != '' "
@@ -188,14 +189,14 @@ class SharedRegister:
 
     def _opened(self) -> sqlite3.Connection:
         try:
-            return _connect(self.path)
+            return open_database(self.path, _TABLES, _PRAGMAS)
         except sqlite3.DatabaseError as error:
             if type(error) is not sqlite3.DatabaseError:  # for what is no damage, SQLite has classes of their own
                 raise
             set_aside(self.path, str(error), "what other nodes know of devices is asked of them again")
             for suffix in ("-wal", "-shm"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-            return _connect(self.path)
+            return open_database(self.path, _TABLES, _PRAGMAS)
 
     def _rekey(self, seed: int, key_of: KeyOf) -> None:
         """A table that was lost and made again has other keys; the rows have the names."""
@@ -260,41 +261,6 @@ def read_word(connection: sqlite3.Connection, name: str) -> str:
     """ "" for one that was never kept."""
     found = connection.execute("SELECT word FROM words WHERE name = ?", (name,)).fetchone()
     return "" if found is None else str(found[0])
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("PRAGMA synchronous = FULL")
-        with _transaction(connection):
-            _prepare(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    number = connection.execute("PRAGMA user_version").fetchone()[0]
-    if number not in (0, REGISTER_SCHEMA):
-        raise sqlite3.DatabaseError(f"another release wrote it, with schema {number}")
-    if number == 0:
-        for statement in filter(str.strip, _SCHEMA.split(";")):
-            connection.execute(statement)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 def _row(found: tuple[bytes, str, str, int, str, str, int, bytes]) -> SharedRow:

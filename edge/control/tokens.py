@@ -39,7 +39,7 @@ from edge.domain.facts import DAY_SECONDS
 from edge.domain.model import AppId
 from edge.store.disk.room import NoReserve, Reserve
 from edge.store.key_set import Trust
-from edge.store.objects.port import TOKENS_KEY, AlreadyExists, ObjectStore, Stale
+from edge.store.objects.port import TOKENS_KEY, AlreadyExists, ObjectStore, Stale, Stored
 from edge.store.signing import KeyId, Writer, open_document, sign_document
 from edge.store.stored_document import Untrusted, parse_document, read_stored, refusal_of
 
@@ -153,6 +153,16 @@ class Tokens:
         held = _Held(self._open(sealed), "")
         self._check_order(held, self._last)
         self._remember(held, sealed)
+
+    def order_of(self, stored: Stored) -> tuple[int, int]:
+        """Of a stored version of the document; (0, 0), which every good one follows, if it is not one to believe."""
+        last = self._last
+        if last is not None and stored.tag == last.tag:
+            return last.document.order
+        try:
+            return self._open(stored.data).order
+        except Untrusted:
+            return 0, 0
 
     def create(
         self,

@@ -17,7 +17,7 @@ import msgspec
 
 from edge.domain.model import AppId, Digest
 from edge.store.key_set import Trust
-from edge.store.objects.port import APPS_PREFIX, ObjectStore, head_key, revision_number, revisions_prefix
+from edge.store.objects.port import APPS_PREFIX, ObjectStore, Stored, head_key, revision_number, revisions_prefix
 from edge.store.signing import KeyId, Writer, open_document, peek_payload, sign_document, signer_of
 from edge.store.stored_document import UNREACHABLE, Untrusted, counting, parse_document, read_stored
 
@@ -167,6 +167,16 @@ class Heads:
         shard = self._parse(name, content)
         _check_successor(known, shard)
         return shard
+
+    def order_of(self, name: str, stored: Stored) -> tuple[int, int]:
+        """Of a stored version of the shard; (0, 0), which every good one follows, if it is not one to believe."""
+        known = self._known(name)
+        if stored.tag == known.tag:
+            return known.shard.order
+        try:
+            return self._parse(name, stored.data).order
+        except Untrusted:
+            return 0, 0
 
     def issued(self) -> dict[str, float]:
         """When the last good version of each known shard was signed, in seconds since the epoch."""

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from edge.control.tokens import Tokens
 from edge.node.processes.data_directory import DataDirectory, OpenedDirectory
 from edge.regions.following.first_sight import wait_for_first_sight
 from edge.regions.following.follower import Follower, FollowTerms
@@ -18,6 +19,7 @@ from edge.regions.sources.store import StoreSource
 from edge.store.damage import NotTaken
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
+from edge.store.objects.port import TOKENS_KEY
 from edge.store.reading import ReleaseReader
 
 
@@ -82,7 +84,7 @@ class FollowedWorld:
         self.told = []
         self.now = time.time()
 
-    async def start(self, wrap=lambda mirror: mirror, cache_limit_bytes: int = 2**40) -> Follower:
+    async def start(self, wrap=lambda mirror: mirror, cache_limit_bytes: int = 2**40, shared: bool = False) -> Follower:
         """A follower as a process has it that starts now; it writes to its copy through what `wrap` returns."""
         directory = OpenedDirectory(self.folder / "copy", self.now)
         await wait_for_first_sight(self.source, directory.mirror, directory.node_dir, "", lambda: 0.5)
@@ -94,8 +96,10 @@ class FollowedWorld:
             wrap(directory.mirror),
             self.trust,
             self.hear,
-            checks={"access/tokens.json": lambda content: None},
-            terms=FollowTerms(cache_limit_bytes=cache_limit_bytes, clock=lambda: self.now, draw=lambda: 0.5),
+            checks={TOKENS_KEY: Tokens(directory.mirror, self.trust, None)},
+            terms=FollowTerms(
+                cache_limit_bytes=cache_limit_bytes, clock=lambda: self.now, draw=lambda: 0.5, shared=shared
+            ),
         )
         self.follower.fetcher.pause_seconds = 0.0
         return self.follower

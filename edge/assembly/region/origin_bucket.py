@@ -31,9 +31,9 @@ class OriginBucket:
             directory.mirror,
             directory.mirror_trust,
             lambda heads: supervisor.take_heads(heads, None),
-            checks={TOKENS_KEY: Tokens(directory.mirror, directory.mirror_trust, None).take},
+            checks={TOKENS_KEY: Tokens(directory.mirror, directory.mirror_trust, None)},
             reserve=directory.reserve,
-            terms=FollowTerms(poll_seconds=config.upstream.poll_seconds),
+            terms=FollowTerms(poll_seconds=config.upstream.poll_seconds, shared=True),
         )
         supervisor.prover.puller = self.follower
 

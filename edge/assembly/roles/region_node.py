@@ -89,7 +89,7 @@ class RegionNode(ServingNode):
             self.directory.mirror,
             self.directory.trust,
             lambda heads: self.supervisor.take_heads(heads, None),
-            checks={TOKENS_KEY: self.tokens.take},
+            checks={TOKENS_KEY: self.tokens},
             reserve=self.directory.reserve,
             terms=FollowTerms(upstream.poll_seconds, upstream.cache_limit_bytes),
         )

@@ -4,15 +4,16 @@ copy that starts: what a revision needs, then the revision, then the head that n
 Everything here blocks.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from edge.domain.model import AppId, AppState
 from edge.regions.following.chain import KEPT_REVISIONS, ChainedRevision
 from edge.store.disk.room import Reserve
 from edge.store.heads import Head
+from edge.store.objects.files import tag_of
 from edge.store.objects.fs import FsStore
-from edge.store.objects.port import AlreadyExists, Stale, revision_key, revision_number, revisions_prefix
+from edge.store.objects.port import AlreadyExists, Stale, Stored, revision_key, revision_number, revisions_prefix
 from edge.store.revisions import Revisions
 from edge.store.stored_document import digest_of
 
@@ -25,9 +26,9 @@ class StoreCopy:
         self._revisions = Revisions(mirror)
         self._reserve = reserve
 
-    def put(self, key: str, content: bytes) -> None:
-        """Make the document have these bytes. Raises OSError."""
-        self._reserve.lending(lambda: self._put(key, content))
+    def put(self, key: str, content: bytes, order: Callable[[Stored], tuple[int, int]]) -> bool:
+        """Make the document have these bytes; False: a later one by `order` is here, and stays. Raises OSError."""
+        return self._reserve.lending(lambda: self._put(key, content, order))
 
     def add_revisions(self, app: AppId, chain: Iterable[ChainedRevision]) -> None:
         """Oldest first. One that is there, and damaged, is replaced. Raises OSError."""
@@ -77,17 +78,22 @@ class StoreCopy:
         except OSError:
             return []
 
-    def _put(self, key: str, content: bytes) -> None:
-        for _ in range(3):  # no other process of this node writes it but for a moment, while it changes over
+    def _put(self, key: str, content: bytes, order: Callable[[Stored], tuple[int, int]]) -> bool:
+        # Others write it for a moment, while this node changes over; and an origin on a bucket, which has each change
+        # of its own here before the bucket was looked at.
+        new = Stored(content, tag_of(content))
+        while True:  # again only if another one has written meanwhile
             held = self.mirror.get(key) if self.mirror.has(key) else None
             try:
                 if held is None:
                     self.mirror.create(key, content)
                 elif held.data != content:
+                    if order(held) > order(new):
+                        return False
                     self.mirror.swap(key, content, held.tag)
             except (AlreadyExists, Stale):
                 continue
-            return
+            return True
 
     def _add(self, key: str, content: bytes) -> None:
         try:

@@ -11,7 +11,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId, Digest
@@ -26,10 +26,10 @@ from edge.regions.pace import wait_seconds
 from edge.regions.source import BlobsComing, Document, HeadsMoved, SourceEvent, SourceLost, SourceRefuses, TruthSource
 from edge.store.damage import NotTaken
 from edge.store.disk.room import NoReserve, Reserve
-from edge.store.heads import SHARDS, Head, Heads
+from edge.store.heads import OLDER, SHARDS, Head, Heads
 from edge.store.key_set import KEY_SET_KEY, Trust
 from edge.store.objects.fs import FsStore
-from edge.store.objects.port import head_key
+from edge.store.objects.port import Stored, head_key
 from edge.store.stored_document import Untrusted
 
 LOOK_LIMIT_SECONDS = 60.0  # for the answer with all documents; a source that takes longer is lost
@@ -50,18 +50,31 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHARD_OF = {head_key(shard): shard for shard in SHARDS}
 
 OnHeads = Callable[[Mapping[AppId, Head]], Awaitable[NotTaken]]
-Check = Callable[[bytes], None]  # raises Untrusted
 
 log = logging.getLogger("edge.follow")
 
 
+class DocumentCheck(Protocol):
+    """Of a document that is neither heads nor keys."""
+
+    def take(self, sealed: bytes) -> None:
+        """Accept a version from the source, and no older one after it. Raises Untrusted."""
+
+    def order_of(self, stored: Stored) -> tuple[int, int]:
+        """Of a version that is here; (0, 0) for one that is not to be believed."""
+
+
 class FollowTerms(NamedTuple):
-    """How it is done. `clock` in seconds since the epoch; `draw` a number from 0 to below 1."""
+    """How it is done. `clock` in seconds since the epoch; `draw` a number from 0 to below 1.
+
+    `shared`: this node changes the source too, and has its changes in its copy before a look that goes on finds them.
+    """
 
     poll_seconds: float = 5.0
     cache_limit_bytes: int = 20 * 2**30
     clock: Callable[[], float] = time.time
     draw: Callable[[], float] = random.random
+    shared: bool = False
 
 
 class Follower:
@@ -75,7 +88,7 @@ class Follower:
         trust: Trust,
         on_heads: OnHeads,
         *,
-        checks: Mapping[str, Check] | None = None,
+        checks: Mapping[str, DocumentCheck] | None = None,
         reserve: Reserve | None = None,
         terms: FollowTerms | None = None,
     ) -> None:
@@ -100,6 +113,7 @@ class Follower:
         self.on_coming: Callable[[BlobsComing], None] = lambda coming: None  # for those that follow this node
         self._tags: dict[str, str] = {}  # of the documents that were taken
         self._stands: dict[str, tuple[str, str]] = {}  # by key: the tag of a refused document, and why
+        self._outrun: dict[str, str] = {}  # tags of documents that were older than what is here, by key
         self._failed: dict[str, float] = {}  # blobs that could not be pulled, and until when nobody asks again
         self._announced: dict[AppId, float] = {}
         self._hinted = asyncio.Event()
@@ -222,7 +236,8 @@ class Follower:
         except (SourceLost, SourceRefuses):
             raise
         except EdgeError as error:
-            self._refuse(document, error)
+            if not self._is_outrun(document, error):
+                self._refuse(document, error)
             return
         if trouble:
             self._stands[document.key] = document.tag, trouble
@@ -235,8 +250,8 @@ class Follower:
         if document.key == KEY_SET_KEY:
             await asyncio.to_thread(self._trust.offer, document.content)
         elif check is not None:
-            await asyncio.to_thread(check, document.content)
-            await asyncio.to_thread(self._copy.put, document.key, document.content)
+            await asyncio.to_thread(check.take, document.content)
+            await asyncio.to_thread(self._copy.put, document.key, document.content, check.order_of)
         return ""
 
     async def _take_shard(self, document: Document) -> str:
@@ -264,6 +279,15 @@ class Follower:
         """A document that this node has does not vanish. Raises Untrusted."""
         if self._copy.mirror.has(document.key):
             raise Untrusted("older_document", f"{document.key} has vanished from {self.source.name}")
+
+    def _is_outrun(self, document: Document, error: EdgeError) -> bool:
+        """Whether it may be older than what is here for no other reason than that this node has changed it since the
+        source was asked; it is looked at once more, at once."""
+        if not self._terms.shared or error.code != OLDER or self._outrun.get(document.key) == document.tag:
+            return False
+        self._outrun[document.key] = document.tag
+        self._hinted.set()
+        return True
 
     def _refuse(self, document: Document, error: EdgeError) -> None:
         """Counted and said once for each document and reason; it is looked at again, since what it lacks may come."""

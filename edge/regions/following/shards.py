@@ -203,5 +203,5 @@ class ShardTaker:
 
     def _write(self, name: str, content: bytes) -> None:
         """The commit point of the copy. In a thread."""
-        self._copy.put(head_key(name), content)
+        self._copy.put(head_key(name), content, lambda stored: self._heads.order_of(name, stored))
         self._heads.shard(name)

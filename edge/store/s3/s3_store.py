@@ -94,7 +94,9 @@ class S3Store:
             return None
         stored = Stored(found.data, found.tag) if found is not None else known.stored if known else None
         assert stored is not None
-        self._documents[key] = _Read(stored, began)
+        known = self._documents.get(key)
+        if known is None or known.read <= began:  # else it was written meanwhile
+            self._documents[key] = _Read(stored, began)
         return stored
 
     def create(self, key: str, data: bytes) -> str:

@@ -13,7 +13,7 @@ from edge.regions.following.follow_metrics import build_follow_metrics
 from edge.regions.source import HeadsMoved, SourceLost
 from edge.store.heads import shard_of
 from edge.store.objects.fs import FsStore
-from edge.store.objects.port import TOKENS_KEY, blob_key, head_key
+from edge.store.objects.port import TOKENS_KEY, blob_key, head_key, revision_key
 from edge.wire.exposition import encode_families
 
 
@@ -154,3 +154,49 @@ async def test_tokens_that_this_disk_does_not_take_keep_no_release_from_coming(w
     with pytest.raises(OSError, match="Input/output"):
         await world.follower.look()
     assert world.revisions == {APP: 2}
+
+
+def change_here_too(world, comment: str) -> None:
+    """As an origin on a bucket does: what it changes is in its copy before the change is acknowledged."""
+    head = change(world, comment).head
+    revision = revision_key(APP, head.revision, head.digest)
+    world.mirror.create(revision, world.truth.mirror.get(revision).data)
+    key = head_key(shard_of(APP))
+    world.mirror.swap(key, world.truth.mirror.get(key).data, world.mirror.get(key).tag)
+
+
+async def test_what_this_node_changes_during_a_look_is_not_put_back_by_it(world):
+    await world.start(shared=True)
+    await world.follower.look()
+    change(world, "1")
+    meanwhile = ["2"]
+
+    def alter(content):
+        if meanwhile:
+            change_here_too(world, meanwhile.pop())
+        return content
+
+    world.source.alter_revision = alter
+    await world.follower.look()
+    assert world.reader.head(APP).revision == 4 and not world.follower.refused
+    await world.follower.look()
+    assert world.reader.head(APP).revision == 4 and world.revisions == {APP: 4}
+
+
+async def test_what_this_node_changed_since_a_look_began_is_looked_at_once_more_before_it_is_refused(world):
+    await world.start(shared=True)
+    await world.follower.look()
+    key = head_key(shard_of(APP))
+    before = world.truth.mirror.get(key)
+    change_here_too(world, "1")
+    await world.follower.tending.look_at_heads()  # which reads what is here now
+    world.source.alter_document = lambda each: (
+        each._replace(content=before.data, tag="late") if each.key == key else each
+    )
+    await world.follower.look()
+    assert not world.follower.refused and world.follower.is_hinted
+    await world.follower.look()  # the source still has it: it went back
+    assert world.follower.refused == {"older_document": 1} and world.reader.head(APP).revision == 3
+    world.source.alter_document = lambda each: each
+    await world.follower.look()
+    assert world.revisions == {APP: 3} and not world.follower.standing.refusal

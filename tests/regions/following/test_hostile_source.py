@@ -11,7 +11,7 @@ from followed_world import FollowedWorld, TestedSource, copy_of
 from node_world import publish
 
 from edge.control.roles import Role
-from edge.control.tokens import Tokens, open_tokens
+from edge.control.tokens import Tokens
 from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel, SetChannel
 from edge.node.processes.data_directory import DataDirectory
 from edge.regions.following.first_sight import see_first
@@ -58,11 +58,6 @@ class HostileWorld(FollowedWorld):
         super().__init__(folder)
         self.truth = prepared(folder / "truth")
         self.source = LyingSource(self.truth.mirror)
-
-    async def start(self):
-        await super().start()
-        self.follower._checks = {TOKENS_KEY: lambda content: open_tokens(content, self.trust)}
-        return self.follower
 
     def serve(self, key, content):
         self.source.lies[key] = content

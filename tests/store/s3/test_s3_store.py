@@ -121,6 +121,22 @@ def test_the_disk_never_goes_back(store, tmp_path):
     assert store.mirror.get("heads/a.json").data == b"three"
 
 
+def test_a_read_that_a_change_outran_does_not_hide_it(store):
+    tag = store.create("heads/a.json", b"one")
+    store._documents.clear()  # as after two seconds
+    ask = store.bucket.get
+
+    def get(key, known=""):
+        found = ask(key, known)
+        store.bucket.get = ask
+        store.swap("heads/a.json", b"two", tag)
+        return found
+
+    store.bucket.get = get
+    assert store.get("heads/a.json").data == b"one"
+    assert store.get("heads/a.json").data == b"two"
+
+
 def test_another_writers_change_is_seen_after_a_moment(store, tmp_path):
     store.create("heads/a.json", b"one")
     ahead = a_bucket_store(store.bucket.place.endpoint, tmp_path / "other", prefix=store.bucket.place.prefix)

@@ -15,6 +15,7 @@ import msgspec
 
 from edge.domain.attempts import Ours, lift, never, newly_withheld
 from edge.domain.facts import DeviceFacts, Failure, day_of, name_hash
+from edge.domain.sharing.admitting import forgetting
 from edge.domain.sharing.state import NOTHING_SHARED, join
 from edge.domain.sharing.steps import (
     adopted,
@@ -102,6 +103,7 @@ class FactsCommits:
         turn = SharedTurn(self._shared, now) if self._shared is not None else None
         changed = _Changed(self._pages, self._faults, now, turn)
         for append in group:
+            append.withheld.clear()  # of an attempt that failed
             for change in append.changes:
                 withheld = changed.apply(change)
                 if withheld is not None:
@@ -219,6 +221,9 @@ class _Changed:
                 shared.wait_for_offer(key, told.at, msgspec.msgpack.encode(told))
             return None
         if shared is not None:
+            charge = forgetting(before, after, failed=isinstance(change, Failed))
+            if charge is not None and not shared.allows(told.node, charge):
+                return None
             self._share_failures(shared, key, change, before, after, told.node)
         self._states[key] = after, self._today
         self.durably = self.durably or isinstance(change, Failed)

@@ -2,13 +2,14 @@
 
 A region speaks for devices that reported there, and nobody can tell which these are: a device may move. So all that a
 region brings is bounded, bears its name, and can be lifted again. It raises no counter beyond what counting explains,
-or no other node could ever count past it.
+or no other node could ever count past it. A device's facts have room for few failures, so one that pushes another out
+is charged as a lift: the device may get back what failed on it.
 """
 
 import enum
 from collections.abc import Callable
 
-from edge.domain.facts import HOUR_LIMIT, MARK_BITS, Cause, FailureStage
+from edge.domain.facts import HOUR_LIMIT, MARK_BITS, WITHHELD_LIMIT, Cause, DeviceFacts, FailureStage, failure_of
 from edge.domain.sharing.state import (
     SHARED_BUNDLES_LIMIT,
     Choice,
@@ -30,7 +31,7 @@ class SharedKind(enum.Enum):
     FAILURE = "failures"  # withholds a bundle
     CHOICE = "choices"
     CLEARING = "installations"  # the device runs what it failed to download
-    LIFT = "lifts"  # operators lift at home: a region has one to tell only if home was restored
+    LIFT = "lifts"  # operators lift at home: a region has one to tell only if home was restored; or pushed out
     ERASURE = "erasures"  # likewise
     NOTE = "notes"  # an offer, a download or an installation, as evidence
 
@@ -64,9 +65,27 @@ def admitted(known: SharedFacts, brought: SharedFacts, node: str, allows: Allows
     for each in brought.bundles:
         before = known.of(each.bundle)
         after = _bundle(before, each, node, allows)
-        if after != before:
+        if after != before and (not _pushes_out(state, after) or allows(SharedKind.LIFT)):
             state = state.put(after)
     return state
+
+
+def dated(state: SharedFacts, hour: int) -> SharedFacts:
+    """Without failures later than this hour: nothing would ever take their place."""
+    return state._replace(
+        bundles=tuple(
+            each._replace(start=_dated(each.start, hour), download=_dated(each.download, hour))
+            for each in state.bundles
+        )
+    )
+
+
+def forgetting(before: DeviceFacts, after: DeviceFacts, *, failed: bool) -> SharedKind | None:
+    """What evidence is charged to after which a bundle is withheld no longer; None: all still are. `failed`: it is of a
+    failure, which took the place."""
+    if all(failure_of(after, each.bundle) is not None for each in before.failures if each.withheld):
+        return None
+    return SharedKind.LIFT if failed else SharedKind.CLEARING
 
 
 def _choice(known: Choice, brought: Choice, node: str, allows: Allows) -> Choice:
@@ -91,6 +110,16 @@ def _bundle(known: SharedBundle, brought: SharedBundle, node: str, allows: Allow
     return joined._replace(
         start=_signed(joined.start, known.start, node), download=_signed(joined.download, known.download, node)
     )
+
+
+def _pushes_out(state: SharedFacts, after: SharedBundle) -> bool:
+    if after.verdict is None or state.of(after.bundle).verdict is not None:
+        return False
+    return sum(each.verdict is not None for each in state.bundles) >= WITHHELD_LIMIT
+
+
+def _dated(verdict: SharedVerdict | None, hour: int) -> SharedVerdict | None:
+    return verdict if verdict is None or verdict.hour <= hour else verdict._replace(hour=hour)
 
 
 def _signed(verdict: SharedVerdict | None, known: SharedVerdict | None, node: str) -> SharedVerdict | None:

@@ -10,10 +10,12 @@ import errno
 import logging
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from edge.domain.facts import day_of
+from edge.domain.sharing.admitting import SharedKind
 from edge.domain.sharing.state import NOTHING_SHARED, SharedFacts
 from edge.facts.sharing.evidence_log import EvidenceLog
 from edge.facts.sharing.register import KeyOf, RegisterChange, SharedRegister, SharedRow
@@ -52,6 +54,7 @@ class SharedJournal:
         self.evidence = EvidenceLog(directory / "evidence", sync=sync) if sends else None
         self.news = SharedNews()
         self.in_touch = True
+        self.allows: Callable[[str, SharedKind], bool] = lambda node, kind: True  # whether its evidence may do this
         self._told = self.state
 
     @property
@@ -83,7 +86,7 @@ class SharedTurn:
 
     def __init__(self, journal: SharedJournal, now: float) -> None:
         self.node = journal.node
-        self.sends = journal.evidence is not None
+        self.sends, self.allows = journal.evidence is not None, journal.allows
         self._journal, self._day = journal, day_of(now)
         self._rows: dict[bytes, SharedRow] = {}
         self._changed: set[bytes] = set()

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from edge.domain.errors import Invalid, Unavailable
-from edge.domain.facts import CAUSES, day_of, hour_of
+from edge.domain.facts import CAUSES, MARK_BITS, day_of, hour_of
 from edge.domain.model import parse_device_id
-from edge.domain.sharing.admitting import COUNTER_LIMIT, SharedKind, admitted, is_sound
+from edge.domain.sharing.admitting import COUNTER_LIMIT, SharedKind, admitted, dated, is_sound
 from edge.domain.sharing.state import NOTHING_SHARED, SharedFacts, join
 from edge.domain.versions import VERSION_LIMIT
 from edge.facts.changes import (
@@ -40,6 +40,7 @@ from edge.regions.sharing.messages import ROWS_LIMIT, FactsBatch, FactsPage, Fac
 from edge.telemetry.behaviour.news import BehaviourPages, BehaviourSlots
 
 WAIT_LIMIT_SECONDS = 25  # that a node waits for news: less than what may lie between would cut
+NODE_AT_ONCE = 8  # requests of one node: it has one of each kind, and twice that while it changes over
 STEP_CHANGES = 1_000  # that are recorded together: others' changes are recorded in between
 EVIDENCE_SECONDS = 30 * 86_400.0  # older evidence counts as so old
 CLOCK_STEP_SECONDS = 5.0  # a node's clock is taken to be off by what it once was, unless it is by so much more
@@ -96,6 +97,9 @@ class SharingHome:
         self.lost = Counter[str]()
         self._journal, self._record, self._is_app = journal, record, is_app
         self._limits, self._clocks = limits, clocks
+        self._busy = Counter[str]()
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._recording = asyncio.Lock()  # of all nodes: this node's own devices find room in the writer's queue
 
     async def take(self, node: str, batch: FactsBatch) -> FactsTaken:
         """Returns once it is durable. Raises Unavailable: then it is to be sent again."""
@@ -163,11 +167,28 @@ class SharingHome:
         journal = self._journal()
         if journal is None:
             raise Unavailable("facts_moving", "the writer of device facts is moving to another process")
+        journal.allows = self._may
         return journal
+
+    @contextmanager
+    def room_for(self, node: str) -> Iterator[None]:
+        """For one request, before its body is read. Raises Unavailable `busy`."""
+        if self._busy[node] >= NODE_AT_ONCE:
+            raise Unavailable("busy", f"{NODE_AT_ONCE} requests of the node about facts are in progress: send it later")
+        self._busy[node] += 1
+        try:
+            yield
+        finally:
+            self._busy[node] -= 1
+
+    def turn(self, node: str) -> asyncio.Lock:
+        """What a node tells is taken one batch after the other."""
+        return self._turns.setdefault(node, asyncio.Lock())
 
     async def _record_all(self, changes: list[Recordable]) -> None:
         for first in range(0, len(changes), STEP_CHANGES):
-            await self._record(changes[first : first + STEP_CHANGES])
+            async with self._recording:
+                await self._record(changes[first : first + STEP_CHANGES])
 
     def _judged(self, journal: SharedJournal, node: str, batch: FactsBatch) -> tuple[list[Recordable], float, int]:
         """The evidence that is new, how far the node's clock is behind, and how much is refused. On a thread."""
@@ -195,8 +216,9 @@ class SharingHome:
                     continue
                 found = row_at(connection, journal.key_of(row.app, row.device))
                 known = found.state if found is not None else NOTHING_SHARED
-                state = admitted(known, row.state, node, partial(self._allows, node, row))
-                refused += join(state, row.state) != state and state == known
+                brought = dated(row.state, hour_of(self._clocks.now()))
+                state = admitted(known, brought, node, partial(self._allows, node, row))
+                refused += join(state, brought) != state and state == known
                 if state != known:
                     believed.append(Brought(row.app, row.device, state, node if state == row.state else ""))
         return believed, refused
@@ -214,10 +236,13 @@ class SharingHome:
     def _is_sound_row(self, row: SharedDevice) -> bool:
         return self._is_app(row.app) and _is_device(row.device) and is_sound(row.state)
 
+    def _may(self, node: str, kind: SharedKind) -> bool:
+        return self.budgets.take(node, kind, self._clocks.steady())
+
     def _allows(self, node: str, row: SharedDevice, kind: SharedKind) -> bool:
-        now = self._clocks.steady()
-        if not self.budgets.take(node, kind, now):
+        if not self._may(node, kind):
             return False
+        now = self._clocks.steady()
         prefix = row.prefix[:PREFIX_LIMIT] or node
         return kind is not SharedKind.FAILURE or self._limits.admit_failures(row.app, prefix, 1, now)
 
@@ -255,12 +280,14 @@ def _offset(known: str, measured: float) -> float:
 
 
 def _is_sound_time(told: Elsewhere) -> bool:
-    return 0 <= told.era < COUNTER_LIMIT and 0 <= told.at < LATEST_SECONDS
+    return 0 <= told.era < COUNTER_LIMIT and 0 <= told.lifts < COUNTER_LIMIT and 0 <= told.at < LATEST_SECONDS
 
 
 def _is_sound(change: DeviceDeed) -> bool:
     names = [change.version, *([change.ran] if isinstance(change, Offered) else [])]
     if isinstance(change, Failed) and not _is_sound_failure(change):
+        return False
+    if isinstance(change, Offered) and not 0 <= change.mark < 1 << MARK_BITS:
         return False
     return all(len(name) <= VERSION_LIMIT for name in names) and _is_device(change.device)
 

@@ -1,13 +1,17 @@
 """A region's token in wrong hands: what it costs the devices of others, and that it can be seen and undone."""
 
+import asyncio
+from contextlib import AsyncExitStack
+
 import pytest
 from facts_world import APP, device
 from sharing_world import sharing_world
 
-from edge.domain.facts import hour_of, name_hash
+from edge.domain.errors import Unavailable
+from edge.domain.facts import HOUR_LIMIT, hour_of, name_hash
 from edge.domain.sharing.admitting import SharedKind
 from edge.domain.sharing.state import Choice, SharedBundle, SharedFacts, SharedVerdict
-from edge.facts.changes import Chose, Elsewhere, Failed, Offered
+from edge.facts.changes import Chose, Elsewhere, Failed, Installed, Offered
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.fact_limits import PREFIX_FAILURES, NodeFailures
 from edge.regions.sharing import home as homes
@@ -77,6 +81,83 @@ async def test_a_region_neither_lifts_nor_erases_at_will(tmp_path):
         assert sum(world.regions[1].withheld(device(at)) == {ONE} for at in range(8)) == 6
 
 
+@pytest.mark.parametrize("as_rows", [True, False])
+async def test_forged_failures_push_out_real_ones_as_rarely_as_a_lift(tmp_path, as_rows):
+    async with sharing_world(tmp_path) as world:
+        world.desk.budgets = NodeBudgets(BUDGETS | {SharedKind.LIFT: Budget(1, 1)})
+        devices = [device(number) for number in range(4)]
+        await world.regions[1].record(*(Offered(APP, each, "1.0.0") for each in devices))
+        await world.regions[1].record(*(Failed(APP, each, "1.0.0") for each in devices))
+        await world.settle()
+        verdict, others = SharedVerdict(7, hour_of(world.clock.now), 1, 0, "r0"), ("1.1.0", "1.2.0", "1.3.0")
+        bundles = tuple(SharedBundle(name, start=verdict) for name in sorted(map(name_hash, others)))
+        rows = [SharedDevice(APP, each, SharedFacts(bundles=bundles)) for each in devices]
+        forged = [
+            Elsewhere(deed(APP, each, other), at=world.clock.now)
+            for each in devices
+            for other in others
+            for deed in (Offered, Failed)
+        ]
+        await world.desk.take("r0", batch(world, rows) if as_rows else batch(world, evidence=forged))
+        await world.settle()
+        for node in (world.home, *world.regions):
+            assert sum(ONE in node.withheld(each) for each in devices) >= 3
+        assert world.desk.budgets.refused["r0", SharedKind.LIFT] == 3
+
+
+async def test_evidence_of_one_node_makes_many_downloads_start_over_only_within_the_budget_of_installations(tmp_path):
+    async with sharing_world(tmp_path) as world:
+        world.desk.budgets = NodeBudgets(BUDGETS | {SharedKind.CLEARING: Budget(1, 1)})
+        devices = [device(number) for number in range(4)]
+        for _ in range(2):
+            await world.home.record(*(Offered(APP, each, "1.0.0") for each in devices))
+            await world.home.record(*(Failed(APP, each, "1.0.0", "checksum_fail") for each in devices))
+        deeds = [Installed(APP, device(0), "1.0.0"), Installed(APP, device(1), "1.0.0")]
+        deeds += [Offered(APP, device(2), "1.0.0", mark=9), Offered(APP, device(3), "1.0.0", mark=9)]
+        later = world.clock.now = world.clock.now + 60
+        await world.desk.take("r0", batch(world, evidence=[Elsewhere(deed, at=later) for deed in deeds]))
+        assert sum(world.home.withheld(each) == {ONE} for each in devices) == 3
+
+
+async def test_a_failure_of_a_later_time_than_now_is_of_now(tmp_path):
+    async with sharing_world(tmp_path) as world:
+        verdict = SharedVerdict(7, HOUR_LIMIT - 1, 1, 0, "r0")
+        bundles = (SharedBundle(1, start=verdict), SharedBundle(2, download=verdict._replace(cause=8)))
+        await world.desk.take("r0", batch(world, [SharedDevice(APP, device(1), SharedFacts(bundles=bundles))]))
+        assert {each.hour for each in world.home.states()[device(1)].bundles} == {hour_of(world.clock.now)}
+
+
+async def test_what_nodes_bring_leaves_room_for_the_changes_of_this_ones_devices(tmp_path):
+    async with sharing_world(tmp_path) as world:
+        record, waiting, most = world.home.record_all, 0, 0
+
+        async def counted(changes):
+            nonlocal waiting, most
+            brought = sum(isinstance(each, Elsewhere) for each in changes)
+            waiting, most = waiting + brought, max(most, waiting + brought)
+            try:
+                return await record(changes)
+            finally:
+                waiting -= brought
+
+        world.home.record_all = counted
+        many = [Elsewhere(Offered(APP, device(number), "1.0.0"), at=world.clock.now) for number in range(2_500)]
+        await asyncio.gather(*(world.desk.take(f"n{number}", batch(world, evidence=many)) for number in range(10)))
+        assert most == homes.STEP_CHANGES
+
+
+async def test_a_node_has_a_few_requests_at_once_and_keeps_no_other_from_asking(tmp_path):
+    async with sharing_world(tmp_path) as world, AsyncExitStack() as rooms:
+        for _ in range(homes.NODE_AT_ONCE):
+            rooms.enter_context(world.desk.room_for("r0"))
+        with pytest.raises(Unavailable, match="in progress"), world.desk.room_for("r0"):
+            pass
+        with world.desk.room_for("r1"):
+            pass
+    with world.desk.room_for("r0"):
+        pass
+
+
 async def test_what_is_wrong_is_refused_alone(tmp_path, monkeypatch):
     async with sharing_world(tmp_path) as world:
         good = withheld_on(world, 1)[0]
@@ -94,8 +175,10 @@ async def test_what_is_wrong_is_refused_alone(tmp_path, monkeypatch):
             Elsewhere(Failed(APP, device(2), "1.0.0", age=float("nan"))),
             Elsewhere(Offered(APP, device(2), "1.0.0"), at=float("inf")),
             Elsewhere(Offered(APP, device(2), "1.0.0"), era=-1),
+            Elsewhere(Offered(APP, device(2), "1.0.0"), lifts=-1),
+            *(Elsewhere(Offered(APP, device(2), "1.0.0", mark=mark)) for mark in (-1, 64, 2**50, 2**63 - 1)),
         ]
-        assert (await world.desk.take("r0", batch(world, [*wrong, good], evidence))).refused == 11
+        assert (await world.desk.take("r0", batch(world, [*wrong, good], evidence))).refused == 16
         assert set(world.home.states()) == {device(1)}
 
 

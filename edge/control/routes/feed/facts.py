@@ -29,9 +29,10 @@ SESSION, HEARD, WAIT, PLACE = "session", "heard", "wait", "place"
 async def handle_tell(call: Call[None]) -> bytes:
     """What was sent before changes nothing. All of it is durable when the answer begins."""
     node, sharing = await _admitted(call)
-    body = await read_body(call.stream, BATCH_LIMIT_BYTES)
-    batch = await asyncio.to_thread(parse_batch, body)
-    return encode_facts(await sharing.take(node, batch))
+    with sharing.room_for(node):
+        body = await read_body(call.stream, BATCH_LIMIT_BYTES)
+        async with sharing.turn(node):
+            return encode_facts(await sharing.take(node, await asyncio.to_thread(parse_batch, body)))
 
 
 async def handle_hear(call: Call[None]) -> bytes:
@@ -42,17 +43,19 @@ async def handle_hear(call: Call[None]) -> bytes:
         raise Invalid("invalid_session", "invalid session: use what the answer before said")
     after = parse_number(call.request, HEARD, 0, 0, NUMBER_LIMIT)
     wait = parse_number(call.request, WAIT, 0, 0, WAIT_LIMIT_SECONDS)
-    return await asyncio.to_thread(encode_facts, await sharing.page(node, session, after, wait))
+    with sharing.room_for(node):
+        return await asyncio.to_thread(encode_facts, await sharing.page(node, session, after, wait))
 
 
 async def handle_behaviour(call: Call[None]) -> bytes:
     """Waits as `handle_hear`."""
-    _, sharing = await _admitted(call)
+    node, sharing = await _admitted(call)
     place = call.request.query.get(PLACE, "")
     if len(place) > PLACE_LIMIT:
         raise Invalid("invalid_place", "invalid place: use what the answer before said")
     wait = parse_number(call.request, WAIT, 0, 0, WAIT_LIMIT_SECONDS)
-    return encode_slots(await sharing.behaviour(place, wait))
+    with sharing.room_for(node):
+        return encode_slots(await sharing.behaviour(place, wait))
 
 
 async def handle_lift_brought(call: Call[None]) -> BroughtLiftedView:

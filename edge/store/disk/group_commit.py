@@ -2,7 +2,8 @@
 
 One thread writes and syncs, never the loop's; everything that arrives during a sync, or in one turn of the loop, shares
 the next one. The queue is bounded by items and by bytes, and refuses at once beyond that. A failed group fails its own
-callers alone; the next group is tried again. What an append holds and where it goes is the target's business.
+callers alone; the next group is tried again. Where it is not the disk that fails, each append of the group is tried by
+itself: what one peer can send must not fail others'. What an append holds and where it goes is the target's business.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import queue
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -160,12 +161,10 @@ class GroupCommit(Generic[Append]):
         while self._waiting or not closing:
             if not self._waiting:
                 closing = self._await_signal(wait_seconds) or closing
-            group = self._next_group()
-            if group:
-                error = self._commit(group)
+            for part, error in self._committed(self._next_group()):
                 assert self._loop is not None, "nothing waits before the first append"
                 with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits any more
-                    self._loop.call_soon_threadsafe(self._settle, group, error)
+                    self._loop.call_soon_threadsafe(self._settle, part, error)
             if not closing:
                 wait_seconds = self._target.tend()
         self._target.close()
@@ -187,6 +186,15 @@ class GroupCommit(Generic[Append]):
             items += waiting.items
             size_bytes += waiting.size_bytes
         return group
+
+    def _committed(self, group: list[_Waiting[Append]]) -> Iterator[tuple[list[_Waiting[Append]], Exception | None]]:
+        """Parts of the group, each with what became of it."""
+        error = self._commit(group) if group else None
+        if error is None or isinstance(error, OSError) or len(group) == 1:
+            yield from [(group, error)] if group else []
+            return
+        for each in group:
+            yield [each], self._commit([each])
 
     def _commit(self, group: list[_Waiting[Append]]) -> Exception | None:
         try:

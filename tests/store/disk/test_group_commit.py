@@ -202,6 +202,21 @@ async def test_our_own_bug_in_the_target_reaches_the_caller():
         await commits.put("b", 1)
 
 
+async def test_an_append_that_no_target_can_take_fails_by_itself():
+    target = Target(opened=False)
+    bug = ValueError("argument out of range")
+    target.failures = [None, bug, None, bug]
+    async with commits_to(target) as commits:
+        first = commits.put("first", 1)
+        await reached(target.reached)
+        others = [commits.put(name, 1) for name in ("good", "poison", "fine")]
+        target.opened.set()
+        outcomes = await asyncio.gather(first, *others, return_exceptions=True)
+        assert outcomes == [None, None, bug, None]
+        assert target.groups == [["first"], ["good"], ["fine"]]
+        assert (commits.committed, commits.failed) == (3, 1)
+
+
 async def test_a_cancelled_caller_takes_nothing_from_the_others_and_frees_its_place():
     target = Target(opened=False)
     async with commits_to(target, CommitLimits(queue_items=3)) as commits:

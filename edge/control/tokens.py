@@ -145,13 +145,14 @@ class Tokens:
         """Read the document, so that `problem` is current. Raises Untrusted if there is no good one at all."""
         self._last_good()
 
-    def take(self, sealed: bytes) -> None:
-        """Accept what a node that this one follows gives as the tokens document: from now on no older one is. Raises
-        Untrusted, `older_document` for one before the last that was accepted here."""
+    def take(self, sealed: bytes, keep: Callable[[], object]) -> None:
+        """Accept what a node that this one follows gives as the tokens document, and have it written by `keep`: from
+        now on no older one is accepted. Raises Untrusted, `older_document` for one before the last accepted here."""
         with suppress(Untrusted):
             self._read()  # what lies here counts although nobody has asked since the start
         held = _Held(self._open(sealed), "")
         self._check_order(held, self._last)
+        keep()  # before it is remembered: whoever reads meanwhile must not find one here that looks old
         self._remember(held, sealed)
 
     def order_of(self, stored: Stored) -> tuple[int, int]:

@@ -106,15 +106,19 @@ class Heads:
     `refused` counts refused documents by code; `problems` states, by shard, what is wrong with it now, and `unserved`
     those of the shards whose apps are not to be offered anything: they went back, or nothing good of them is known.
     `older` has, by shard, what a refused shard holds that is whole but went back; a vanished one holds nothing.
+    `copied`: the store is a copy, which gets revisions before the head that names them.
     """
 
-    def __init__(self, store: ObjectStore, trust: Trust, refused: Counter[str] | None = None) -> None:
+    def __init__(
+        self, store: ObjectStore, trust: Trust, refused: Counter[str] | None = None, *, copied: bool = False
+    ) -> None:
         self.refused: Counter[str] = Counter() if refused is None else refused
         self.problems: dict[str, str] = {}
         self.unserved: dict[str, str] = {}
         self.older: dict[str, HeadShard] = {}
         self._store = store
         self._trust = trust
+        self._copied = copied
         self._good: dict[str, VerifiedShard] = {}
         self._kept: dict[str, HeadShard] = {}  # as the node's own directory has them
         self._orphans: dict[str, list[str]] = {}  # apps with revisions, by shard that never was
@@ -218,7 +222,8 @@ class Heads:
         if stored is None:
             if known.shard.apps:
                 raise Untrusted(OLDER, f"head shard {name} has vanished from the store")
-            self._check_new(name)
+            if not self._copied:
+                self._check_new(name)
             return known._replace(tag=None)
         if stored.tag == known.tag:
             return known

@@ -24,14 +24,15 @@ MARKS_LIMIT = 1_000  # ends of pages of history that are remembered; 200 bytes e
 class ReleaseReader:
     """Safe among threads; every call blocks.
 
-    `refused` counts refused documents by code; `problems` states, by head shard, what is wrong with it now.
+    `refused` counts refused documents by code; `problems` states, by head shard, what is wrong with it now. As in
+    `Heads`, a store may be `copied`.
     """
 
-    def __init__(self, store: ObjectStore, trust: Trust) -> None:
+    def __init__(self, store: ObjectStore, trust: Trust, *, copied: bool = False) -> None:
         self.refused: Counter[str] = Counter()
         self._store = store
         self._trust = trust
-        self._heads = Heads(store, trust, self.refused)
+        self._heads = Heads(store, trust, self.refused, copied=copied)
         self._revisions = Revisions(store, self.refused)
         self._remembered = RememberedNames(trust.seen)
         self._marks: dict[tuple[AppId, int], Digest] = {}

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import shutil
 import threading
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -438,9 +439,30 @@ def test_a_node_that_follows_takes_no_older_tokens(tmp_path, world, asked):
     if asked:
         region.check()
     with pytest.raises(Untrusted) as refused:
-        region.take(older)
+        region.take(older, lambda: None)
     assert refused.value.code == "older_document"
-    region.take(newer)
+    region.take(newer, lambda: None)
     mirror.swap(TOKENS_KEY, older, mirror.get(TOKENS_KEY).tag)
     with pytest.raises(Unauthorized):
         region.authenticate(secret, NOW)
+
+
+def test_who_asks_while_a_node_that_follows_takes_tokens_sees_nothing_wrong(tmp_path, world, caplog):
+    store, *_ = world
+    origin, mirror = Tokens(*world), FsStore(tmp_path / "mirror")
+    (tmp_path / "region").mkdir()
+    make(origin, "admin", Role.ADMIN, None)
+    mirror.create(KEY_SET_KEY, store.get(KEY_SET_KEY).data)
+    mirror.create(TOKENS_KEY, store.get(TOKENS_KEY).data)
+    region = Tokens(mirror, open_trust(mirror, tmp_path / "region", NOW), None)
+    secret = make(origin)
+    newer = store.get(TOKENS_KEY).data
+
+    def keep():
+        with suppress(Unauthorized):
+            region.authenticate(secret, NOW)
+        mirror.swap(TOKENS_KEY, newer, mirror.get(TOKENS_KEY).tag)
+
+    region.take(newer, keep)
+    assert region.authenticate(secret, NOW).name == "ci"
+    assert not region.problem and not caplog.records

@@ -90,7 +90,7 @@ class FollowedWorld:
         await wait_for_first_sight(self.source, directory.mirror, directory.node_dir, "", lambda: 0.5)
         self.directory, self.mirror = directory, directory.mirror
         self.trust = open_trust(directory.mirror, directory.node_dir, self.now)
-        self.reader = ReleaseReader(directory.mirror, self.trust)
+        self.reader = ReleaseReader(directory.mirror, self.trust, copied=True)
         self.follower = Follower(
             self.source,
             wrap(directory.mirror),

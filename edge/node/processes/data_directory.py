@@ -146,7 +146,7 @@ class DataDirectory(OpenedDirectory):
         # With a memory of its own: the mirror may be behind the bucket, of which `node_dir` remembers more.
         self.mirror_memory.mkdir(mode=0o700, exist_ok=True)
         trust = open_trust(self.mirror, self.mirror_memory, now)
-        self._mirrored = ReleaseReader(self.mirror, trust), trust
+        self._mirrored = ReleaseReader(self.mirror, trust, copied=True), trust
 
 
 def prove(store: S3Store | FsStore) -> None:

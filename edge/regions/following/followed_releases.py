@@ -24,7 +24,7 @@ class FollowedReleases(ReleaseReader):
     """`home` is the address where changes are made. Safe among threads; every call blocks."""
 
     def __init__(self, store: ObjectStore, trust: Trust, home: str) -> None:
-        super().__init__(store, trust)
+        super().__init__(store, trust, copied=True)
         self._home = home
 
     def commit(self, *args: Any, **kwargs: Any) -> NoReturn:

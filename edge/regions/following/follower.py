@@ -11,6 +11,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from edge.domain.errors import EdgeError
@@ -57,8 +58,8 @@ log = logging.getLogger("edge.follow")
 class DocumentCheck(Protocol):
     """Of a document that is neither heads nor keys."""
 
-    def take(self, sealed: bytes) -> None:
-        """Accept a version from the source, and no older one after it. Raises Untrusted."""
+    def take(self, sealed: bytes, keep: Callable[[], object]) -> None:
+        """Accept a version from the source, which `keep` writes, and no older one after it. Raises Untrusted."""
 
     def order_of(self, stored: Stored) -> tuple[int, int]:
         """Of a version that is here; (0, 0) for one that is not to be believed."""
@@ -98,7 +99,7 @@ class Follower:
         self._on_heads = on_heads
         self._checks = checks or {}
         self._terms = terms = terms or FollowTerms()
-        self._heads = Heads(mirror, trust, self.refused)
+        self._heads = Heads(mirror, trust, self.refused, copied=True)
         self._copy = StoreCopy(mirror, reserve or NoReserve())
         self.fetcher = BlobFetcher(source, mirror, self.refused)
         self._taker = ShardTaker(source, self._copy, self._heads, self.fetcher, self._is_announced, terms.clock)
@@ -250,8 +251,8 @@ class Follower:
         if document.key == KEY_SET_KEY:
             await asyncio.to_thread(self._trust.offer, document.content)
         elif check is not None:
-            await asyncio.to_thread(check.take, document.content)
-            await asyncio.to_thread(self._copy.put, document.key, document.content, check.order_of)
+            keep = partial(self._copy.put, document.key, document.content, check.order_of)
+            await asyncio.to_thread(check.take, document.content, keep)
         return ""
 
     async def _take_shard(self, document: Document) -> str:

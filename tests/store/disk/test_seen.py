@@ -8,6 +8,7 @@ from factories import APP, NOW
 from truths import Truth, a_channel, a_released_truth
 
 from edge.domain.errors import Conflict, Unavailable
+from edge.regions.following.followed_releases import FollowedReleases
 from edge.store.disk.seen import SeenDocuments, with_checksum, without_checksum
 from edge.store.disk.set_aside import count_set_aside
 from edge.store.heads import shard_of
@@ -77,6 +78,14 @@ def test_a_node_that_remembers_nothing_sees_by_the_revisions_that_a_shard_is_mis
     with pytest.raises(Unavailable, match="may be missing"):
         restarted.releases.load(APP)
     assert list(restarted.releases.unserved) == [shard_of(APP)]
+
+
+def test_a_copy_that_has_revisions_and_not_yet_their_head_is_no_store_that_lost_one(truth, caplog):
+    truth.head_file().unlink()
+    shutil.rmtree(truth.top / "seen")
+    copy = FollowedReleases(truth.store, Truth(truth.top).trust, "")
+    assert copy.heads() == {} and not copy.unserved and not copy.problems
+    assert not caplog.records
 
 
 def test_an_app_with_revisions_and_without_a_head_is_not_created_anew(truth):

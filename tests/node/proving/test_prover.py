@@ -5,11 +5,13 @@ import errno
 import hashlib
 import os
 import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from proving import a_book, a_prover
 
-from edge.node.proving.prover import LARGE_BLOB_BYTES
+from edge.node.proving.prover import LARGE_BLOB_BYTES, READINGS_LIMIT
 from edge.node.proving.verdicts import DamagedBlob, Fault, NotProvenYet
 from edge.store.file_proof import FileIdentity
 from edge.store.healing import keep_bytes
@@ -17,6 +19,7 @@ from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key
 
 APP = "com.example.app"
+WAIT_SECONDS = 60.0  # the end of a wait that ends at once where things are right
 CONTENT = b"a file of a bundle " * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
@@ -234,18 +237,43 @@ async def test_ahead_of_devices_all_blobs_of_a_bundle_are_read(store):
     assert prover.quarantine.digests == {lost}
 
 
-async def test_a_large_blob_does_not_keep_small_ones_waiting(store):
-    large = bytes(LARGE_BLOB_BYTES)
-    digest = keep_bytes(store, large)
-    prover = a_prover(store)
-    ended = []
+class Endless(FsStore):
+    """A store whose large blobs take until `over` to be read. `opened` counts, by key: first to look, then to read."""
 
-    async def prove(name, digest):
-        await prover.prove(digest, APP)
-        ended.append(name)
+    def __init__(self, root, large):
+        super().__init__(root)
+        self.large = {blob_key(digest) for digest in large}
+        self.opened, self.over = Counter(), threading.Event()
 
-    await asyncio.gather(prove("large", digest), *(prove("small", keep_bytes(store, b"%d" % n)) for n in range(4)))
-    assert ended[0] == "small"  # one that waited for the large one would come after it
+    def open(self, key):
+        self.opened[key] += 1
+        if key in self.large and self.opened[key] > 1:
+            assert self.over.wait(WAIT_SECONDS)
+        return super().open(key)
+
+    @property
+    def reading(self):
+        return [key for key in self.large if self.opened[key] > 1]
+
+
+async def test_large_blobs_do_not_keep_small_ones_waiting(store):
+    large = [keep_bytes(store, bytes(LARGE_BLOB_BYTES + n)) for n in range(READINGS_LIMIT)]
+    small = [keep_bytes(store, b"%d" % n) for n in range(4)]
+    endless = Endless(store.root, large)
+    prover = a_prover(endless)
+    # A thread for each large one that might be read at once, and one for the rest, in which one comes after another.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(READINGS_LIMIT))
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            proving = [asyncio.create_task(prover.prove(digest, APP)) for digest in large]
+            while endless.opened.keys() != endless.large or not endless.reading:
+                await asyncio.sleep(0)
+            await asyncio.to_thread(int)  # after the last look, whose blob would be read by now if it might be
+            await asyncio.gather(*(prover.prove(digest, APP) for digest in small))
+        assert len(endless.reading) == 1 and not any(each.done() for each in proving)
+    finally:
+        endless.over.set()
+    await asyncio.gather(*proving)
 
 
 async def test_quarantine_outlives_a_restart_and_knows_what_was_healed_meanwhile(store, place):

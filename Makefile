@@ -45,8 +45,10 @@ screenshots: .venv/test.stamp  ## every page of a node, at desk and phone size, 
 walk: .venv/run.stamp  ## a real npm package on simulated devices of every generation (needs npm)
 	$(BIN)/python -m tests.walks.npm_package
 
-real-plugin: .venv/test.stamp  ## the published plugin judges a node: [LINES="8.51.23 7.36.1"|ci] [SUITES="quiet names"] (needs npm, a JDK)
-	$(BIN)/python -m tests.real_plugin --lines "$(LINES)" --suites "$(SUITES)"
+NODE ?= standalone
+
+real-plugin: .venv/test.stamp  ## the published plugin judges a node: [NODE=region] [LINES="8.51.23 7.36.1"|ci] [SUITES="quiet names"] (needs npm, a JDK)
+	$(BIN)/python -m tests.real_plugin --node "$(NODE)" --lines "$(LINES)" --suites "$(SUITES)"
 
 DRILLS ?= long_tests properties route_costs slow_peers full_disk restored_store two_origins propagation republish revision_growth pack_memory id_set_scale facts_scale behaviour_scale \
 	forged_devices many_apps restarts rotten_blobs region_trust telemetry_kills telemetry_home clickhouse_kills figures_size truth guard_bars guard_on_a_node facts_travel \

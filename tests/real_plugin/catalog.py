@@ -9,6 +9,7 @@ from tests.real_plugin.suites.main_flow import main_flow
 from tests.real_plugin.suites.names import names
 from tests.real_plugin.suites.quiet import quiet
 from tests.real_plugin.suites.reuse import reuse
+from tests.real_plugin.suites.stale import stale
 from tests.real_plugin.suites.statistics import statistics
 
 # Electron neither reuses files nor rolls back (PROTOCOL.md §11.11).
@@ -23,7 +24,15 @@ SUITES: dict[str, Suite] = {
     "channels": channels,
     "boot": failed_boot,
     "statistics": statistics,
+    "stale": stale,
 }
+
+OF_REGIONS = frozenset({"stale"})
+
+
+def suites_of(node: str) -> list[str]:
+    """Of a kind of node, as `world.WORLDS` calls them."""
+    return [name for name in SUITES if node == "region" or name not in OF_REGIONS]
 
 
 def applies(line: Line, suite: str) -> bool:

@@ -9,7 +9,6 @@ import json
 import os
 import select
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -20,9 +19,9 @@ from typing import Any
 import aiohttp
 
 from edge.cli.terminal.client import ControlClient
+from tests.worlds.clocks import ShiftedClock
 
 ROOT = Path(__file__).parent.parent.parent
-CLOCK = Path(__file__).parent / "shifted_clock"
 START_SECONDS, STOP_SECONDS = 60.0, 45.0
 LAST_RELEASE = "15c19fdf"  # the last commit that knows one node only
 
@@ -41,8 +40,7 @@ class RegionNode:
         self.started_seconds = 0.0  # that the last start took, until it served
         self.environment: dict[str, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        self._clock = folder / "clock"
-        self._clock.write_bytes(struct.pack("<d", 0.0))
+        self._clock = ShiftedClock(folder / "clock")
 
     @property
     def config(self) -> Path:
@@ -142,8 +140,7 @@ class RegionNode:
 
     def set_clock(self, offset_seconds: float) -> None:
         """The wall clock is wrong by that much, at once and after a restart; the monotonic one goes on."""
-        with self._clock.open("r+b") as file:  # the same file: it is mapped
-            file.write(struct.pack("<d", offset_seconds))
+        self._clock.set(offset_seconds)
 
     def said(self, last_bytes: int = 0) -> str:
         """Its log, or the end of it."""
@@ -174,8 +171,7 @@ class RegionNode:
 
     def _environ(self) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
-        places = os.pathsep.join(map(str, (CLOCK, self.code)))
-        return own | {"PYTHONPATH": places, "SHIFTED_CLOCK_FILE": str(self._clock)} | self.environment
+        return own | self._clock.environ(self.code) | self.environment
 
 
 def toml_of(settings: Mapping[str, Any]) -> str:

@@ -21,9 +21,9 @@ def channels(cell: Cell) -> None:
     phone = cell.phone()
 
     before, chosen, after = cell.call("choose", phone, GET, SET, GET)
-    _expect_channel(cell, "before", "production", before)
+    expect_channel(cell, "before", "production", before)
     cell.expect("set", "", chosen.error)
-    _expect_channel(cell, "after", "beta", after)
+    expect_channel(cell, "after", "beta", after)
     cell.expect_installed("on beta", cell.launch("on beta", phone), "1.1.0", beta)
 
     for number, answer in enumerate(cell.call("on, off, on at once", phone, UNSET, SET, UNSET, SET, SET), 1):
@@ -48,5 +48,5 @@ def _no_platform(cell: Cell) -> tuple[str, ...]:
     return (f"--no-{cell.line.platform.value}",)
 
 
-def _expect_channel(cell: Cell, label: str, name: str, answer: Answered) -> None:
+def expect_channel(cell: Cell, label: str, name: str, answer: Answered) -> None:
     cell.expect(f"getChannel {label}", (name, ""), (answer.value.get("channel"), answer.error))

@@ -6,7 +6,7 @@ for who sends it.
 
 import math
 import re
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -15,7 +15,7 @@ from edge.domain.model import AppId, DeviceId, parse_app_id, parse_device_id
 from edge.wire.body import WireError, encode_json, require_size
 from edge.wire.fields import CUSTOM_ID_LIMIT
 from edge.wire.members import NUMBER, TEXT, UNREAD, Members, read_items, read_object, read_scalar, start_of
-from edge.wire.stats import read_device_time
+from edge.wire.stats import DeviceTime, read_device_time
 
 EVENTS_BODY_LIMIT_BYTES = 64 << 10  # what browsers send of a page that is being hidden (fetch keepalive, sendBeacon)
 EVENTS_BATCH_LIMIT = 100  # so many with a few labels fill that body
@@ -31,6 +31,8 @@ PLATFORMS = ("android", "ios", "electron", "web")
 _NAME = re.compile(rf"[A-Za-z0-9_./-][A-Za-z0-9_./ -]{{0,{EVENT_NAME_LIMIT - 1}}}", re.ASCII)
 _LABEL_KEY = re.compile(rf"[A-Za-z0-9_.-]{{1,{LABEL_KEY_LIMIT}}}", re.ASCII)
 
+EventValue = Annotated[float, msgspec.Meta(ge=-VALUE_LIMIT, le=VALUE_LIMIT)]
+
 
 class AppEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the app's code says that happened. With the device, `name`, `kind` and `at_ms`, by the device's clock, are
@@ -38,8 +40,8 @@ class AppEvent(msgspec.Struct, frozen=True, omit_defaults=True):
 
     name: str
     kind: str  # one of KINDS
-    at_ms: int  # since the epoch
-    value: float | None = None  # seconds, if the kind is "duration"; else what the app means by it
+    at_ms: DeviceTime  # since the epoch
+    value: EventValue | None = None  # seconds, if the kind is "duration"; else what the app means by it
     labels: dict[str, str] = {}
 
 

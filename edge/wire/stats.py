@@ -5,7 +5,7 @@ left out, and neither an unknown bundle, a missing version nor a native version 
 refused one by one, a batch only for its app id.
 """
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -32,6 +32,8 @@ METADATA_KEY_LIMIT = 64  # characters
 METADATA_VALUE_LIMIT = 2048  # characters; longer ones are cut: the head of a stack trace matters most
 DEVICE_TIME_LIMIT_MS = 253_402_300_799_999  # the end of the year 9999, the last that calendars can show
 
+DeviceTime = Annotated[int, msgspec.Meta(ge=0, le=DEVICE_TIME_LIMIT_MS)]  # as it is stored
+
 _FILE_SEPARATOR = ":"
 
 NO_APP = AppId("")  # Electron sends it until it is configured; no node serves it, and an error would be noise
@@ -55,7 +57,7 @@ class Event(msgspec.Struct, frozen=True):
     install_source: str = ""
     os: str = ""
     key_id: str = ""
-    device_time_ms: int | None = None  # milliseconds since the epoch, by the device's clock
+    device_time_ms: DeviceTime | None = None  # milliseconds since the epoch, by the device's clock
     metadata: dict[str, str] = {}  # msgspec copies an empty default
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from edge.wire.app_events import AppEvent
+from edge.wire.app_events import AppEvent, EventValue
 
 TIME_LIMIT_MS = 1 << 53  # exact in every JSON reader; a later time is damage
 
@@ -34,7 +34,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     at_ms: Milliseconds
     device: str = ""  # a lower-case UUID
     custom_id: str = ""
-    value: float | None = None
+    value: EventValue | None = None
 
 
 class Outcomes(msgspec.Struct, frozen=True):

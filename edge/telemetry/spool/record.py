@@ -20,7 +20,7 @@ from edge.telemetry.spool.worker_records import Delivered, HeardChecks
 from edge.wire.actions import EXPERIMENT_OFFER
 from edge.wire.body import WireError
 from edge.wire.ordinary_stats import OrdinaryReport, read_events
-from edge.wire.stats import BATCH_LIMIT, Event
+from edge.wire.stats import BATCH_LIMIT, Event, read_device_time
 
 _NOTHING = msgspec.Raw(b"")
 # Of a network's number: 47 bits of a hash. In IPv6 these are 20 of its /32, a provider's, and 27 of the /48 within it.
@@ -209,7 +209,8 @@ def _parse_loosely(line: bytes) -> SpoolLine:
         return UnreadLine()
     of = stored.event
     app, device = AppId(of.app), DeviceId(of.device)
-    event = Event(app, device, of.action, of.version or "", of.platform or "", device_time_ms=of.device_time_ms)
+    at_ms = read_device_time(of.device_time_ms)
+    event = Event(app, device, of.action, of.version or "", of.platform or "", device_time_ms=at_ms)
     return EventLine(stored.received_ms, 0, (event,))
 
 

@@ -14,10 +14,15 @@ STREAM_LIMIT = 128  # characters of "<node>-<worker>-<start in ms>"
 KEY_BYTES = 8
 HANDED_OVER_MS = 10_000  # how often a worker hands over: what a device said in a check is at most so much older
 
-_Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]  # exact in every JSON reader
+COUNT_LIMIT = 1 << 32  # of checks and deliveries of one entry: a batch of them stays within SQLite's integers
+BYTES_LIMIT = 1 << 53  # exact in every JSON reader
+SECONDS_LIMIT = 1e12
+
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=COUNT_LIMIT)]
+_Bytes = Annotated[int, msgspec.Meta(ge=0, lt=BYTES_LIMIT)]
 _Stream = Annotated[str, msgspec.Meta(min_length=1, max_length=STREAM_LIMIT)]
 _Sequence = Annotated[int, msgspec.Meta(ge=1, lt=1 << 53)]
-_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=SECONDS_LIMIT)]
 
 
 class _StoredGroup(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,7 +82,7 @@ class DeliveredCount(msgspec.Struct, frozen=True, omit_defaults=True):
     encoding: str  # of the bytes: "identity", "gzip", "br", "zstd", "dcz"
     complete: _Count = 0
     cut: _Count = 0
-    bytes: _Count = 0
+    bytes: _Bytes = 0
     seconds: _Seconds | None = None
 
 

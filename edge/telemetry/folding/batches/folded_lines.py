@@ -13,7 +13,7 @@ from edge.telemetry.spool.app_records import Milliseconds, Outcomes, OutcomesLin
 from edge.telemetry.spool.record import DeliveredLine, EventLine, HeardLine, Net, parse_line
 from edge.telemetry.spool.worker_records import Delivered, HeardChecks
 from edge.wire.actions import ACTIONS
-from edge.wire.stats import DEVICE_TIME_LIMIT_MS
+from edge.wire.stats import DEVICE_TIME_LIMIT_MS, DeviceTime
 
 if TYPE_CHECKING:
     _Action = str
@@ -98,7 +98,7 @@ class _StoredTold(msgspec.Struct, gc=False):
     custom_id: str = ""
     is_prod: bool = True
     is_emulator: bool = False
-    device_time_ms: int | None = None
+    device_time_ms: DeviceTime | None = None
     metadata: msgspec.Raw = _NOTHING
 
 

@@ -1,5 +1,6 @@
 """What the fold cannot make sense of costs itself, and nothing else: one line, one value of one row."""
 
+import json
 import logging
 import sqlite3
 from contextlib import closing
@@ -14,6 +15,7 @@ from edge.telemetry.folding.batches.gathering import LAST_MS
 from edge.telemetry.folding.batches.poisoned_lines import ALONE_LIMIT, SuspectLine, find_poisoned
 from edge.telemetry.folding.counts import read_counts, read_totals
 from edge.telemetry.folding.fold import fold
+from edge.telemetry.spool.worker_records import COUNT_LIMIT
 from edge.telemetry.upkeep.audit import audit
 
 BAD_APP = "com.poisoned"
@@ -66,6 +68,49 @@ def test_what_fails_whatever_is_read_is_no_lines_fault(spool, database):
         with pytest.raises(KeyError):
             fold(spool, database, now=NOW, names_of=broken)
     assert fold(spool, database, now=NOW).folded == ALONE_LIMIT + 1
+
+
+def test_a_batch_of_bad_lines_alone_stops_nothing(spool, database):
+    write_segment(spool, [line(app=BAD_APP)] * (ALONE_LIMIT + 1))
+    report = fold(spool, database, now=NOW, names_of=no_poison)
+    assert (report.folded, report.malformed, report.finished) == (0, ALONE_LIMIT + 1, 1)
+
+
+def heard_line(sequence, counts, n):
+    entry = {"group": {}, "code": "up_to_date", "n": n}
+    heard = {"stream": "n-0-1", "sequence": sequence, "app": APP, "of": [entry] * counts}
+    return json.dumps({"received_ms": int(NOW * 1000), "heard": heard}).encode()
+
+
+TOO_MUCH = {
+    "counts in a line": [heard_line(1, 1_100, 2**53 - 1)],
+    "counts in lines": [heard_line(number, 1, 2**53 - 1) for number in range(1, 1_100)],
+    "counts within the limit": [heard_line(number, 1_100, COUNT_LIMIT - 1) for number in range(1, 30)],
+    "values": [
+        json.dumps({"received_ms": int(NOW * 1000), "outcomes": {"app": APP, "of": [outcome]}}).encode()
+        for outcome in (
+            {"name": "paid", "id": str(number), "at_ms": int(NOW * 1000), "custom_id": "c", "value": value}
+            for number, value in enumerate([1.7e308] * 3 + [-1.7e308] * 30)
+        )
+    ],
+    "times": [line(happened_ms=at) for at in [10**30, -(10**30), 2**63, -(2**63)] * ALONE_LIMIT],
+}
+
+
+@pytest.mark.parametrize("lines", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_numbers_that_no_node_writes_stop_nothing(spool, database, lines, caplog):
+    write_segment(spool, lines)
+    with caplog.at_level(logging.ERROR):
+        fold(spool, database, now=NOW)
+    write_segment(spool, [line()], worker=1)
+    assert fold(spool, database, now=NOW).folded == 1
+    assert "Traceback" not in caplog.text
+
+
+def test_of_lines_that_fail_only_together_those_of_one_segment_are_left_out():
+    honest = [SuspectLine("a", 1, number, b"") for number in range(50)]
+    forged = [SuspectLine("b", 1, number, b"") for number in range(50)]
+    assert find_poisoned([*honest, *forged], lambda some: sum(each.segment == "b" for each in some) > 30) == forged
 
 
 def test_lines_are_found_by_halving_and_none_if_even_nothing_fails():

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from edge.domain.schedule.durations import rough_size
 from edge.node.processes.data_paths import DataPaths
 
 DAY_SECONDS = 86_400.0
@@ -71,7 +72,7 @@ class Collecting:
             self.total = self.total._replace(failures=self.total.failures + 1)
             log.error("garbage was not collected: %s", error or "it took too long")
             return
-        log.info("collected %d blobs that nothing referred to (%d bytes)", removed.files, removed.bytes)
+        log.info("collected %d blobs that nothing referred to (%s)", removed.files, rough_size(removed.bytes))
         with suppress(OSError):  # only for the next start
             await asyncio.to_thread(self._done.touch, 0o600)
         last = await asyncio.to_thread(_time_of, self._done)

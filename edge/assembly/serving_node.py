@@ -85,7 +85,7 @@ class ServingNode(ABC):
         directory, own = self.directory, self._own_report
         registry = NodeRegistry(
             *(directory.nodes_file, directory.node, self.config.region),
-            is_token=lambda name: name in self.tokens.records(),
+            is_token=self.tokens.has,
             clock=time.time,
         )
         return KnownNodes(registry, directory.heard_file, own.make, own.changes, net_key=directory.net_key.decode())

@@ -5,6 +5,7 @@ import asyncio
 import logging
 from pathlib import Path
 
+from edge.domain.schedule.durations import rough_size
 from edge.store.disk.room import Reserve, free_bytes
 from edge.telemetry.spool.disk_budget import SPARE_BYTES
 
@@ -34,14 +35,15 @@ class WatchingRoom:
         if not self._short and is_short(free, reserve_whole=reserve_whole):
             self._short = True
             log.error(
-                "the disk of %s is full or read-only (%d bytes free): checks, downloads, pausing, rolling back, "
+                "the disk of %s is full or read-only (%s free): checks, downloads, pausing, rolling back, "
                 "withdrawing and revoking go on; uploads, other changes and reports are refused; free some space there",
-                self._directory,
-                free,
+                *(self._directory, rough_size(free)),
             )
         elif self._short and free >= ROOM_BYTES and reserve_whole:
             self._short = False
-            log.warning("the disk of %s has room again (%d bytes free): nothing is refused", self._directory, free)
+            log.warning(
+                "the disk of %s has room again (%s free): nothing is refused", self._directory, rough_size(free)
+            )
 
 
 def is_short(free: int, *, reserve_whole: bool) -> bool:

@@ -141,6 +141,10 @@ class Tokens:
         """All tokens by name, sorted."""
         return dict(sorted(self._last_good().tokens.items()))
 
+    def has(self, name: str) -> bool:
+        """Whether there is a token of this name, as of the last reading. Reads memory only."""
+        return self._last is None or name in self._last.document.tokens
+
     def check(self) -> None:
         """Read the document, so that `problem` is current. Raises Untrusted if there is no good one at all."""
         self._last_good()

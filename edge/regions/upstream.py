@@ -5,6 +5,7 @@ nowhere else. A request that breaks before its answer begins is sent once more: 
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -228,7 +229,10 @@ def parse_node_address(url: str, *, insecure: bool = False) -> URL:
         told = f"{url[:200]!r} is not the address of a node's control port, like https://origin.example.com:8081"
         raise Invalid("invalid_source", told)
     if found.scheme == "http" and not insecure and not is_loopback(found.host or ""):
-        told = f"{url} is not encrypted, and who reads the token on its way can follow as this node: use https"
+        told = (
+            f"{url} is not encrypted, and whoever reads the token on its way can pose as this node: use https, or, "
+            "within a network of your own, --insecure (upstream.insecure)"
+        )
         raise Invalid("invalid_source", told)
     return found
 
@@ -270,6 +274,8 @@ def _reason(error: Exception) -> str:
             return "that port does not speak TLS (is it an http:// address?)"
         case aiohttp.ClientConnectorDNSError():
             return "its host has no address"
+        case aiohttp.ClientConnectorError() if error.os_error.errno:
+            return os.strerror(error.os_error.errno).lower()  # asyncio's own text is that of a failed call
         case aiohttp.ClientConnectorError():
             return _detail(error.os_error)
         case aiohttp.ServerDisconnectedError():

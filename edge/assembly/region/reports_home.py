@@ -153,4 +153,4 @@ class WelcomedKey:
             taken = True
         if taken:
             self._supervisor.pool.tell_net_key(self._directory.net_key)
-            log.info("networks are numbered as at home from now on")
+            log.info("networks of devices are numbered as at home from now on, so that each counts once")

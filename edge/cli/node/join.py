@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge.cli.node.join_files import JoinedNode, JoinFiles
+from edge.cli.node.join_files import TOKEN_FILE, JoinedNode, JoinFiles, is_of_join
 from edge.cli.terminal.options import with_config, with_output
 from edge.cli.terminal.output import Output, fields, line, moment, note
 from edge.config import KEY_ID, REGION, file_in_effect, load_settings
@@ -36,16 +36,27 @@ TOKEN_LIMIT = 4_096  # characters of a line; a token has 48
 )
 @click.option("--region", required=True, metavar="NAME", help="A name for where this node is, as segments compare it.")
 @click.option("--root", default="", metavar="KEYID", help="The root key that releases must go back to.")
-@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), default=Path(DEFAULT_DATA_DIR))
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path(DEFAULT_OUT))
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(DEFAULT_DATA_DIR),
+    help=f"Where the node keeps everything; default: {DEFAULT_DATA_DIR}.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path(DEFAULT_OUT),
+    help=f"The configuration to write, with {TOKEN_FILE} beside it; default: {DEFAULT_OUT}.",
+)
 @click.option("--insecure", is_flag=True, help="Let the token cross the network unencrypted, to an http:// address.")
 @with_output
 def join(out_: Output, url: str, token: str, region: str, root: str, data_dir: Path, out: Path, insecure: bool) -> None:
     """Make this machine a node that follows the one at URL, its control address.
 
     Asks that node who it is, checks the token, the root and the clock, and then writes a configuration (edge.toml) and,
-    beside it, a file with the token. It writes nothing if anything is wrong. `edge token create NAME --role node`
-    on the origin prints this command with everything in it.
+    beside it, a file with the token. It writes nothing if anything is wrong. Run it as the user that the node runs as,
+    who alone can read both. `edge token create NAME --role node` on the origin prints this command with everything in
+    it.
     """
     from edge.regions.sources.introduction import Introduction, introduce  # imports an HTTP client
     from edge.regions.upstream import Upstream
@@ -101,7 +112,15 @@ def leave(out: Output, config_file: Path | None) -> None:
     config, _ = load_settings(config_file, os.environ)
     file = file_in_effect(config_file, os.environ)
     if config.role != "region" or file is None:
-        raise Conflict("no_region", "this machine's configuration is not of a node that follows another one")
+        raise Conflict(
+            "no_region",
+            f"{file or 'the configuration'} is not of a node that follows another one: name its file with --config",
+        )
+    if not is_of_join(file):
+        raise Conflict(
+            "no_region",
+            f"{file} was not written by `edge join`: stop the node, and delete it and its token file yourself",
+        )
     paths = DataPaths(Path(config.data_dir))
     _check_stopped(paths)
     waiting = _waiting_reports(paths)
@@ -124,7 +143,8 @@ def _check_words(region: str, root: str, token: str) -> None:
     if not (token and token.isascii() and token.isprintable()):
         raise Invalid("invalid_token", "invalid token: use the one that `edge token create` printed")
     if not region or re.fullmatch(REGION, region) is None:
-        raise Invalid("invalid_region", f"invalid region {region[:80]!r}: it has to match {REGION}")
+        told = f"invalid region {region[:80]!r}: use 1 to 64 letters, digits, dots, hyphens and underscores"
+        raise Invalid("invalid_region", told)
     if re.fullmatch(KEY_ID, root) is None:
         raise Invalid("invalid_root", f"invalid root {root[:80]!r}: use the id that `edge keys show` prints")
 

@@ -15,6 +15,11 @@ HEADER = """\
 """
 
 
+def is_of_join(file: Path) -> bool:
+    """Whether `edge join` wrote the configuration, whatever was added since. Raises OSError."""
+    return file.read_bytes().startswith(HEADER.partition(".")[0].encode())
+
+
 class JoinedNode(NamedTuple):
     """What its configuration says. `root` is pinned."""
 

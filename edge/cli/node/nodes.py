@@ -16,6 +16,7 @@ from edge.domain.schedule.durations import parse_duration
 from edge.domain.schedule.durations import rough_duration as span
 
 WATCH_SECONDS = 2.0  # between two looks: nodes report every few seconds
+STATES = {"well": "well", "look": "needs a look", "unheard": "not heard of"}
 COLUMNS = ("node", "region", "state", "revision", "behind", "heard", "source", "version", "disk", "load", "checks/s")
 
 
@@ -62,6 +63,7 @@ def forget(client: ControlClient, out: Output, name: str) -> None:
     """
     gone = client.delete(_path(name))
     out.result(gone, lambda: line(f"forgot node {gone['name']} ({gone['node']})"))
+    note(f"if its token is not revoked, it is listed again when it reports: edge token revoke {gone['name']}")
 
 
 @node.command()
@@ -103,13 +105,13 @@ def _show_list(found: list[dict[str, Any]]) -> None:
 
 def _row(each: dict[str, Any]) -> list[Any]:
     report = each["report"]
-    known = (f"{each['name']} (this node)" if each["own"] else each["name"], each["region"], each["condition"])
+    known = (f"{each['name']} (this node)" if each["own"] else each["name"], each["region"], STATES[each["condition"]])
     if report is None:
         return [*known, *[None] * 8]
     return [
         *known,
         f"r{report['changes']}",
-        f"{each['behind']}, {span(each['behind_seconds'])}" if each["behind"] else "no",
+        _behind(each),
         "now" if each["own"] else f"{span(each['heard_seconds'])} ago",
         (report["source"] or {}).get("name"),
         report["version"],
@@ -117,6 +119,10 @@ def _row(each: dict[str, Any]) -> list[Any]:
         f"{report['load']:.2f} of {report['cores']}",
         f"{report['checks_per_second']:.0f}",
     ]
+
+
+def _behind(each: dict[str, Any]) -> str:
+    return f"{counted(each['behind'], 'change')}, {span(each['behind_seconds'])}" if each["behind"] else "nothing"
 
 
 def _disk(report: dict[str, Any]) -> str:
@@ -130,7 +136,7 @@ def _pairs(found: dict[str, Any]) -> list[tuple[str, Any]]:
         ("node", found["node"]),
         ("name", found["name"]),
         ("region", found["region"]),
-        ("state", f"{found['condition']}: {found['sentence']}" if found["sentence"] else found["condition"]),
+        ("state", ": ".join(filter(None, (STATES[found["condition"]], found["sentence"])))),
         ("last heard of", heard),
         ("first heard of", moment(found["since"])),
     ]
@@ -139,15 +145,12 @@ def _pairs(found: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _reported(found: dict[str, Any], report: dict[str, Any]) -> list[tuple[str, Any]]:
-    behind = "nothing"
-    if found["behind"]:
-        behind = f"{counted(found['behind'], 'change')}, {span(found['behind_seconds'])}"
     ends = report["certificate_seconds"]
     return [
         ("role", report["role"]),
         ("location", report["location"] or None),
         ("revision", f"r{report['changes']} of {counted(report['apps'], 'app')}"),
-        ("behind by", behind),
+        ("behind by", _behind(found)),
         *_source(report["source"]),
         ("stale", report["stale"]),
         ("refused", ", ".join(f"{code} {n}" for code, n in sorted(report["refused"].items())) or "nothing"),

@@ -128,7 +128,11 @@ def _greeting(node: ServingNode, as_json: bool) -> str:
         return orjson.dumps(
             {**ports, "data_dir": config.data_dir, "token_file": str(node.admin_token_file or "")}
         ).decode()
-    more = f"first admin's token in {node.admin_token_file}" if node.admin_token_file else "tokens are the origin's"
+    more = (
+        f"first admin's token in {node.admin_token_file}"
+        if node.admin_token_file
+        else f"following {config.upstream.source}"
+    )
     return (
         f"devices on port {node.device_port}, control API on {config.control.host}:{node.control_port}, "
         f"data in {config.data_dir}, {more}"

@@ -49,6 +49,11 @@ def create(client: ControlClient, out: Output, name: str, role: str, app: str | 
         if "join" in made:
             note("on the node's machine, with its region for REGION, and for THIS-NODE this machine's name:")
             note(made["join"])
+            if made["join"].startswith("edge join http://"):
+                note(
+                    "over http:// that is refused from another machine: give this node TLS first (config/origin.toml),"
+                )
+                note("or add --insecure within a network of your own")
 
     out.result(made, print_text)
 

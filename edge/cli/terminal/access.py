@@ -55,6 +55,11 @@ def token(url: str, config_file: Path | None) -> str:
         here = is_loopback(parse_address(url)[0])
         own = f"; this machine's node is at {own_address(config)} (EDGE_CONTROL_PORT)" if here else ""
         raise Unauthorized("no_token", f"no token for {url}: use `edge login {url}`, --token or EDGE_TOKEN{own}")
+    if config.role == "region":
+        told = (
+            f"this node follows another one, which makes the tokens: give --token or EDGE_TOKEN, or `edge login {url}`"
+        )
+        raise Unauthorized("no_token", told)
     return own_token(config.admin_token_file)
 
 
@@ -110,8 +115,7 @@ def _missing(file: Path, has_begun: bool) -> EdgeError:
     if has_begun:
         return Unavailable(
             "starting",
-            f"the node is still starting or has failed to start: {file} does not exist yet; try again. "
-            "A region has none: give --token, one that the origin made",
+            f"the node is still starting or has failed to start: {file} does not exist yet; try again",
         )
     return Unauthorized(
         "no_token", f"no token: use `edge login URL`, --token or EDGE_TOKEN; no node has its data here ({file})"

@@ -18,6 +18,7 @@ import click
 import msgspec
 
 from edge.cli.terminal.progress_lines import StageProgress, lines
+from edge.domain.schedule.durations import rough_size
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
 Advance = Callable[[int], None]  # bytes just done
 ReachStage = Callable[[str, int, int], None]  # stage, bytes done, bytes in all
 
-_UNITS = ("B", "kB", "MB", "GB")
-_STEP = 1_000
 COLUMN_GAP = 2  # characters between drawn columns
 LAST_LEAST = 20  # characters; a narrower last column reads worse than one row below the other
+size = rough_size
 NOTHING = "-"  # a cell without a value
 
 
@@ -154,17 +154,6 @@ def cell(value: Any) -> str:
 def plain(text: str) -> str:
     """The text with a space for each control character."""
     return "".join(c if c.isprintable() else " " for c in text)
-
-
-def size(count_bytes: float) -> str:
-    """`3.2 MB`, in powers of 1000."""
-    if count_bytes < _STEP:
-        return f"{count_bytes:.0f} B"
-    for unit in _UNITS[1:]:
-        count_bytes /= _STEP
-        if count_bytes < _STEP or unit == _UNITS[-1]:
-            break
-    return f"{count_bytes:.1f} {unit}"
 
 
 def counted(n: int, noun: str, plural: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Durations as people write them (`30m`, `6h`, `1d12h`, `90s`), in whole seconds, and moments as people read them.
+"""Durations as people write them (`30m`, `6h`, `1d12h`, `90s`), in whole seconds; moments and sizes for people.
 
 No months, no fractions and no bare numbers: `30` would mean minutes to one reader and seconds to another.
 """
@@ -57,3 +57,14 @@ def rough_duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{int(seconds // size)} {unit}"
     return f"{int(seconds)} s"
+
+
+def rough_size(count_bytes: float) -> str:
+    """For people, in powers of 1000: `133 B`, `3.2 MB`."""
+    if count_bytes < 1_000:
+        return f"{count_bytes:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        count_bytes /= 1_000
+        if count_bytes < 1_000:
+            return f"{count_bytes:.1f} {unit}"
+    return f"{count_bytes / 1_000:.1f} TB"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge.domain.schedule.durations import rough_duration as span
 from edge.domain.schedule.freshness import HeardProof, Staleness, heard_before, staleness_of
 from edge.store.disk.durable_files import replace_file
 from edge.store.disk.set_aside import Damaged, clear_for_file, read_own_file
@@ -101,9 +102,9 @@ class HeardProofs:
             by_clock = worst.now - worst.issued >= worst.age_seconds
             clock = "; if the node above is reached, this node's clock is wrong" if by_clock else ""
             log.warning(
-                "offering nothing new for %d of %d head shards: the last proof of what is current is %d s old, and at "
-                "most %d s count (upstream.max_stale_seconds); downloads and ways back go on%s",
-                *(len(stale), len(self._proofs), worst.age_seconds, worst.limit_seconds, clock),
+                "offering nothing new for %d of %d head shards: the last proof of what is current is %s old, and no "
+                "older one than %s counts (upstream.max_stale_seconds); downloads and ways back go on%s",
+                *(len(stale), len(self._proofs), span(worst.age_seconds), span(worst.limit_seconds), clock),
             )
         elif self._stale and not stale:
             log.info("what is current is known again: new updates are offered")

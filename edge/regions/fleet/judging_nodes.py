@@ -13,7 +13,10 @@ from edge.regions.fleet.node_report import NodeReport
 UNHEARD_SECONDS = 30.0  # without a report: six of them, so that one lost on the way is no alarm
 BEHIND_SECONDS = 30.0  # with push a change takes a second, without it the poll's five
 SOURCE_LOST_SECONDS = 30.0
+STARTING_SECONDS = 30.0  # a worker that has read its apps by then is one that starts
 CERTIFICATE_SECONDS = 14 * 86_400.0  # before it ends: time for a person to renew it by hand
+
+_OF_A_BACKUP = frozenset({"older_document", "forked_history"})  # what an older copy of a store is refused with
 
 NodeHealth = Literal["well", "look", "unheard"]
 
@@ -27,12 +30,14 @@ class NodeJudgement(NamedTuple):
 
 def judge_node(row: NodeRow, now: float) -> NodeJudgement:
     """`now` by the clock that dated the row."""
+    shut_out = ["its token is revoked: it hears of nothing new"] if row.shut_out else []
     if row.report is None or row.heard is None:
-        return NodeJudgement("unheard", "not heard of since this node started")
+        return NodeJudgement("unheard", "; ".join(["not heard of since this node started", *shut_out]))
     silence = now - row.heard
     if silence > UNHEARD_SECONDS:
-        return NodeJudgement("unheard", f"last heard of {span(silence)} ago; what it serves may be older than shown")
-    found = [*_freshness(row, row.report), *_troubles(row.report)]
+        said = [f"last heard of {span(silence)} ago", *(shut_out or ["what it serves may be older than shown"])]
+        return NodeJudgement("unheard", "; ".join(said))
+    found = [*shut_out, *_freshness(row, row.report), *_troubles(row.report)]
     return NodeJudgement("look", "; ".join(found)) if found else NodeJudgement("well", "")
 
 
@@ -43,6 +48,8 @@ def _freshness(row: NodeRow, report: NodeReport) -> list[str]:
     if source is not None and (source.unreachable_seconds or 0.0) > SOURCE_LOST_SECONDS:
         why = f" ({source.why})" if source.why else ""
         found.append(f"cannot reach its source for {span(source.unreachable_seconds or 0.0)}{why}")
+    elif source is not None and source.unreachable_seconds is None and source.why:
+        found.append(_refusal(source.why, report))
     elif row.behind and row.behind_seconds > BEHIND_SECONDS:
         found.append(
             f"behind by {row.behind:,} {'change' if row.behind == 1 else 'changes'}, {span(row.behind_seconds)}"
@@ -50,12 +57,19 @@ def _freshness(row: NodeRow, report: NodeReport) -> list[str]:
     return found
 
 
+def _refusal(why: str, report: NodeReport) -> str:
+    restored = not _OF_A_BACKUP.isdisjoint(report.refused)
+    todo = "; if the origin was restored, there: edge store accept-restored --all" if restored else ""
+    return f"refuses what its source has ({why}){todo}"
+
+
 def _troubles(report: NodeReport) -> list[str]:
     found = []
     if report.disk_short:
         found.append("its disk is full or read-only")
     if away := report.workers - report.workers_ready:
-        found.append(f"{away} of {report.workers} workers do not answer")
+        state = "are starting" if report.running_seconds < STARTING_SECONDS else "do not answer"
+        found.append(f"{away} of {report.workers} workers {state}")
     if report.damaged:
         found.append(f"{report.damaged} damaged {'thing' if report.damaged == 1 else 'things'} in its store")
     ends = report.certificate_seconds

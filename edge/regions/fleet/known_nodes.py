@@ -32,7 +32,7 @@ log = logging.getLogger("edge.node")
 class NodeRow(NamedTuple):
     """A node as its last report shows it. `report` is None where none was kept. `heard` is when it came, in seconds
     since the epoch by this node's clock; `behind` are changes that it lacked then, `behind_seconds` since when this
-    node has the first of those. `own`: it is this node."""
+    node has the first of those. `own`: it is this node. `shut_out`: its token was revoked."""
 
     known: RegisteredNode
     report: NodeReport | None
@@ -40,6 +40,7 @@ class NodeRow(NamedTuple):
     behind: int = 0
     behind_seconds: float = 0.0
     own: bool = False
+    shut_out: bool = False
 
 
 class _Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,11 +141,12 @@ class KnownNodes:
         self._unwritten = False
 
     def _row(self, known: RegisteredNode) -> NodeRow:
-        kept = self._heard.get(known.node)
+        kept, shut_out = self._heard.get(known.node), self.registry.is_shut_out(known)
         if kept is None:
-            return NodeRow(known, None, None)
+            return NodeRow(known, None, None, shut_out=shut_out)
         lacks = max(0, self._history[-1][0] - kept.report.changes) if self._history else 0
-        return NodeRow(known, kept.report, kept.heard, lacks, self._since(kept.report.changes) if lacks else 0.0)
+        since = self._since(kept.report.changes) if lacks else 0.0
+        return NodeRow(known, kept.report, kept.heard, lacks, since, shut_out=shut_out)
 
     def _since(self, changes: int) -> float:
         """For how many seconds this node has had the first change beyond `changes`."""

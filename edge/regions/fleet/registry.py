@@ -59,7 +59,7 @@ class NodeRegistry:
         is_token: Callable[[str], bool] = lambda name: True,
         clock: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`is_token`: whether a token of that name exists; it may block."""
+        """`is_token`: whether a token of that name exists; it reads memory only."""
         self._path, self._own, self._own_region = path, own, own_region
         self._is_token, self._clock = is_token, clock
         self._lock = threading.Lock()
@@ -102,6 +102,10 @@ class NodeRegistry:
         if found is None:
             raise NotFound("unknown_node", f"unknown node {name[:NODE_SHOWN_LIMIT]!r}; see: edge node list")
         return found
+
+    def is_shut_out(self, node: RegisteredNode) -> bool:
+        """Its token was revoked. Reads memory only."""
+        return not self._is_token(node.name)
 
     def nodes(self) -> list[RegisteredNode]:
         """By name."""

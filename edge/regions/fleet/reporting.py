@@ -89,7 +89,7 @@ class Reporting:
 
     def _note_success(self, welcome: NodeWelcome) -> None:
         if self.problem:
-            log.info("the node above takes reports again")
+            log.info("home takes this node's report again")
         self.problem, self._in_a_row = "", 0
         self._accepted += 1
         self._accepted_at = self._monotonic()
@@ -106,5 +106,5 @@ class Reporting:
         self._failed += 1
         self._in_a_row += 1
         if why != self.problem:
-            log.warning("the node above did not take this node's report; devices are served all the same: %s", why)
+            log.warning("home did not take this node's report of how it is doing; devices are served: %s", why)
         self.problem = why

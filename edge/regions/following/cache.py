@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from edge.domain.schedule.durations import rough_size
 from edge.store.objects.fs import FsStore
 
 BLOBS_FOLDER = "blobs/sha256"
@@ -87,12 +88,12 @@ class CacheRoom:
 
     def _tell(self, freed: int, wanted: int) -> None:
         if freed:
-            log.info("let go of %d bytes of files that no channel offers", freed)
+            log.info("deleted %s of files that no channel offers", rough_size(freed))
         short = freed < wanted
         if short and not self._too_small:
             log.warning(
-                "what channels offer takes %d bytes, and upstream.cache_limit_bytes is %d: all of it is kept",
-                *(self.held_bytes, self._limit),
+                "what channels offer takes %s, more than upstream.cache_limit_bytes (%s): all of it is kept",
+                *(rough_size(self.held_bytes), rough_size(self._limit)),
             )
         self._too_small = short
 

@@ -123,7 +123,7 @@ class Follower:
         self._held: set[asyncio.Task[None]] = set()  # releases whose files are on their way
         self._last_look = self._last_change = 0.0
         self._unreachable_since: float | None = None
-        self._trouble = ""
+        self._trouble, self._has_followed = "", False
 
     @property
     def standing(self) -> FollowStanding:
@@ -216,10 +216,12 @@ class Follower:
         if lost:
             raise lost[0]
         if self._unreachable_since is not None:
-            log.info("follow %s again", self.source.name)
+            log.info("following %s again", self.source.name)
             if self.on_reachable is not None:
                 self._keep(asyncio.ensure_future(self.on_reachable()))
-        self._unreachable_since, self._trouble = None, ""
+        elif not self._has_followed:
+            log.info("following %s", self.source.name)
+        self._unreachable_since, self._trouble, self._has_followed = None, "", True
 
     async def _kept_from(self, document: Document, take: Callable[[Document], Awaitable[str]]) -> Exception | None:
         """What kept the document from being taken, if that was not its own fault. One does not keep the others."""
@@ -296,12 +298,14 @@ class Follower:
             return
         self._stands[document.key] = document.tag, error.message
         self.refused[error.code] += 1
-        log.error("refused from %s: %s; the last good one is served", self.source.name, error.message)
+        log.error("refused from %s: %s; the last good one is served%s", self.source.name, error.message, _way_on(error))
 
     def _note_trouble(self, error: Exception) -> None:
         if self._unreachable_since is None:
             self._unreachable_since = self._terms.clock()
-            log.warning("cannot follow %s now, and serve what is here: %s", self.source.name, error)
+            log.warning(
+                "cannot follow %s now, so what is here is served: %s%s", self.source.name, error, _way_on(error)
+            )
         self._trouble = str(error)
 
     def _keep(self, task: asyncio.Future[Any]) -> None:
@@ -357,3 +361,13 @@ class Follower:
     def _is_announced(self, app: AppId) -> bool:
         at = self._announced.get(app)
         return at is not None and self._terms.clock() - at < ANNOUNCED_SECONDS
+
+
+def _way_on(error: Exception) -> str:
+    """What the operator can do about it, where that is known."""
+    match error:
+        case EdgeError(code="older_document" | "forked_history"):
+            return " (if the origin was restored from a backup, there: edge store accept-restored --all)"
+        case EdgeError(code="unauthorized" | "token_expired"):
+            return " (on the origin: edge token create NAME --role node; into the file of upstream.token_file here)"
+    return ""

@@ -21,6 +21,7 @@ import msgspec
 import zstandard
 
 from edge.domain.errors import Conflict, EdgeError, Unavailable
+from edge.domain.schedule.durations import rough_size
 from edge.regions.sending.outgoing import read_piece
 from edge.regions.sending.sent_erasing import SentErasing
 from edge.regions.sending.sent_journal import SentJournal
@@ -175,14 +176,14 @@ class ReportSender:
         if faults:
             raise faults[0]
         if self._failed_rounds:
-            log.warning("home has all reports of this node again")
+            log.info("home has all reports of devices again")
         self._failed_rounds, self.failing, self.round_at = 0, "", self._clock()
 
     def _note_failure(self, error: Exception) -> None:
         self._failed_rounds += 1
         if str(error) != self.failing:  # each cause once, however long it lasts
             self.failing = str(error)
-            log.error("reports wait for home (%d bytes): %s", self.kept.waiting_bytes, error)
+            log.warning("reports of devices wait for home (%s): %s", rough_size(self.kept.waiting_bytes), error)
 
     async def _keep_some(self) -> None:
         if self._kept_at is None or self._monotonic() - self._kept_at >= IDLE_SECONDS:
@@ -301,7 +302,8 @@ class ReportSender:
         if lost:
             self.lost_segments += len(lost)
             named = ", ".join(sorted(lost)[:NAMED_LIMIT])
-            log.error("%d of them (%d bytes) are here no longer, and lost: %s", len(lost), sum(lost.values()), named)
+            size = rough_size(sum(lost.values()))
+            log.error("%d of them (%s) are here no longer, and lost: %s", len(lost), size, named)
 
     async def _ask(self, asked: SegmentsAsked) -> dict[str, HeldOfSegment]:
         answer = await self._home.request(

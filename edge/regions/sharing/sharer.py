@@ -131,6 +131,8 @@ class Sharer:
 
     def _reached(self, refused: int) -> None:
         known = self.standing
+        if known.failing:
+            log.info("home hears again what is known of devices")
         now = asyncio.get_running_loop().time()
         self.standing = known._replace(reached=now, failing="", refused=known.refused + refused)
 
@@ -142,7 +144,7 @@ class Sharer:
                 failures = 0
             except (EdgeError, OSError, sqlite3.Error) as error:
                 if str(error) != self.standing.failing:
-                    log.warning("cannot share what devices bring about with the home node now: %s", error)
+                    log.warning("what is known of devices waits for home: %s", error)
                 self.standing = self.standing._replace(failing=str(error))
                 pause = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
                 failures += 1

@@ -168,3 +168,18 @@ def test_a_node_that_follows_nobody_does_not_leave(tmp_path):
     (tmp_path / "edge.toml").write_text('role = "origin"\n')
     code, _, err = edge("leave", "--config", tmp_path / "edge.toml")
     assert code == 1 and "not of a node that follows another one" in err
+
+
+def test_a_configuration_that_somebody_wrote_is_not_deleted(tmp_path):
+    file, mine = tmp_path / "edge.toml", tmp_path / "mine.token"
+    mine.write_text("edge_x\n")
+    file.write_text(f'role = "region"\n[upstream]\nsource = "https://a.example:8081"\ntoken_file = "{mine}"\n')
+    code, _, err = edge("leave", "--config", file)
+    assert code == 1 and "was not written by `edge join`" in err and file.exists() and mine.exists()
+
+
+def test_a_region_has_no_token_of_its_own_and_nobody_waits_for_one(joining, tmp_path):
+    joining()
+    (tmp_path / "data" / "node").mkdir(parents=True)
+    code, _, err = edge("node", "list", "--config", tmp_path / "edge.toml")
+    assert code == 1 and "this node follows another one, which makes the tokens" in err and "waiting" not in err

@@ -15,6 +15,7 @@ REPORT = NodeReport(
     apps=2,
     workers=2,
     workers_ready=1,
+    running_seconds=60.0,
     refused={"bad_signature": 3},
     source=SourceReport(name="https://origin.example.com", verified_seconds=8.0),
     disk_free_bytes=50 * 10**9,
@@ -37,7 +38,7 @@ def test_nodes_are_listed_with_what_needs_a_look(node, reporting):
     listed = node.text("node", "list")
     assert "(this node)" in listed.splitlines()[1]
     assert "us-1" in listed.splitlines()[2] and "r7" in listed and "75% used of 200.0 GB" in listed
-    assert "us-1: 1 of 2 workers do not answer" in listed
+    assert "needs a look" in listed and "us-1: 1 of 2 workers do not answer" in listed
     own, other = node.json("node", "list")
     assert (own["own"], own["condition"], other["report"]["refused"]) == (True, "well", {"bad_signature": 3})
 
@@ -54,5 +55,6 @@ def test_one_node_is_shown_and_forgotten(node, reporting):
     shown = node.text("node", "show", "us-1")
     for words in ("a5a5", "bad_signature 3", "https://origin.example.com", "signed 8 s ago", "1 of 2 answer", "2.0.0"):
         assert words in shown
-    assert node.text("node", "forget", "us-1").strip() == "forgot node us-1 (a5a5)"
+    gone = node.run("node", "forget", "us-1")
+    assert gone.stdout.strip() == "forgot node us-1 (a5a5)" and "edge token revoke us-1" in gone.stderr
     assert "unknown node 'us-1'" in node.failure("node", "show", "us-1")

@@ -15,11 +15,13 @@ class Home:
     """A home node with a clock and a count of changes that a test sets."""
 
     def __init__(self, folder):
-        self.now, self.changes, self.folder = 1_000.0, 5, folder
+        self.now, self.changes, self.folder, self.tokens = 1_000.0, 5, folder, {"eu-1", "us-1"}
         self.fleet = self.open()
 
     def open(self):
-        registry = NodeRegistry(self.folder / "nodes.json", "h0me", clock=lambda: self.now)
+        registry = NodeRegistry(
+            *(self.folder / "nodes.json", "h0me"), is_token=self.tokens.__contains__, clock=lambda: self.now
+        )
         return KnownNodes(registry, self.folder / "heard.json", self.own, lambda: self.changes, clock=lambda: self.now)
 
     async def own(self):
@@ -126,8 +128,15 @@ async def test_damage_of_what_was_heard_costs_nothing_else(home):
             "cannot reach its source for 10 min (no route)",
         ),
         ({"source": SourceReport(unreachable_seconds=2.0)}, ""),
+        ({"source": SourceReport(unreachable_seconds=2.0, why="no route")}, ""),
+        (
+            {"source": SourceReport(why="bad signature"), "refused": {"bad_signature": 1}},
+            "refuses what its source has (bad signature)",
+        ),
+        ({"source": SourceReport(), "refused": {"older_document": 1}}, ""),  # it was, and is no more
         ({"disk_short": True}, "its disk is full"),
-        ({"workers_ready": 1}, "1 of 2 workers do not answer"),
+        ({"workers_ready": 1}, "1 of 2 workers are starting"),
+        ({"workers_ready": 1, "running_seconds": 60.0}, "1 of 2 workers do not answer"),
         ({"damaged": 1}, "1 damaged thing in its store"),
         ({"certificate_seconds": 86_400.0 * 6}, "its certificate ends in 6 days"),
         ({"certificate_seconds": -5.0}, "its certificate has ended"),
@@ -137,6 +146,22 @@ async def test_what_a_node_says_of_itself_is_judged(home, said, words):
     await home.hear(**said)
     condition, sentence = await home.judged()
     assert (condition == "well") == (words == "") and sentence.startswith(words)
+
+
+async def test_a_node_that_refuses_a_restored_origin_names_the_way_on(home):
+    source = SourceReport(why="head shard 8 was rolled back from sequence 11 to 10")
+    await home.hear(changes=9, source=source, refused={"older_document": 1})
+    condition, sentence = await home.judged()
+    assert condition == "look" and sentence.endswith("there: edge store accept-restored --all")
+
+
+async def test_a_node_whose_token_was_revoked_says_so_at_once_and_when_it_falls_silent(home):
+    await home.hear()
+    home.tokens.clear()
+    revoked = "its token is revoked: it hears of nothing new"
+    assert await home.judged() == ("look", revoked)
+    home.now += UNHEARD_SECONDS + 200
+    assert await home.judged() == ("unheard", f"last heard of 3 min ago; {revoked}")
 
 
 async def test_a_node_that_lags_for_long_is_to_be_looked_at(home):

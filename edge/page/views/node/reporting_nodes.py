@@ -19,11 +19,11 @@ _COLUMNS = (
     {"name": "State"},
     {"name": "Revision", "num": True},
     {"name": "Heads verified", "num": True},
-    {"name": "Source"},
+    {"name": "Source", "cls": "wraps"},
     {"name": "Runs"},
     {"name": "Checks a second", "num": True},
     {"name": "Disk", "cls": "spark"},
-    {"name": "Refused"},
+    {"name": "Refused", "cls": "wraps"},
 )
 _STATES: Mapping[str, tuple[str, str]] = {
     "well": ("good", "Well"),
@@ -97,7 +97,7 @@ def _heard(each: NodeView, now: float) -> str:
 
 def _behind(each: NodeView) -> str:
     if not each.behind:
-        return "" if each.condition == "unheard" else "has everything"
+        return "has everything" if each.condition == "well" else ""
     return f"behind by {things(each.behind, 'change')}, {duration(each.behind_seconds)}"
 
 
@@ -108,7 +108,7 @@ def _verified(each: NodeView) -> Any:
     if source.verified_seconds is None:
         return {"text": "never", "tone": "warn"}
     stale = each.report is not None and each.report.stale
-    of = "stale: offers nothing new" if stale else "since they were signed"
+    of = "stale: offers nothing new" if stale else "since signed"
     return {"text": duration(source.verified_seconds), "tone": "bad" if stale else "", "of": of}
 
 

@@ -103,7 +103,9 @@ class EdgeGroup(click.Group):
         except BrokenPipeError:
             raise  # click exits quietly: the reader of our output is gone
         except OSError as error:
-            raise CommandFailed(_one_line(_file_reason(error))) from error
+            from edge.cli.terminal.output import reason_of  # no verb is imported before it runs
+
+            raise CommandFailed(_one_line(reason_of(error))) from error
         except KeyboardInterrupt as error:
             raise click.exceptions.Exit(INTERRUPTED) from error
 
@@ -121,11 +123,6 @@ def cli() -> None:
 def main() -> None:
     """The entry point of the `edge` script."""
     cli(prog_name="edge")
-
-
-def _file_reason(error: OSError) -> str:
-    reason = error.strerror or str(error)
-    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def _one_line(message: str) -> str:

@@ -361,6 +361,33 @@ def test_config_check_finds_what_would_stop_a_start(edge, tmp_path, environ, rea
     assert reason in failure_of(edge("config", "check", env=environ))
 
 
+A_REGION = {"EDGE_ROLE": "region", "EDGE_UPSTREAM_SOURCE": "https://origin.example.com:8081"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "reason"),
+    [
+        (A_REGION | {"EDGE_UPSTREAM_TOKEN_FILE": "gone"}, "gone, the token for the node above: No such file"),
+        (A_REGION | {"EDGE_UPSTREAM_TOKEN_FILE": "empty"}, "empty, the token for the node above, holds no token"),
+        ({"EDGE_STORE_URL": "s3://a-bucket/x", "EDGE_STORE_CREDENTIALS_FILE": "gone"}, "gone cannot be read"),
+        (
+            {"EDGE_TELEMETRY_CLICKHOUSE": "http://u@127.0.0.1:1/d", "EDGE_TELEMETRY_CLICKHOUSE_PASSWORD_FILE": "gone"},
+            "cannot read the password of ClickHouse in gone",
+        ),
+    ],
+)
+def test_config_check_reads_the_files_that_it_names(edge, tmp_path, environ, reason):
+    (tmp_path / "empty").touch()
+    assert reason in failure_of(edge("config", "check", env=environ))
+
+
+def test_config_check_lists_every_fault(edge, tmp_path):
+    (tmp_path / "a-file").touch()
+    done = edge("config", "check", env={"EDGE_DATA_DIR": "a-file", "EDGE_DEVICES_HOST": "192.0.2.7"})
+    assert done.exit_code == 1
+    assert "a-file: Not a directory" in done.stderr and "cannot listen on 192.0.2.7" in done.stderr
+
+
 def test_a_data_directory_may_be_missing(edge):
     assert edge("config", "check", env={"EDGE_DATA_DIR": "new/below"}).exit_code == 0
 
@@ -371,7 +398,7 @@ def test_a_configuration_that_is_not_there_is_one_line(edge):
 
 def test_a_table_in_a_pipe_is_plain_aligned_text(edge):
     lines = edge("config", "show").stdout.splitlines()
-    assert lines[0].split() == ["OPTION", "VALUE", "ORIGIN"]
+    assert lines[0].split() == ["OPTION", "VALUE", "FROM"]
     assert all(line.isascii() for line in lines)
     assert len({line.index("default") for line in lines[1:]}) == 1
 

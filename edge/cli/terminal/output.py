@@ -18,6 +18,7 @@ import click
 import msgspec
 
 from edge.cli.terminal.progress_lines import StageProgress, lines
+from edge.domain.errors import EdgeError
 from edge.domain.schedule.durations import rough_size
 
 if TYPE_CHECKING:
@@ -61,6 +62,14 @@ def labelled(label: str, text: str) -> None:
             shown, width, initial_indent=rest, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
         ).lstrip()
     click.echo(first + shown)
+
+
+def reason_of(error: EdgeError | OSError) -> str:
+    """What is wrong, with the file that it is about."""
+    if isinstance(error, EdgeError):
+        return error.message
+    reason = error.strerror or str(error)
+    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def note(text: str) -> None:

@@ -104,7 +104,7 @@ class NatsLink:
         async def note(error: Exception) -> None:
             self._note_trouble(error)
 
-        credentials = await asyncio.to_thread(_read_credentials, self._credentials_file)
+        credentials = await asyncio.to_thread(read_nats_credentials, self._credentials_file)
         async with asyncio.timeout(CONNECT_SECONDS * 2):
             await client.connect(
                 self._url,
@@ -169,7 +169,7 @@ def _require_library() -> None:
         raise Unavailable("missing_extra", wanted) from error
 
 
-def _read_credentials(file: str) -> dict[str, Any]:
+def read_nats_credentials(file: str) -> dict[str, Any]:
     """Read at each connection, so that new ones need no restart. Raises Unavailable `bad_credentials`, OSError."""
     if not file:
         return {}

@@ -403,6 +403,20 @@ def test_a_table_in_a_pipe_is_plain_aligned_text(edge):
     assert len({line.index("default") for line in lines[1:]}) == 1
 
 
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "rollback a.b c",
+        "experiment stop a.b c --keep d",
+        "rollout start a.b c --bundle 1.0.0 --steps 1,100",
+        *(f"rollout {move} a.b c" for move in ("pause", "resume", "advance", "promote", "rollback")),
+    ],
+)
+def test_a_verb_that_asks_nothing_takes_yes_as_those_that_ask(edge, verb):
+    at = ("--yes", "--url", "http://127.0.0.1:1", "--token", "edge_x")
+    assert "no answer from http://127.0.0.1:1" in failure_of(edge(*verb.split(), *at))
+
+
 def test_an_interrupt_is_130_without_a_trace():
     program = "import sys; from edge.cli.main import cli; cli(sys.argv[1:], prog_name='edge')"
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -10,6 +10,7 @@ from edge.cli.figures.experiment_page import experiment_page
 from edge.cli.figures.page import is_drawn
 from edge.cli.figures.stats import show_page
 from edge.cli.releases.replaced import meant_options
+from edge.cli.terminal.asking import takes_yes
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api, with_change
 from edge.cli.terminal.output import Output, fields, line, moment, note, table
@@ -67,6 +68,7 @@ def experiment() -> None:
     "install_time:24h, event:NAME, outcome:NAME or value:NAME; at most 8. Default: what is usual for its kind.",
 )
 @meant_options
+@takes_yes
 @with_change
 def start(
     client: ControlClient,
@@ -138,6 +140,7 @@ def show(client: ControlClient, out: Output, app: str, channel: str | None) -> N
 @click.argument("app")
 @click.argument("channel")
 @click.option("--keep", metavar="ARM", required=True, help="Arm whose bundle the channel then offers to all devices.")
+@takes_yes
 @with_change
 def stop(client: ControlClient, out: Output, app: str, channel: str, keep: str) -> None:
     """Stop the experiment on CHANNEL of APP and keep one arm. To keep none, use `edge rollback`."""

@@ -7,7 +7,7 @@ import click
 
 from edge.cli.releases.history import bundle_changes
 from edge.cli.releases.replaced import instead_of, print_ended, print_moves
-from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking
+from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, takes_yes, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_change
 from edge.cli.terminal.output import Output, line, moment
@@ -17,6 +17,7 @@ from edge.cli.terminal.output import Output, line, moment
 @click.argument("app")
 @click.argument("channel")
 @click.option("--to", metavar="V|builtin", help="Version to offer, or builtin: the code inside the native app.")
+@takes_yes
 @with_change
 def rollback(client: ControlClient, out: Output, app: str, channel: str, to: str | None) -> None:
     """Roll back CHANNEL of APP.

@@ -11,7 +11,7 @@ import click
 
 from edge.cli.figures.sides import get_sides, show_sides
 from edge.cli.releases.replaced import meant_options, print_moves
-from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_asking, without_asking
+from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, takes_yes, with_asking, without_asking
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api, with_change, with_output
 from edge.cli.terminal.output import Output, counted, fields, line, moment, table
@@ -70,6 +70,7 @@ def rollout() -> None:
 @click.option(
     "--id", "change_id", default="", metavar="ID", help="Id printed by a preview, to include the same devices."
 )
+@takes_yes
 @with_change
 def start(client: ControlClient, out: Output, app: str, channel: str, change_id: str, **plan: Any) -> None:
     """Start a rollout on CHANNEL of APP. All other devices keep getting what the channel offers."""

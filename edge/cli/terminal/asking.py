@@ -71,8 +71,20 @@ def with_asking(command: F) -> F:
 
 
 def without_asking(command: F) -> F:
-    """For a verb that stops something or goes on as planned: it has no such options, and its Asking is a yes."""
-    return functools.wraps(command)(functools.partial(command, asking=Asking(yes=True, dry_run=False)))  # type: ignore[return-value]
+    """For a verb that stops something or goes on as planned: its Asking is a yes."""
+    answered = functools.partial(command, asking=Asking(yes=True, dry_run=False))
+    return takes_yes(functools.wraps(command)(answered))  # type: ignore[return-value]
+
+
+def takes_yes(command: F) -> F:
+    """Adds --yes to a verb that asks nothing, so that a script may give it to every verb that changes a release."""
+
+    @click.option("--yes", "-y", is_flag=True, help="Taken as by verbs that ask; this one does not.")
+    @functools.wraps(command)
+    def run(*args: Any, yes: bool, **kwargs: Any) -> Any:
+        return command(*args, **kwargs)
+
+    return run  # type: ignore[return-value]
 
 
 def carry_out(

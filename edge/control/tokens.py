@@ -41,7 +41,7 @@ from edge.store.disk.room import NoReserve, Reserve
 from edge.store.key_set import Trust
 from edge.store.objects.port import TOKENS_KEY, AlreadyExists, ObjectStore, Stale, Stored
 from edge.store.signing import KeyId, Writer, open_document, sign_document
-from edge.store.stored_document import Untrusted, parse_document, read_stored, refusal_of
+from edge.store.stored_document import UNREACHABLE, Untrusted, parse_document, read_stored, refusal_of
 
 TOKENS_DOMAIN = "edge-tokens"
 SECRET_PREFIX = "edge_"  # noqa: S105 - lets scanners of repositories and logs find leaked tokens
@@ -299,7 +299,9 @@ class Tokens:
             held = self._read()
         except Untrusted as error:
             if self.problem != error.message:
-                log.error("%s; no token can be created or revoked until it is restored or accepted", error.message)
+                gone = error.code == UNREACHABLE
+                tell, until = (log.warning, "it answers") if gone else (log.error, "it is restored or accepted")
+                tell("%s; no token can be created or revoked until %s", error.message, until)
             self.problem = error.message
             raise
         self.problem = ""

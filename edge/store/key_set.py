@@ -218,6 +218,7 @@ class Trust:
 
     def _follow_root(self, held: HeldKeys) -> None:
         """Pin the present root, after the key set is kept that leads to it: what an earlier root signs is no news."""
+        log.info("the root of the store's keys is %s from now on, vouched for or accepted", held.key_set.root)
         with self._lock:
             self._pin = TrustPin(PIN_FORMAT, held.key_set.store, base64_of(held.root_public))
             try:

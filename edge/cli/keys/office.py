@@ -65,7 +65,8 @@ def parse_fingerprint(text: str) -> KeyId:
     found = text.strip().lower()
     if not _FINGERPRINT.fullmatch(found):
         raise Invalid(
-            "invalid_key_id", f"{text[:80]!r} is no key id: 16 to 64 hexadecimal digits, as `edge keys show` has"
+            "invalid_key_id",
+            f"{text[:80]!r} is not a key's id or fingerprint: 16 to 64 hexadecimal digits, as `edge keys show` prints",
         )
     return KeyId(found)
 

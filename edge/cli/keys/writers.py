@@ -149,5 +149,7 @@ def _parse_public(text: str) -> bytes:
     except (binascii.Error, ValueError):
         public = b""
     if len(public) != 32:
-        raise Invalid("invalid_key", "PUBLIC_KEY is no public key: 32 bytes in base64, as `edge keys show` prints them")
+        raise Invalid(
+            "invalid_key", "PUBLIC_KEY is not a public key: 32 bytes in base64, as `edge keys show` prints them"
+        )
     return public

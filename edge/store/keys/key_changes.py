@@ -59,7 +59,8 @@ class KeyChanges:
         self._trust.require_root(root)
         listed = held.key_set.keys.get(key)
         if listed is None:
-            raise NotFound("unknown_key", f"the key set lists no writer {key!r}")
+            known = "is revoked already" if key in held.key_set.revoked else "is not of a writer: see `edge keys show`"
+            raise NotFound("unknown_key", f"the key {key} {known}")
         if key == self._writer.id:
             raise Conflict(
                 "own_key", "this node signs with that key: revoke it from another writer, or `edge keys renew`"

@@ -30,7 +30,7 @@ async def tell_coming(
 
 def _bundles(load: Callable[[AppId], AppState], app: AppId, command: Command) -> list[Bundle]:
     if isinstance(command, PublishBundle):
-        return [command.bundle] if command.channel is not None else []
+        return [command.bundle]
     names = _named(command)
     held = load(app).bundles if names else {}
     return [held[VersionName(name)] for name in names if name in held]

@@ -186,14 +186,14 @@ async def test_a_publish_announces_its_blobs_before_the_head_moves(acme, world):
     assert coming.blobs[0][0] == packed.manifest
 
 
-async def test_a_bundle_that_a_channel_is_to_offer_is_announced(acme, world):
+async def test_a_bundle_is_announced_when_it_is_published_and_when_a_channel_is_to_offer_it(acme, world):
     await acme("POST", f"/v1/apps/{APP}/channels", {"name": "production"})
     with world.feed.events.subscribed() as subscription:
         await acme.publish("1.0.0")
-        assert await subscription.next(0) == [], "no device is offered it"
+        (published,) = await subscription.next(0)
+        assert len(published.blobs) == 4, "regions have its bytes by the time that a channel offers it"
         await acme("PATCH", f"/v1/apps/{APP}/channels/production", {"bundle": "1.0.0"})
-        (coming,) = await subscription.next(0)
-        assert len(coming.blobs) == 4
+        assert await subscription.next(0) == [published]
         await acme("PATCH", f"/v1/apps/{APP}/channels/production", {"public": True})
         await acme("PATCH", f"/v1/apps/{APP}/channels/production", {"bundle": "builtin"})
         assert await subscription.next(0) == []

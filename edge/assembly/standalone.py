@@ -169,6 +169,8 @@ class Standalone(ServingNode):
         self.feed.hear(heads)
         if self._reports is not None:
             self._reports.hurry()
+        if self.reporting is not None:
+            self.reporting.hurry()
 
     async def _nodes_metrics(self) -> list[Family]:
         nodes = reported_until(self.fleet.registry, self._receiving.ledger)

@@ -24,15 +24,15 @@ MARKS_LIMIT = 1_000  # ends of pages of history that are remembered; 200 bytes e
 class ReleaseReader:
     """Safe among threads; every call blocks.
 
-    `refused` counts refused documents by code; `problems` states, by head shard, what is wrong with it now. As in
-    `Heads`, a store may be `copied`.
+    `shards` has the heads. `refused` counts refused documents by code; `problems` states, by head shard, what is wrong
+    with it now. As in `Heads`, a store may be `copied`.
     """
 
     def __init__(self, store: ObjectStore, trust: Trust, *, copied: bool = False) -> None:
         self.refused: Counter[str] = Counter()
         self._store = store
         self._trust = trust
-        self._heads = Heads(store, trust, self.refused, copied=copied)
+        self.shards = Heads(store, trust, self.refused, copied=copied)
         self._revisions = Revisions(store, self.refused)
         self._remembered = RememberedNames(trust.seen)
         self._marks: dict[tuple[AppId, int], Digest] = {}
@@ -42,16 +42,16 @@ class ReleaseReader:
     @property
     def problems(self) -> dict[str, str]:
         """See `Heads`."""
-        return self._heads.problems
+        return self.shards.problems
 
     @property
     def unserved(self) -> dict[str, str]:
         """See `Heads`."""
-        return self._heads.unserved
+        return self.shards.unserved
 
     def heads_issued(self) -> dict[str, float]:
         """See `Heads.issued`."""
-        return self._heads.issued()
+        return self.shards.issued()
 
     def heads(self) -> dict[AppId, Head]:
         """Every app's head, deleted apps included; the last good one if a shard is refused (see `problems`)."""
@@ -78,8 +78,8 @@ class ReleaseReader:
     def known_heads(self, app: AppId | None) -> Hashable:
         """Differs once this process has read or written another head of the app, or of any app: costs no reading."""
         if app is not None:
-            return self._heads.known(shard_of(app)).apps.get(app)
-        return tuple(tuple(self._heads.known(shard).apps.items()) for shard in SHARDS)
+            return self.shards.known(shard_of(app)).apps.get(app)
+        return tuple(tuple(self.shards.known(shard).apps.items()) for shard in SHARDS)
 
     def load(self, app: AppId) -> AppState:
         """The app's state now. Raises as `head` and `load_revision`."""
@@ -113,7 +113,7 @@ class ReleaseReader:
 
     def remember(self, limit: int = REMEMBERED_LIMIT) -> None:
         """Remember what version names the apps have used, as far as that has changed since; `limit` apps at most."""
-        good = [self._heads.known(shard).apps for shard in SHARDS if shard not in self.problems]
+        good = [self.shards.known(shard).apps for shard in SHARDS if shard not in self.problems]
         if len(good) == len(self._caught_up) and all(map(is_, good, self._caught_up)):
             return  # the same ones, which are replaced whole
         heads = {app: head for apps in good for app, head in apps.items()}
@@ -123,7 +123,7 @@ class ReleaseReader:
     def _standing(self, shard: str) -> dict[AppId, Head]:
         """The heads of a shard; if that went back, the last good ones whose revisions are still in the store, and for
         other apps what it went back to."""
-        good, older = self._heads.last_good(shard).apps, self._heads.older.get(shard)
+        good, older = self.shards.last_good(shard).apps, self.shards.older.get(shard)
         if older is None:
             return good
         kept = {

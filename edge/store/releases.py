@@ -93,7 +93,7 @@ class Releases(ReleaseReader):
         trust.require(writer)
         self._reserve = reserve or NoReserve()
         self._writer = writer
-        self._acceptance = Acceptance(store, writer, self._heads, self._revisions, self._remembered)
+        self._acceptance = Acceptance(store, writer, self.shards, self._revisions, self._remembered)
         # One process's threads take turns instead of undoing each other's attempts.
         self._turns = {shard: threading.Lock() for shard in SHARDS}
 
@@ -153,12 +153,12 @@ class Releases(ReleaseReader):
 
     def _is_fresh(self, shard: str, now: float) -> bool:
         """As this process knows, without asking a store that is far away."""
-        return abs(now - self._heads.known(shard).issued) <= REFRESH_AFTER_SECONDS
+        return abs(now - self.shards.known(shard).issued) <= REFRESH_AFTER_SECONDS
 
     def _changeable(self, shard: str) -> VerifiedShard:
         """Raises Conflict `older_store` for a refused shard."""
         try:
-            return self._heads.shard(shard)
+            return self.shards.shard(shard)
         except Untrusted as error:
             raise refusal_of(error) from error
 
@@ -220,7 +220,7 @@ class Releases(ReleaseReader):
     def _refresh(self, shard: str, now: float) -> bool:
         with self._turns[shard]:
             try:
-                held = self._heads.shard(shard)
+                held = self.shards.shard(shard)
                 # Also one from the future: a clock that was wrong once must not stop renewal.
                 if held.tag is not None and abs(now - held.shard.issued) <= REFRESH_AFTER_SECONDS:
                     return False
@@ -237,7 +237,7 @@ class Releases(ReleaseReader):
 
     def _overrule(self, shard: str, now: float) -> bool:
         """Put the last good shard back in place of one that a key signed after it was revoked."""
-        held = self._heads.overruled(shard)
+        held = self.shards.overruled(shard)
         if held is None:
             return False
         with suppress(AlreadyExists, Stale):
@@ -249,7 +249,7 @@ class Releases(ReleaseReader):
         """The commit point. Raises AlreadyExists or Stale if another writer was first."""
         key, content = head_key(shard.shard), encode_shard(self._writer, shard)
         tag = self._store.create(key, content) if held.tag is None else self._store.swap(key, content, held.tag)
-        self._heads.remember(VerifiedShard(shard, tag), content)
+        self.shards.remember(VerifiedShard(shard, tag), content)
 
 
 def stops_a_release(command: Command) -> bool:

@@ -96,6 +96,7 @@ class FollowedWorld:
             wrap(directory.mirror),
             self.trust,
             self.hear,
+            heads=None if shared else self.reader.shards,
             checks={TOKENS_KEY: Tokens(directory.mirror, self.trust, None)},
             terms=FollowTerms(
                 cache_limit_bytes=cache_limit_bytes, clock=lambda: self.now, draw=lambda: 0.5, shared=shared

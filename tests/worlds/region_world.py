@@ -162,11 +162,15 @@ class RegionWorld:
         await self.change("POST", "/v1/apps", {"app": app})
         await self.change("POST", app_path(app, "channels"), {"name": CHANNEL, "public": True})
 
-    async def publish(self, version: str, *, app: str = APP, size_bytes: int = 100_000, files: int = 3) -> None:
-        """A bundle that no channel offers yet: `size_bytes` that do not compress, in so many files."""
+    async def publish(
+        self, version: str, *, app: str = APP, size_bytes: int = 100_000, files: int = 3, channel: str = ""
+    ) -> None:
+        """A bundle that no channel offers yet, or that this one offers at once: `size_bytes` that do not compress, in
+        so many files."""
         source = self.folder / f"build-{app}-{version}"
         await asyncio.to_thread(write_build, source, version, size_bytes, files)
-        await self.edge("bundle", "publish", app, source, "--version", version, "--no-channel")
+        where = ("--channel", channel) if channel else ("--no-channel",)
+        await self.edge("bundle", "publish", app, source, "--version", version, *where)
         await asyncio.to_thread(shutil.rmtree, source)
 
     async def offer(self, version: str, *, app: str = APP, channel: str = CHANNEL) -> float:

@@ -89,6 +89,7 @@ class RegionNode(ServingNode):
             self.directory.mirror,
             self.directory.trust,
             lambda heads: self.supervisor.take_heads(heads, None),
+            heads=self.directory.releases.shards,
             checks={TOKENS_KEY: self.tokens},
             reserve=self.directory.reserve,
             terms=FollowTerms(upstream.poll_seconds, upstream.cache_limit_bytes),
@@ -165,6 +166,8 @@ class RegionNode(ServingNode):
         self.feed.hear(heads)
         if self._to_home is not None:
             self.reports.hurry()
+        if self.reporting is not None:
+            self.reporting.hurry()
 
     def _builder(self, config: Config) -> SnapshotBuilder:
         supervisor = self.supervisor

@@ -47,17 +47,20 @@ class FrameReader:
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=1 << WINDOW_LOG).decompressobj()
         self._waiting = memoryview(b"")
         self._plain = bytearray()
+        self.is_drained = True  # nothing is left to take of what was fed
 
     def feed(self, piece: bytes) -> None:
-        """More of the stream. Only when `take` had nothing left."""
+        """More of the stream. Only when it is drained."""
+        self.is_drained = False
         self._waiting = memoryview(bytes(self._waiting) + piece)
 
     def take(self) -> list[bytes]:
-        """The next documents of what was fed; empty: feed more. Costs CPU time in proportion: call it in a thread."""
+        """The next documents of what was fed, if any. Costs CPU time in proportion: call it in a thread."""
         taken, size = list[bytes](), 0
         while size < TAKE_BYTES:
             document = self._next()
             if document is None and not self._expand():
+                self.is_drained = True
                 break
             if document is not None:
                 taken.append(document)

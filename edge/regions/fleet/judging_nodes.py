@@ -10,7 +10,7 @@ from edge.domain.schedule.durations import rough_duration as span
 from edge.regions.fleet.known_nodes import NodeRow
 from edge.regions.fleet.node_report import NodeReport
 
-UNHEARD_SECONDS = 30.0  # without a report: six of them, so that one lost on the way is no alarm
+UNHEARD_SECONDS = 30.0  # without a report: three of them, so that one lost on the way is no alarm
 BEHIND_SECONDS = 30.0  # with push a change takes a second, without it the poll's five
 SOURCE_LOST_SECONDS = 30.0
 STARTING_SECONDS = 30.0  # a worker that has read its apps by then is one that starts

@@ -17,7 +17,8 @@ from edge.domain.errors import EdgeError
 from edge.regions.fleet.node_metrics import HomeSeen
 from edge.regions.fleet.node_report import NodeReport, NodeWelcome
 
-REPORT_SECONDS = 5.0  # a row is so old at most, and half a minute of silence is six reports
+REPORT_SECONDS = 10.0  # a row is so old at most, and half a minute of silence is three reports
+NEWS_SECONDS = 2.0  # after a change, which the row is to show: workers have it by then, and more may follow
 JITTER = 0.25  # of the pace, either way
 SLOWEST_SECONDS = 20.0  # while home does not answer: less than what makes a node "not heard of"
 ANSWER_SECONDS = 10.0
@@ -50,13 +51,17 @@ class Reporting:
         make: Callable[[], Awaitable[NodeReport]],
         *,
         monotonic: Callable[[], float] = time.monotonic,
+        report_seconds: float = REPORT_SECONDS,
+        news_seconds: float = NEWS_SECONDS,
     ) -> None:
+        self._report_seconds, self._news_seconds = report_seconds, news_seconds
         self._home, self._node, self._make = home, node, make
         self.on_welcome: list[Callable[[NodeWelcome], None]] = []
         self._monotonic = monotonic
         self._accepted_at = monotonic()
         self._accepted = self._failed = 0
         self._in_a_row = 0
+        self._news = asyncio.Event()
         self.welcome = NodeWelcome()
         self.problem = ""  # why the last report was not taken
 
@@ -67,8 +72,25 @@ class Reporting:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
+            self._news.clear()
             await self.report()
-            await asyncio.sleep(self.pause_seconds(random.random()))  # noqa: S311  it spreads load
+            await self._pause(random.random())  # noqa: S311  it spreads load
+
+    def hurry(self) -> None:
+        """What this node serves has changed."""
+        self._news.set()
+
+    async def _pause(self, drawn: float) -> None:
+        seconds = self.pause_seconds(drawn)
+        if self._in_a_row:
+            await asyncio.sleep(seconds)
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(_jittered(self._news_seconds, drawn))
 
     async def report(self) -> None:
         """Once. What goes wrong is counted, and said once until it changes."""
@@ -99,8 +121,10 @@ class Reporting:
 
     def pause_seconds(self, drawn: float) -> float:
         """Before the next report; `drawn` is from 0 to 1."""
-        pace = min(SLOWEST_SECONDS, REPORT_SECONDS * float(1 << min(self._in_a_row, 4)))
-        return pace * (1 - JITTER + 2 * JITTER * drawn)
+        return _jittered(
+            min(max(SLOWEST_SECONDS, self._report_seconds), self._report_seconds * float(1 << min(self._in_a_row, 4))),
+            drawn,
+        )
 
     def _note_failure(self, why: str) -> None:
         self._failed += 1
@@ -108,3 +132,7 @@ class Reporting:
         if why != self.problem:
             log.warning("home did not take this node's report of how it is doing; devices are served: %s", why)
         self.problem = why
+
+
+def _jittered(seconds: float, drawn: float) -> float:
+    return seconds * (1 - JITTER + 2 * JITTER * drawn)

@@ -126,8 +126,10 @@ class BlobFetcher:
 
     async def fetch_all(self, blobs: Iterable[WantedBlob], priority: Priority) -> Mapping[WantedBlob, Came]:
         """What became of those that were not here."""
-        wanted = list(dict.fromkeys(blobs))
-        missing = await asyncio.to_thread(self.missing, wanted)
+        return await self.fetch_missing(await asyncio.to_thread(self.missing, dict.fromkeys(blobs)), priority)
+
+    async def fetch_missing(self, missing: Iterable[WantedBlob], priority: Priority) -> Mapping[WantedBlob, Came]:
+        """As `fetch_all`, of blobs that were just looked for."""
         jobs = [(each, self._enqueue(each, priority)) for each in missing]
         return {each: await asyncio.shield(job.done) if job is not None else Came.LOST for each, job in jobs}
 
@@ -178,8 +180,7 @@ class BlobFetcher:
     async def _run(self, job: _Job) -> None:
         came = Came.LOST
         try:
-            if job.again or not await asyncio.to_thread(self._mirror.has, blob_key(job.wanted.digest)):
-                await self._attempts(job)
+            await self._attempts(job)
             came = Came.HERE
         except (EdgeError, OSError) as error:
             came = Came.REFUSED if isinstance(error, Untrusted | NotFound) else Came.LOST
@@ -198,7 +199,7 @@ class BlobFetcher:
             attempt += 1
             transfer = job.transfer = BlobTransfer(self._source, self._mirror, job.wanted)
             try:
-                await transfer.run()
+                fetched = await transfer.run(again=job.again or attempt > 1)
             except NotFound:
                 self._refused["missing_object"] += 1
                 raise
@@ -217,7 +218,7 @@ class BlobFetcher:
                 if attempt == ATTEMPTS or not await asyncio.to_thread(self.on_full):
                     raise
             else:
-                self.fetched += 1
+                self.fetched += fetched
                 return
             finally:
                 self.fetched_bytes += transfer.received

@@ -40,7 +40,6 @@ ANNOUNCED_SECONDS = 600.0  # after the announcement of its blobs, a release is e
 ANNOUNCED_LIMIT = 10_000  # apps with announced releases; what does not fit is fetched once its revision is here
 COMING_LIMIT = 20_000  # blobs of one announcement
 LEAST_SECONDS = 0.1  # between two looks, however many hints come
-EVENTS_AGAIN_SECONDS = 30.0  # until events are asked for again, at most, of a source that has none
 
 FAILED_SECONDS = 10.0  # after a blob could not be pulled: devices that ask for it again cost the source nothing
 FAILED_LIMIT = 10_000
@@ -80,7 +79,8 @@ class FollowTerms(NamedTuple):
 
 class Follower:
     """Belongs to the loop; one at a time runs on a copy. `checks` verify documents by key that are neither heads nor
-    keys; others are not copied. `on_heads` is told of the heads whose revisions the copy has."""
+    keys; others are not copied. `on_heads` is told of the heads whose revisions the copy has. `heads` are those that
+    the node serves from, so that a shard is verified and remembered once."""
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class Follower:
         trust: Trust,
         on_heads: OnHeads,
         *,
+        heads: Heads | None = None,
         checks: Mapping[str, DocumentCheck] | None = None,
         reserve: Reserve | None = None,
         terms: FollowTerms | None = None,
@@ -99,7 +100,7 @@ class Follower:
         self._on_heads = on_heads
         self._checks = checks or {}
         self._terms = terms = terms or FollowTerms()
-        self._heads = Heads(mirror, trust, self.refused, copied=True)
+        self._heads = heads or Heads(mirror, trust, self.refused, copied=True)
         self._copy = StoreCopy(mirror, reserve or NoReserve())
         self.fetcher = BlobFetcher(source, mirror, self.refused)
         self._taker = ShardTaker(source, self._copy, self._heads, self.fetcher, self._is_announced, terms.clock)
@@ -118,6 +119,7 @@ class Follower:
         self._failed: dict[str, float] = {}  # blobs that could not be pulled, and until when nobody asks again
         self._announced: dict[AppId, float] = {}
         self._hinted = asyncio.Event()
+        self._hears = False  # the source's events, now
         self._looking = asyncio.Lock()
         self._kept: set[asyncio.Future[Any]] = set()
         self._held: set[asyncio.Task[None]] = set()  # releases whose files are on their way
@@ -327,7 +329,8 @@ class Follower:
                 failures += 1
             await asyncio.sleep(LEAST_SECONDS)
             try:
-                async with asyncio.timeout(wait_seconds(self._terms.poll_seconds, failures, self._terms.draw)):
+                pause = wait_seconds(self._terms.poll_seconds, failures, self._terms.draw, hears=self._hears)
+                async with asyncio.timeout(pause):
                     await self._hinted.wait()
             except TimeoutError:
                 continue
@@ -338,10 +341,12 @@ class Follower:
         while True:
             try:
                 async for event in self.source.events():
-                    failures = 0
+                    failures, self._hears = 0, True
                     self.hint(event)
             except EdgeError:
                 failures += 1
+            finally:
+                self._hears = False
             await asyncio.sleep(wait_seconds(1.0, failures, self._terms.draw))
             self._hinted.set()  # what moved while nobody told
 

@@ -18,7 +18,7 @@ from edge.regions.following.fetching import AHEAD, BUILD_WAITS, BlobFetcher, Cam
 from edge.regions.following.needs import blobs_of, documents_to_build, documents_to_read, offered_now
 from edge.regions.following.transfer import WantedBlob
 from edge.regions.source import SourceLost, TruthSource
-from edge.store.heads import Head, Heads, HeadShard
+from edge.store.heads import Head, Heads
 from edge.store.healing import is_intact
 from edge.store.objects.port import head_key
 
@@ -38,6 +38,14 @@ class TakenShard(NamedTuple):
     news: dict[AppId, Head]
     whole: bool
     trouble: str = ""
+
+
+class _Judged(NamedTuple):
+    """`moved`: each app's head, and the newest revision of it that the copy has. `accepted`: by an operator, after the
+    store went back."""
+
+    moved: dict[AppId, tuple[Head, Head | None]]
+    accepted: bool
 
 
 class ShardTaker:
@@ -70,15 +78,14 @@ class ShardTaker:
 
     async def take(self, name: str, content: bytes) -> TakenShard:
         """Raises Untrusted for a shard of which nothing is used, SourceLost, OSError."""
-        shard = await asyncio.to_thread(self._heads.judge, name, content)
-        known = self._heads.known(name)
-        moved = {app: head for app, head in shard.apps.items() if self._here.get(app) != head}
+        judged = await asyncio.to_thread(self._judge, name, content)
+        moved, accepted = {app: head for app, (head, _) in judged.moved.items()}, judged.accepted
         waits_until = asyncio.get_running_loop().time() + OFFERED_WAIT_SECONDS
         with self._fetcher.releases_first():
             found = await asyncio.gather(
                 *(
-                    self._bring(app, head, known, waits_until, accepted=shard.epoch > known.epoch)
-                    for app, head in moved.items()
+                    self._bring(app, head, before, waits_until, accepted=accepted)
+                    for app, (head, before) in judged.moved.items()
                 ),
                 return_exceptions=True,
             )
@@ -114,13 +121,22 @@ class ShardTaker:
         self._missed[app] = head, count
         return count < MISSED_LIMIT
 
-    async def _bring(self, app: AppId, head: Head, known: HeadShard, waits_until: float, *, accepted: bool) -> None:
+    def _judge(self, name: str, content: bytes) -> _Judged:
+        """In a thread. Raises Untrusted."""
+        shard, known = self._heads.judge(name, content), self._heads.known(name)
+        moved = {
+            app: (head, self._copy.known_of(app, known.apps.get(app)))
+            for app, head in shard.apps.items()
+            if self._here.get(app) != head
+        }
+        return _Judged(moved, accepted=shard.epoch > known.epoch)
+
+    async def _bring(self, app: AppId, head: Head, before: Head | None, waits_until: float, *, accepted: bool) -> None:
         """Returns when the copy has the revision and what it is compiled from; and, for an app that is served already
         or was announced, what its channels offer, if that comes in time."""
+        if before == head:
+            return  # it was written whole; what is missing beside it is mended in the background
         async with self._places:
-            before = await asyncio.to_thread(self._copy.known_of, app, known.apps.get(app))
-            if before == head:
-                return  # it was written whole; what is missing beside it is mended in the background
             # Of an app that is served already, the change is small: one that comes too slowly keeps none of the others.
             try:
                 async with asyncio.timeout(None if before is None else BRING_SECONDS):
@@ -135,12 +151,19 @@ class ShardTaker:
 
     async def complete(self, app: AppId, head: Head, chain: list[ChainedRevision]) -> AppState:
         """Write the revisions after what the latest needs; returns its state. Raises EdgeError, OSError."""
-        first = await asyncio.to_thread(documents_to_read, chain[0].content, app, head.revision)
-        await self._fetch(first)
-        await asyncio.to_thread(self._copy.add_revisions, app, chain)
-        state = await asyncio.to_thread(self._copy.read, app, head)
-        await self._fetch(documents_to_build(state, self._clock()))
+        await self._fetch(await asyncio.to_thread(self._missing_to_read, chain[0].content, app, head))
+        state, missing = await asyncio.to_thread(self._written, app, head, chain)
+        await self._fetch(missing)
         return state
+
+    def _missing_to_read(self, content: bytes, app: AppId, head: Head) -> list[WantedBlob]:
+        return self._fetcher.missing(documents_to_read(content, app, head.revision))
+
+    def _written(self, app: AppId, head: Head, chain: list[ChainedRevision]) -> tuple[AppState, list[WantedBlob]]:
+        """The state that is in the copy now, and the documents that a snapshot of it lacks. In a thread."""
+        self._copy.add_revisions(app, chain)
+        state = self._copy.read(app, head)
+        return state, self._fetcher.missing(documents_to_build(state, self._clock()))
 
     async def mend(self, app: AppId, head: Head, *, deep: bool) -> bool:
         """Fetch again what the copy lacks of the app's revision and of what it is compiled from, and with `deep` what
@@ -170,7 +193,9 @@ class ShardTaker:
         """Fetch what the channels offer; returns when it is here, or at this time of the loop's clock. The transfers go
         on after it, but a pause and a withdrawal wait for none."""
         wanted = await asyncio.to_thread(self._missing, state)
-        waiting = asyncio.ensure_future(self._fetcher.fetch_all(wanted, BUILD_WAITS))
+        if not wanted:
+            return
+        waiting = asyncio.ensure_future(self._fetcher.fetch_missing(wanted, BUILD_WAITS))
         await asyncio.wait({waiting}, timeout=max(0.0, until - asyncio.get_running_loop().time()))
         if not waiting.done():
             waiting.cancel()
@@ -193,10 +218,10 @@ class ShardTaker:
         blobs = (blob for bundle in offered_now(state) for blob in blobs_of(self._copy.mirror, bundle))
         return self._fetcher.missing(dict.fromkeys(blobs))
 
-    async def _fetch(self, wanted: list[WantedBlob]) -> None:
+    async def _fetch(self, missing: list[WantedBlob]) -> None:
         """What the source does not have is left out: the node serves the app without it, and names it. Raises
         SourceLost if it did not answer."""
-        found = await self._fetcher.fetch_all(wanted, BUILD_WAITS)
+        found = await self._fetcher.fetch_missing(missing, BUILD_WAITS)
         lost = [each.digest for each, came in found.items() if came is Came.LOST]
         if lost:
             raise SourceLost("source_lost", f"blob {lost[0]} did not arrive")

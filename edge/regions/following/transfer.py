@@ -22,6 +22,7 @@ from edge.store.disk.room import room_for
 from edge.store.file_proof import READ_BYTES
 from edge.store.healing import keep_blob
 from edge.store.objects.fs import FsStore
+from edge.store.objects.port import blob_key
 from edge.store.stored_document import Untrusted
 
 BLOB_LIMIT_BYTES = 1024 * 2**20  # what a publisher may upload as one; a source that sends more lies
@@ -55,11 +56,12 @@ class BlobTransfer:
         self._pending: list[bytes] = []
         self._pending_bytes = 0
 
-    async def run(self) -> None:
-        """Returns when the blob is in the store. Raises SourceLost, SourceRefuses, NotFound
-        `missing_blob`, Untrusted `bad_digest`, OSError."""
+    async def run(self, *, again: bool = True) -> bool:
+        """Returns when the blob is in the store; False: it was, and nothing was fetched. `again`: whatever lies there.
+        Raises SourceLost, SourceRefuses, NotFound `missing_blob`, Untrusted `bad_digest`, OSError."""
         try:
-            await asyncio.to_thread(self._resume)
+            if not await asyncio.to_thread(self._is_wanted, again):
+                return False
             start = self._written
             if start == 0 or self._hashing.hexdigest() != self._digest:
                 try:
@@ -68,8 +70,16 @@ class BlobTransfer:
                     await asyncio.shield(asyncio.to_thread(self._save))
                     raise
             await asyncio.to_thread(self._finish)
+            return True
         finally:
             self._close()
+
+    def _is_wanted(self, again: bool) -> bool:
+        """In a thread."""
+        if not again and self._mirror.has(blob_key(self._digest)):
+            return False
+        self._resume()
+        return True
 
     async def _receive(self, start: int) -> None:
         began = time.monotonic()

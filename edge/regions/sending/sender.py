@@ -41,7 +41,8 @@ from edge.telemetry.spool.segment import UnreadableSegment, list_segments, parse
 
 IDLE_SECONDS = 10.0  # between two rounds
 HURRY_SECONDS = 1.0  # while a guard may act on what is reported
-HURRIED_SECONDS = 5.0  # after a release changed: home looks at its own changes once a second
+# After a release changed, two rounds hear whether a guard acts: home looks at its own changes once a second.
+HURRIED_SECONDS, HURRIED_PAUSE_SECONDS = 5.0, 2.5
 RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)  # after so many rounds in a row that failed; the last from then on
 CHECK_SECONDS = 60.0  # between two questions what home has of everything: it may come back from a backup
 SENDING_AT_ONCE = 4  # workers' segments: on a long way one after the other takes seconds
@@ -140,8 +141,9 @@ class ReportSender:
         """Until the next round, at most."""
         if self._failed_rounds:
             return RETRY_SECONDS[min(self._failed_rounds, len(RETRY_SECONDS)) - 1]
-        hurries = self._hurry or self._monotonic() - self._hurried_at < HURRIED_SECONDS
-        return HURRY_SECONDS if hurries else IDLE_SECONDS
+        if self._hurry:
+            return HURRY_SECONDS
+        return HURRIED_PAUSE_SECONDS if self._monotonic() - self._hurried_at < HURRIED_SECONDS else IDLE_SECONDS
 
     async def _pause(self, share: float) -> None:
         """In steps: a guard may begin to act meanwhile."""

@@ -100,6 +100,7 @@ class SharingHome:
         self._busy = Counter[str]()
         self._turns: dict[str, asyncio.Lock] = {}
         self._recording = asyncio.Lock()  # of all nodes: this node's own devices find room in the writer's queue
+        self._looks: dict[str, asyncio.Task[BehaviourSlots]] = {}  # at news of behaviour, by place
 
     async def take(self, node: str, batch: FactsBatch) -> FactsTaken:
         """Returns once it is durable. Raises Unavailable: then it is to be sent again."""
@@ -127,15 +128,28 @@ class SharingHome:
 
     async def behaviour(self, place: str, wait_seconds: float) -> BehaviourSlots:
         """How devices are used, after `place`; waits for it if there is none. Raises Unavailable."""
-        for _ in range(int(wait_seconds / LOOK_SECONDS) + 1):
-            try:
-                found = await asyncio.to_thread(self._behaviour.read, place)
-            except OSError as error:
-                raise Unavailable("behaviour_unavailable", f"how devices are used cannot be read: {error}") from error
+        found = await self._behaviour_now(place)
+        for _ in range(int(wait_seconds / LOOK_SECONDS)):
             if found.slots or found.more or found.place != place:
                 break
-            await asyncio.sleep(LOOK_SECONDS)
+            looking = self._looks.get(place)
+            if looking is None:
+                looking = self._looks[place] = asyncio.create_task(self._behaviour_soon(place))
+                looking.add_done_callback(lambda done: done.cancelled() or done.exception())  # all may have left
+            found = await asyncio.shield(looking)
         return found
+
+    async def _behaviour_soon(self, place: str) -> BehaviourSlots:
+        """A look that all share who wait at this place."""
+        await asyncio.sleep(LOOK_SECONDS)
+        del self._looks[place]
+        return await self._behaviour_now(place)
+
+    async def _behaviour_now(self, place: str) -> BehaviourSlots:
+        try:
+            return await asyncio.to_thread(self._behaviour.read, place)
+        except OSError as error:
+            raise Unavailable("behaviour_unavailable", f"how devices are used cannot be read: {error}") from error
 
     async def known_of(self, app: str, device: str) -> SharedFacts:
         """What all nodes know of a device, each part with the node that brought it."""

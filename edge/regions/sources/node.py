@@ -21,6 +21,7 @@ from edge.store.heads import Head
 
 DOCUMENTS_LIMIT_BYTES = 64 << 20  # the heads of 300,000 apps
 DOCUMENTS_SECONDS = 60.0
+READ_HERE_BYTES = 64 << 10  # of an answer: parsed in 0.1 ms, and a thread costs more
 RESUMES = 3  # of a blob without a new byte in between
 RESUME_SECONDS = 1.0  # before the first of them, at most; doubled each time
 SILENT_SECONDS = HEARTBEAT_SECONDS * 1.5
@@ -118,7 +119,10 @@ class NodeSource:
             seconds=DOCUMENTS_SECONDS,
         )
         try:
-            found = await asyncio.to_thread(_decoder.decode, answer.content)
+            if len(answer.content) <= READ_HERE_BYTES:
+                found = _decoder.decode(answer.content)
+            else:
+                found = await asyncio.to_thread(_decoder.decode, answer.content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise SourceLost("unexpected_answer", f"the documents of {self.name} cannot be read: {error}") from error
         return [Document(each.key, each.content, each.tag) for each in found.documents]
@@ -134,8 +138,8 @@ class NodeSource:
         async with self._upstream.stream("GET", f"/v1/feed/apps/{app}/revisions", query=query) as answer:
             async for piece in answer.pieces():
                 reader.feed(piece)
-                while documents := await asyncio.to_thread(reader.take):
-                    for document in documents:
+                while not reader.is_drained:
+                    for document in await asyncio.to_thread(reader.take):
                         if not left:
                             raise SourceLost("bad_stream", f"{self.name} sends more revisions than there can be")
                         left -= 1

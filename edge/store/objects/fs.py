@@ -127,13 +127,21 @@ class FsStore(StoreFiles):
     def _prepared(self, key: str) -> Path:
         place = self._place(key)
         if place.parent not in self._durable or not place.parent.is_dir():  # also one that an operator took away
-            make_directories(place.parent, self.root)
-            self._durable.add(place.parent)
+            self._make_durable(place.parent)
         for folder in list(place.parents)[: len(key.split("/")) - 1]:
             if folder.is_symlink():
                 reason = f"{folder} is a symbolic link, which the store does not follow: move the folder itself there"
                 raise Unavailable("linked_folder", reason)
         return place
+
+    def _make_durable(self, folder: Path) -> None:
+        """With the folders above it; those that this process has synced before, and that are still there, are not
+        synced again."""
+        above = list(folder.parents)[: len(folder.relative_to(self.root).parts) - 1]
+        gone = folder in self._durable or any(each in self._durable and not each.is_dir() for each in above)
+        top = self.root if gone else next((each for each in above if each in self._durable), self.root)
+        make_directories(folder, top)
+        self._durable |= {folder, *above}
 
     @contextmanager
     def _locked(self, key: str) -> Iterator[None]:

@@ -1,5 +1,7 @@
 """A node's reports: what is sent, what is told on, how the pace follows the answers."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -64,3 +66,14 @@ async def test_the_pace_is_jittered_and_slows_down_while_home_is_away(home):
     home.answer = b"{}"
     await reporting.report()
     assert reporting.pause_seconds(0.5) == REPORT_SECONDS
+
+
+async def test_a_change_is_reported_without_waiting_for_the_next_turn(home):
+    reporting = Reporting(home, "e0e0", make, report_seconds=86_400.0, news_seconds=0.0)
+    running = asyncio.create_task(reporting.run())
+    while len(home.sent) < 1:
+        await asyncio.sleep(0)
+    reporting.hurry()
+    while len(home.sent) < 2:
+        await asyncio.sleep(0.01)
+    running.cancel()

@@ -66,7 +66,7 @@ def forget(client: ControlClient, out: Output, name: str) -> None:
     note(f"if its token is not revoked, it is listed again when it reports: edge token revoke {gone['name']}")
 
 
-@node.command()
+@node.command(short_help="Take back what a node brought of devices.")
 @click.argument("name")
 @click.option("--since", metavar="TIME", help="Only what it brought in this time, as 2h or 3d.")
 @click.option("--dry-run", is_flag=True, help="Count it and change nothing.")

@@ -55,7 +55,7 @@ def add(
     out.result(made, print_text)
 
 
-@webhook.command("list")
+@webhook.command("list", short_help="List the webhooks, without their secrets.")
 @with_api
 def list_webhooks(client: ControlClient, out: Output) -> None:
     """List the webhooks, without their secrets and the paths of their addresses."""
@@ -86,7 +86,7 @@ def test(client: ControlClient, out: Output, name: str) -> None:
         raise click.exceptions.Exit(1)
 
 
-@webhook.command()
+@webhook.command(short_help="Send nothing to a webhook any more.")
 @click.argument("name")
 @with_api
 def remove(client: ControlClient, out: Output, name: str) -> None:
@@ -95,7 +95,7 @@ def remove(client: ControlClient, out: Output, name: str) -> None:
     out.result(gone, lambda: line(f"removed webhook {gone['name']}"))
 
 
-@webhook.command()
+@webhook.command(short_help="List the latest notices to a webhook.")
 @click.argument("name")
 @with_api
 def deliveries(client: ControlClient, out: Output, name: str) -> None:

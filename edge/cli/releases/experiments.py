@@ -114,7 +114,7 @@ def start(
     out.result(made, lambda: line(f"started experiment {sentence(made)} on channel {channel}"))
 
 
-@experiment.command()
+@experiment.command(short_help="Show an experiment and what came of it.")
 @click.argument("app")
 @click.argument("channel", required=False)
 @with_api

@@ -8,7 +8,7 @@ import click
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.missing_lines import missing_lines
 from edge.cli.terminal.options import with_api, with_change
-from edge.cli.terminal.output import Output, fields, line, moment, note, table
+from edge.cli.terminal.output import Output, counted, fields, line, moment, note, table
 from edge.domain.guard_policy import GuardAction, Guarded, GuardMetric
 from edge.domain.guarding.sentences import digits, odds_said, percent
 
@@ -72,7 +72,7 @@ def off(client: ControlClient, out: Output, app: str, channel: str) -> None:
     out.result(after, lambda: _print_changed(after))
 
 
-@guard.command()
+@guard.command(short_help="Show the rules of a guard and what it knows.")
 @click.argument("app")
 @click.argument("channel")
 @with_api
@@ -212,7 +212,7 @@ def _known(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         votes = f"{evidence['capped']:,} votes ({evidence['capped_failed']:,} failures)"
         yield "left out", f"{votes} of networks that had their share; --trusted-prefix counts all of one"
     if standing["lost"]:
-        yield "no vote", f"{standing['lost']:,} devices: they reported before their check was noted, and had no place"
+        yield "no vote", f"{counted(standing['lost'], 'device')} reported before the check was noted, and had no place"
     if found["auto_advance"]:
         yield "next step", evidence["waits"] or found["waits_for"] or None
 

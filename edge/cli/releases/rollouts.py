@@ -80,7 +80,7 @@ def start(client: ControlClient, out: Output, app: str, channel: str, change_id:
     out.result(begun, lambda: _print_moved(begun, "started"))
 
 
-@rollout.command()
+@rollout.command(short_help="Show the latest rollout and what came of it.")
 @click.argument("app")
 @click.argument("channel")
 @with_api
@@ -148,8 +148,10 @@ def _add_move(move: Move) -> None:
     legal = LIFE_CYCLE[move]
     before = " or ".join(phase.value for phase in legal.before)
 
+    meaning = f"{legal.meaning[0].upper()}{legal.meaning[1:]}"
+
     @rollout.command(
-        move.value, help=f"{legal.meaning[0].upper()}{legal.meaning[1:]}. Needs a rollout that is {before}."
+        move.value, short_help=f"{meaning.partition(';')[0]}.", help=f"{meaning}. Needs a rollout that is {before}."
     )
     @click.argument("app")
     @click.argument("channel")

@@ -1,5 +1,6 @@
 """The sockets that a node listens on. The supervisor opens them once and passes them to its workers."""
 
+import errno
 import os
 import socket
 
@@ -7,6 +8,7 @@ from edge.domain.errors import EdgeError
 
 LISTEN_BACKLOG = 4_096  # a release wakes all devices at once; the kernel caps it at somaxconn
 CONTROL_BACKLOG = 128  # people and CI jobs, not devices
+_OTHER_PORTS = "a node that is stopping lets go of it; EDGE_DEVICES_PORT and EDGE_CONTROL_PORT name other ports"
 
 
 class CannotListen(EdgeError):
@@ -42,4 +44,5 @@ def _reason(error: OSError) -> str:
     # `create_server` appends the address to the system's message; an unknown name has a message but no errno.
     if error.errno is None or isinstance(error, socket.gaierror):
         return error.strerror or str(error)
-    return os.strerror(error.errno)
+    said = os.strerror(error.errno)
+    return f"{said}; {_OTHER_PORTS}" if error.errno == errno.EADDRINUSE else said

@@ -174,7 +174,7 @@ async def test_all_nodes_are_shown_live_and_what_they_say_is_text(app):
     await api("POST", "/v1/feed/nodes/a5a5", said, by="node")
     page = await app.get("/nodes")
     assert page.status == 200 and "Regions and nodes" in page.text and "bad_signature 3" in page.text
-    assert "node: 1 of 1 workers do not answer" in page.text
+    assert "node: 1 of 1 workers are starting" in page.text
     assert "<b>2.0.0" not in page.source and "&lt;b&gt;2.0.0" in page.source
     before = parse_look(page.source.encode())
     await api("POST", "/v1/feed/nodes/a5a5", said | {"workers_ready": 1, "changes": 9}, by="node")

@@ -185,7 +185,8 @@ class ReportSender:
         self._failed_rounds += 1
         if str(error) != self.failing:  # each cause once, however long it lasts
             self.failing = str(error)
-            log.warning("reports of devices wait for home (%s): %s", rough_size(self.kept.waiting_bytes), error)
+            size = rough_size(self.kept.waiting_bytes)
+            log.warning("home does not take reports of devices now (%s wait): %s", size, error)
 
     async def _keep_some(self) -> None:
         if self._kept_at is None or self._monotonic() - self._kept_at >= IDLE_SECONDS:

@@ -172,7 +172,10 @@ def counted(n: int, noun: str, plural: str = "") -> str:
 
 def moment(seconds: float) -> str:
     """Seconds since the epoch as `2026-01-31 12:00:00Z`."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%SZ}"
+    except (ValueError, OverflowError, OSError):  # what another node says may be no time
+        return "at no time that a calendar has"
 
 
 def _bars() -> "Progress":

@@ -12,10 +12,11 @@ NODE_REPORT_LIMIT_BYTES = 16 * 1024  # a full one has some 2 kB
 WORDS_LIMIT = 256  # characters of an address or of a reason
 REFUSED_KINDS_LIMIT = 32  # error codes of one report: the store has a dozen
 SECONDS_LIMIT = 1e10  # three centuries
+CLOCK_LIMIT = 253_402_300_799.0  # the end of the year 9999, the last that calendars can show
 
 Text = Annotated[str, msgspec.Meta(max_length=WORDS_LIMIT)]
-RegionName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{0,64}$")]
-CodeName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,64}$")]
+RegionName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{0,64}$(?!\n)")]
+CodeName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,64}$(?!\n)")]
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=SECONDS_LIMIT)]
 Rate = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
@@ -42,11 +43,11 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     sent home. `source` is null on a node that holds the truth."""
 
     region: RegionName = ""
-    role: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{1,16}$")] = "standalone"
+    role: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{1,16}$(?!\n)")] = "standalone"
     location: Text = ""
     version: Text = ""
     python: Text = ""
-    clock: Annotated[float, msgspec.Meta(ge=0, le=1e12)] = 0.0
+    clock: Annotated[float, msgspec.Meta(ge=0, le=CLOCK_LIMIT)] = 0.0
     running_seconds: Seconds = 0.0
     apps: Natural = 0
     changes: Natural = 0

@@ -18,7 +18,9 @@ COMPRESSED = "application/zstd"
 Offset = Annotated[int, msgspec.Meta(ge=0, le=COMING_LIMIT_BYTES)]
 SegmentText = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Millis = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
-RegionText = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{0,64}$")]  # a region, as configurations name it
+RegionText = Annotated[
+    str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{0,64}$(?!\n)")
+]  # a region, as configurations name it
 
 
 class SegmentTaken(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from edge.domain.errors import Unavailable
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.js.kv import KeyValue
+    from nats.protocol.parser import Parser
 
 CONNECT_SECONDS = 2  # for one attempt
 BUCKET_SECONDS = 3.0  # to find or make the bucket
@@ -26,6 +27,7 @@ PAUSE_SECONDS = 0.4  # between two attempts at most: a server that is back is he
 PING_SECONDS = 2  # a line that is dead without a word is noticed within three of these
 HINTS_SECONDS = 600.0  # a hint that nobody took by then is of no use
 VALUE_LIMIT_BYTES = 256 << 10  # of a hint: as much as a feed tells
+UNREAD_LIMIT_BYTES = 4 << 20  # of one message that is still coming: NATS has 1 MiB, unless its operator raised that
 BUCKET_LIMIT_BYTES = 64 << 20  # all hints of a store together
 AGAIN_SECONDS = 0.1  # until a task that did not end is cancelled again
 CREDENTIALS_LIMIT_BYTES = 4_096
@@ -77,6 +79,7 @@ class NatsLink:
         from nats.aio.client import Client
 
         lost, client = asyncio.Event(), Client()
+        client._ps = _bounded_parser(client)  # the library's own keeps whatever a server sends
         try:
             await self._connect(client, lost)
             async with asyncio.timeout(BUCKET_SECONDS):
@@ -159,6 +162,21 @@ class NatsLink:
         if self._trouble:
             log.info("hints by NATS from %s again", self._url)
         self._trouble = ""
+
+
+def _bounded_parser(client: "Client") -> "Parser":
+    """The library's, which ends the connection where more comes of a message, or of a line, than there can be."""
+    from nats.errors import ProtocolError
+    from nats.protocol.parser import Parser
+
+    class Bounded(Parser):
+        async def parse(self, data: bytes = b"") -> None:
+            await super().parse(data)
+            if max(len(self.buf), self.needed) > UNREAD_LIMIT_BYTES:
+                self.reset()
+                raise ProtocolError(f"a message or line of more than {UNREAD_LIMIT_BYTES} bytes")
+
+    return Bounded(client)
 
 
 def _require_library() -> None:

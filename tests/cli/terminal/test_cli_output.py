@@ -32,6 +32,11 @@ def test_moments_are_utc():
     assert moment(1_700_000_000.9) == "2023-11-14 22:13:20Z"
 
 
+@pytest.mark.parametrize("seconds", [1e12, -1e12, 1e300, float("inf"), float("nan")])
+def test_a_moment_that_no_calendar_has_is_said_all_the_same(seconds):
+    assert moment(seconds) == "at no time that a calendar has"
+
+
 def test_words_from_outside_cannot_drive_the_terminal():
     assert plain("a\x1b[2Jb\r\nc\x9b31m") == "a [2Jb  c 31m"
 

@@ -31,6 +31,14 @@ def home():
     return Home()
 
 
+@pytest.mark.parametrize(
+    "said", [{"clock": 1e12}, {"region": "eu\n"}, {"role": "region\n"}, {"refused": {"code\n": 1}}, {"load": -1.0}]
+)
+def test_a_report_that_nobody_could_show_is_refused(said):
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(said, NodeReport)
+
+
 async def test_a_report_is_sent_and_its_answer_told_on(home):
     told, now = [], [0.0]
     reporting = Reporting(home, "e0e0", make, monotonic=lambda: now[0])

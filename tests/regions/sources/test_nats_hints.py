@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import suppress
 
 import pytest
 from certificates import a_certificate
@@ -11,7 +12,7 @@ from edge.domain.errors import Unavailable
 from edge.regions.feed.events import FeedEvents
 from edge.regions.source import BlobsComing, HeadsMoved
 from edge.regions.sources.nats_hints import COMING_BURST, NatsHearing, NatsTelling
-from edge.regions.sources.nats_link import NatsLink
+from edge.regions.sources.nats_link import UNREAD_LIMIT_BYTES, NatsLink
 
 STORE = "0123456789abcdef0123456789abcdef"
 DIGEST = "ab" * 32
@@ -186,6 +187,40 @@ async def test_a_regions_credentials_put_no_hints(tmp_path):
             await thief.close()
             wire.move("a", (0, 1))
             assert "f" not in (await wire.until(moved("a"))).shards
+
+
+INFO = b'INFO {"server_id":"x","version":"2.10.0","proto":1,"headers":true,"max_payload":1048576}\r\n'
+
+
+@pytest.mark.parametrize("begun", [b"MSG x 1 999999999999\r\n", b"HMSG x 1 9 999999999999\r\n", b"-", b"INFO "])
+async def test_a_server_that_sends_without_end_is_left_before_it_takes_memory(begun):
+    sent, left = 0, asyncio.Event()
+
+    async def forever(seconds):
+        await asyncio.Event().wait()
+
+    async def flood(reader, writer):
+        nonlocal sent
+        writer.write(INFO)
+        while not (await reader.readline()).startswith(b"PING"):
+            pass
+        writer.write(b"PONG\r\n" + begun)
+        with suppress(ConnectionError):
+            while sent < 8 * UNREAD_LIMIT_BYTES:
+                writer.write(bytes(1 << 16))
+                await writer.drain()
+                sent += 1 << 16
+        writer.transport.abort()
+        left.set()
+
+    async with await asyncio.start_server(flood, "127.0.0.1", 0) as server:
+        link = NatsLink(f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}", "", STORE, sleep=forever)
+        hearing = asyncio.create_task(NatsHearing(link, print, lambda shard: (0, 0), clock=lambda: 0.0).run())
+        async with asyncio.timeout(PROMPT_SECONDS):
+            await left.wait()
+        hearing.cancel()
+        await asyncio.gather(hearing, return_exceptions=True)
+    assert sent < 4 * UNREAD_LIMIT_BYTES  # with what both ends of the line hold
 
 
 STRANGE = [

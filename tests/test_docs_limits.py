@@ -443,7 +443,7 @@ def test_the_other_limits_are_those_of_the_code():
         f"a receiver that takes nothing for {STALL_SECONDS:.0f} s is cut |",
         f"| votes of devices on releases under guard | {VOTES_LIMIT:,} of one release, {VOTES_OF_NODE_LIMIT:,} a node, "
         f"on {WATCHES_LIMIT:,} releases at once |",
-        f"| reports that wait for the note of an offer | {PENDING_LIMIT:,} of one release, "
+        f"| reports that wait for the note of an offer | {PENDING_LIMIT:,} of one release and node, "
         f"{PENDING_OF_NETWORK} of a network, for {PENDING_MS // 1000} s |",
         f"| what was known of a release under guard | {STANDING_DAYS} days after its watch ended, the latest "
         f"{ENDED_LIMIT:,} of a node; {POINTS_LIMIT} points of its chart |",

@@ -13,7 +13,7 @@ CAP_FIRST = 3  # votes of one network until then; later as many times the root o
 WIDE_CAPS = 10  # the votes of an IPv6 /32, a provider's, as a multiple of a network's
 LEFT_OUT = 2  # networks without which an alarm must hold: two offices, or one broken proxy and one attacker
 
-TRUSTED_NETWORK = 0  # of the networks that the operator trusts: never capped, never left out
+TRUSTED_NETWORK = 0  # of the networks that the operator trusts: never capped, never left out, of its own node's votes
 
 CountKind = TypeVar("CountKind")
 

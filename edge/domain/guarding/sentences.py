@@ -65,3 +65,13 @@ def control_said(metric: str, devices: int, in_rollout: int, factor: float) -> s
     return (
         f"{metric} in the rollout more often {than}: {count(in_rollout)} of the {count(devices)} devices that had one"
     )
+
+
+def without_said(node: str) -> str:
+    """How a sentence begins that holds without what this node brought; "" for none."""
+    return f"without the reports of {node}, " if node else ""
+
+
+def alone_said(node: str) -> str:
+    """How a sentence ends that rests on the word of this node; "" for none."""
+    return f"; what others than {node} report does not show it" if node else ""

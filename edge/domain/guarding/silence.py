@@ -7,10 +7,12 @@ it must exceed both by a margin, also without as many silent devices as two netw
 the guard only says so.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from edge.domain.guarding.networks import LEFT_OUT, cap_of
 from edge.domain.guarding.odds.alpha import ALARM_LOG_ODDS
+from edge.domain.guarding.odds.nodes import mixed_over_nodes
 from edge.domain.guarding.odds.rates import rate_interval
 from edge.domain.guarding.odds.threshold import is_enough, log_odds
 
@@ -42,7 +44,8 @@ class SilenceCount(NamedTuple):
 
 
 class SilenceFound(NamedTuple):
-    """`allowed` is the share of silent devices above which it counts as evidence; None: there is no comparison."""
+    """`allowed` is the share of silent devices above which it counts as evidence; None: there is no comparison.
+    `without`: the number of the node without which it is counted, 0 for none."""
 
     age_ms: int
     installed: int
@@ -50,12 +53,42 @@ class SilenceFound(NamedTuple):
     allowed: float | None
     log_odds: float
     alarm: bool
+    without: int = 0
 
 
-def judge_silence(counts: tuple[SilenceCount, ...]) -> SilenceFound | None:
-    """The age that says most. None: nothing has come to an age yet."""
-    found = [_judge(each) for each in counts if each.release.installed]
+def judge_silence(
+    counts: tuple[SilenceCount, ...], without: Mapping[int, tuple[SilenceCount, ...]] | None = None, nodes: int = 0
+) -> SilenceFound | None:
+    """The age that says most. None: nothing has come to an age yet. `without` has the counts at the same ages without
+    what a node brought, by its number, of so many `nodes`."""
+    lefts = {node: [_judge(each) for each in of] for node, of in (without or {}).items()}
+    found = [
+        _said_by_any(_judge(each), {node: of[index] for node, of in lefts.items()}, nodes)
+        for index, each in enumerate(counts)
+        if each.release.installed
+    ]
     return max(found, key=lambda each: (each.alarm, each.log_odds), default=None)
+
+
+def _said_by_any(pooled: SilenceFound, without: Mapping[int, SilenceFound], nodes: int) -> SilenceFound:
+    """No single node hides that devices fall silent: see `odds.nodes`."""
+    if not without:
+        return pooled
+    odds = mixed_over_nodes(_worth(pooled), {node: _worth(each) for node, each in without.items()}, nodes)
+    told = [pooled, *(each._replace(without=node) for node, each in without.items())]
+    shown = max(told, key=_worth) if odds >= ALARM_LOG_ODDS and not pooled.alarm else pooled
+    return shown._replace(log_odds=odds, alarm=odds >= ALARM_LOG_ODDS)
+
+
+def _worth(found: SilenceFound) -> float:
+    """Too little is no evidence: it counts as odds of 1 to 1 at most."""
+    return found.log_odds if is_enough(*_less_spared(found.installed, found.silent)) else min(found.log_odds, 0.0)
+
+
+def _less_spared(installed: int, silent: int) -> tuple[int, int]:
+    """Without as many silent devices as two networks can have."""
+    spared = min(silent, LEFT_OUT * cap_of(installed))
+    return installed - spared, silent - spared
 
 
 def _judge(count: SilenceCount) -> SilenceFound:
@@ -63,8 +96,7 @@ def _judge(count: SilenceCount) -> SilenceFound:
     allowed = allowed_silence(count)
     if allowed is None:
         return SilenceFound(count.age_ms, installed, silent, None, 0.0, False)
-    spared = min(silent, LEFT_OUT * cap_of(installed))
-    left = installed - spared, silent - spared
+    left = _less_spared(installed, silent)
     odds = log_odds(*left, allowed)
     return SilenceFound(count.age_ms, installed, silent, allowed, odds, odds >= ALARM_LOG_ODDS and is_enough(*left))
 

@@ -24,10 +24,19 @@ class EpochVotes(NamedTuple):
 
 
 class ThresholdTally(NamedTuple):
-    """Of one threshold test. `epochs` are the open ones that have votes."""
+    """Of one threshold test. `epochs` are the open ones that have votes. `without` has the same without what one node
+    brought, for each other node that brought some."""
 
     whole: CountedVotes = CountedVotes()
     epochs: tuple[EpochVotes, ...] = ()
+    without: tuple["VotesWithout", ...] = ()
+
+
+class VotesWithout(NamedTuple):
+    """As if the node of this number (from 1) had brought nothing."""
+
+    node: int
+    tally: ThresholdTally
 
 
 class ControlVotes(NamedTuple):
@@ -48,10 +57,36 @@ class EpochEvents(NamedTuple):
 
 
 class ControlTally(NamedTuple):
-    """Of one test against the control. `epochs` are the open ones that have events."""
+    """Of one test against the control. `epochs` are the open ones that have events, `without` as of ThresholdTally."""
 
     whole: ControlVotes = ControlVotes()
     epochs: tuple[EpochEvents, ...] = ()
+    without: tuple["EventsWithout", ...] = ()
+
+
+class EventsWithout(NamedTuple):
+    """As if the node of this number (from 1) had brought nothing."""
+
+    node: int
+    tally: ControlTally
+
+
+class SilenceWithout(NamedTuple):
+    """At the same ages, as if the node of this number had brought nothing."""
+
+    node: int
+    counts: tuple[SilenceCount, ...]
+
+
+class StepWithout(NamedTuple):
+    """Counted votes of `plan.figures_of`, as if the node of this number had brought nothing: since the start, and of
+    the present step. `waiting` devices were offered the bundle in this step and have not told what became of it."""
+
+    node: int
+    attempts: int
+    failed: int
+    step_attempts: int
+    waiting: int
 
 
 class VoteTally(NamedTuple):
@@ -59,7 +94,8 @@ class VoteTally(NamedTuple):
 
     `offered` are distinct devices; `attempts` and `failed` are all votes of `plan.figures_of` (of `update_fail`, if
     there is none), those not counted included; `capped` and `capped_failed` those not counted. `step_attempts` and
-    `step_failed` are counted votes of the same whose `set` arrived in the present step.
+    `step_failed` are counted votes of the same whose `set` arrived in the present step. `nodes` are the names of the
+    other nodes that brought something, in the order of their numbers, which begin at 1.
     """
 
     tests: tuple[ThresholdTally | ControlTally, ...]
@@ -72,3 +108,6 @@ class VoteTally(NamedTuple):
     step_attempts: int = 0
     step_failed: int = 0
     silence: tuple[SilenceCount, ...] = ()
+    nodes: tuple[str, ...] = ()
+    silence_without: tuple[SilenceWithout, ...] = ()
+    step_without: tuple[StepWithout, ...] = ()

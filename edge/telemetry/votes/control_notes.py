@@ -24,22 +24,25 @@ class ControlNotes:
         self._notes: list[NotedStart] = []
         self._started: set[int] = set()
 
-    def hear(self, state: DeviceRecord, device: str, meaning: int, at_ms: int, net: int) -> None:
-        """A device reported what has this meaning, of whatever bundle."""
+    def hear(self, state: DeviceRecord, device: str, meaning: int, at_ms: int, net: int, node: str) -> None:
+        """A device reported what has this meaning, of whatever bundle, to this node."""
         if not meaning & _LIVES or at_ms < self._book.watch.since_ms:
             return
         if state.key in self._book.control or state.key in self._started:
             if meaning & SPEAKS:
                 self._notes.append(NotedStart(at_ms, state.key, net, starts=False))
-        elif meaning & _STARTS and not self._book.control.is_full and self._is_outside(state, device, at_ms):
+        elif meaning & _STARTS and self._has_room(number := self._book.number_of(node), state, device, at_ms):
             self._started.add(state.key)
-            self._notes.append(NotedStart(at_ms, state.key, net, starts=True))
+            self._notes.append(NotedStart(at_ms, state.key, net, starts=True, node=number))
 
     def store(self, connection: sqlite3.Connection) -> bool:
         """Whether rows have changed."""
         changed = [(self._book.id, *each) for each in self._book.control.apply(self._notes)]
-        connection.executemany("INSERT OR REPLACE INTO control_starts VALUES (?, ?, ?, ?, ?)", changed)
+        connection.executemany("INSERT OR REPLACE INTO control_starts VALUES (?, ?, ?, ?, ?, ?)", changed)
         return bool(changed)
+
+    def _has_room(self, node: int, state: DeviceRecord, device: str, at_ms: int) -> bool:
+        return not self._book.control.is_full(node) and self._is_outside(state, device, at_ms)
 
     def _is_outside(self, state: DeviceRecord, device: str, at_ms: int) -> bool:
         """Of devices heard of before the watch began: their silence then is not that they are made up."""

@@ -1,18 +1,18 @@
 """Reports of a watch that wait for the note of their device's check. In memory, made from the rows.
 
 Anyone can send such, with ids that nobody has. So a network has few places, and once all are taken, the network that
-holds most gives one up: no network takes another's. Who finds no place is known by its own row among the devices, and
-has no vote, whatever it reports later (`Told.LOST`): a `set` that is lost while the failure after it counts would make
-a good release look bad.
+holds most gives one up: no network takes another's, and no node those of another. Who finds no place is known by its
+own row among the devices, and has no vote, whatever it reports later (`Told.LOST`): a `set` that is lost while the
+failure after it counts would make a good release look bad.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from edge.domain.guarding.networks import TRUSTED_NETWORK, WIDE_CAPS
 from edge.telemetry.spool.record import wide_network_of
 
-PENDING_LIMIT = 10_000  # reports of a watch that wait for the note of an offer: anyone can send such
+PENDING_LIMIT = 10_000  # reports of a watch and node that wait for the note of an offer: anyone can send such
 PENDING_OF_NETWORK = 100  # of these: as many devices of one network as ever set a release within seconds of their check
 PENDING_MS = 600_000  # a worker hands its notes over every 10 s; one that hangs may take longer
 
@@ -81,3 +81,23 @@ class PendingReports:
             del self._of_network[net]
         if net != TRUSTED_NETWORK and (wide := wide_network_of(net)) is not None:
             self._wide[wide] += 1 if joins else -1
+
+
+class PendingOfNodes:
+    """Those of a watch, each node's with places of their own."""
+
+    def __init__(self) -> None:
+        self._nodes: defaultdict[int, PendingReports] = defaultdict(PendingReports)
+
+    def of(self, node: int) -> PendingReports:
+        return self._nodes[node]
+
+    def drop(self, key: int) -> None:
+        """If it waits."""
+        for each in self._nodes.values():
+            each.drop(key)
+
+    def beyond(self, now_ms: int) -> Iterator[tuple[int, Sequence[int]]]:
+        """Nodes, with the keys of theirs that have waited for long."""
+        for node, each in self._nodes.items():
+            yield node, each.beyond(now_ms)

@@ -48,10 +48,18 @@ class BreakdownRow(msgspec.Struct, frozen=True):
     stands_out: bool = False
 
 
+class SilentOfNode(msgspec.Struct, frozen=True):
+    """Devices that the other node with this name brought, and how many of them fell silent."""
+
+    node: str
+    devices: int
+    silent: int
+
+
 class SilentAge(msgspec.Struct, frozen=True):
     """Devices that installed the release at least `hours` ago, and how many of them were neither proven healthy nor
     heard of by that age. `earlier` are the same of the channel's releases before; `control` of devices outside
-    the rollout, from their first start in the watch."""
+    the rollout, from their first start in the watch. `of_nodes`: those among `devices` that other nodes brought."""
 
     hours: float
     devices: int
@@ -60,6 +68,7 @@ class SilentAge(msgspec.Struct, frozen=True):
     earlier_silent: int = 0
     control_devices: int = 0
     control_silent: int = 0
+    of_nodes: tuple[SilentOfNode, ...] = ()
 
 
 class GuardStanding(msgspec.Struct, frozen=True, kw_only=True):

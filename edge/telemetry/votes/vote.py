@@ -16,7 +16,7 @@ from edge.domain.guarding.plan import GuardTest
 class Told(enum.IntFlag):
     """What is known of the device and the bundle. A bit once set stays, unless a new attempt begins."""
 
-    OFFERED = 1  # by this node, in this watch
+    OFFERED = 1  # by a node, in this watch
     SET = 2
     FAILED_BOOT = 4
     FAILED_INSTALL = 8
@@ -35,6 +35,8 @@ KNOWN, LOST = int(Told.KNOWN), int(Told.LOST)
 OF_DEVICE = int(Told.TELLS_CRASHES | Told.TELLS_ERRORS | Told.KNOWN)
 OF_ATTEMPT = SET | BOOT | INSTALL | CRASHED | ERRED
 
+_OF_OFFER = OFFERED | SET | BOOT | INSTALL | EARLIER | LOST
+
 _WIDTH = TESTS_LIMIT + 1  # with the count that is shown where every test is against the control
 MASK = (1 << _WIDTH) - 1
 # Shifts within `tests`; the scope has 0.
@@ -49,17 +51,18 @@ _FAILS = {
 
 
 class Vote:
-    """`net` is that of the report with which it became an attempt, `epoch` that attempt's, `cohort` and `cause` are
+    """`net` and `node` (its number in the watch) are those of the report with which it became an attempt, `node` until
+    then that of the first note of it; `epoch` is that attempt's, `cohort` and `cause` are
     numbers of words. Times are in milliseconds, 0 where there is none; `spoke_ms` is when the device first showed after
     its `set` that it lives."""
 
     __slots__ = (
-        "bits", "cause", "changed", "cohort", "epoch", "failed_ms", "key", "net", "offered_ms", "set_ms", "spoke_ms",
-        "tests",
+        "bits", "cause", "changed", "cohort", "epoch", "failed_ms", "key", "net", "node", "offered_ms", "set_ms",
+        "spoke_ms", "tests",
     )  # fmt: skip
 
-    def __init__(self, key: int) -> None:
-        self.key = key
+    def __init__(self, key: int, node: int = 0) -> None:
+        self.key, self.node = key, node
         self.net = self.bits = self.tests = self.epoch = self.cohort = self.cause = 0
         self.offered_ms = self.set_ms = self.failed_ms = self.spoke_ms = 0
         self.changed = False
@@ -70,14 +73,14 @@ class Vote:
         vote = cls(row[0])
         (
             vote.net, vote.bits, vote.tests, vote.epoch, vote.cohort, vote.cause, vote.offered_ms, vote.set_ms,
-            vote.failed_ms, vote.spoke_ms,
+            vote.failed_ms, vote.spoke_ms, vote.node,
         ) = row[1:]  # fmt: skip
         return vote
 
     def row(self, watch: int) -> tuple[int, ...]:
         return (
             watch, self.key, self.net, self.bits, self.tests, self.epoch, self.cohort, self.cause, self.offered_ms,
-            self.set_ms, self.failed_ms, self.spoke_ms,
+            self.set_ms, self.failed_ms, self.spoke_ms, self.node,
         )  # fmt: skip
 
     @property
@@ -89,6 +92,11 @@ class Vote:
         """After an attempt that began before the watch."""
         self.bits &= ~(EARLIER | OF_ATTEMPT)
         self.set_ms = self.failed_ms = self.spoke_ms = self.cause = self.net = 0
+
+
+def is_waited_for(bits: int) -> bool:
+    """The device was offered the bundle in this watch, and has not told what became of that."""
+    return bits & _OF_OFFER == OFFERED
 
 
 def is_attempt(test: GuardTest, bits: int) -> bool:

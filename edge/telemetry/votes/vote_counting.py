@@ -1,10 +1,11 @@
 """Votes of one batch: noted device by device while it is counted, then applied in the order of time. In the caller's
 transaction.
 
-A device votes if this node offered it the bundle in this watch: the note of its check names the rollout's side and the
-bundle. The note may come after the report, so a report waits for it some minutes; if it cannot, nothing of the device
-counts. Sides and segments are those of the note itself, never of a bounded label. Emulators, development builds and
-releases of the plugin that do not tell these apart have no vote.
+A device votes if a node offered it the bundle in this watch: the note of its check names the rollout's side and the
+bundle. The vote is of the node to which it told what became of that, and stays so. The note may come after the report,
+so a report waits for it some minutes; if it cannot, nothing of the device counts. Sides and segments are those of the
+note itself, never of a bounded label. Emulators, development builds and releases of the plugin that do not tell these
+apart have no vote.
 """
 
 import sqlite3
@@ -22,6 +23,7 @@ from edge.domain.statistics.tally import MINUTE_MS
 from edge.telemetry.votes.arm_counts import Drawn, draw
 from edge.telemetry.votes.breakdowns import LabelsOf
 from edge.telemetry.votes.control_notes import SPEAKS, ControlNotes
+from edge.telemetry.votes.counted_votes import HERE
 from edge.telemetry.votes.vote import (
     BOOT,
     CRASHED,
@@ -37,7 +39,7 @@ from edge.telemetry.votes.vote import (
     Vote,
 )
 from edge.telemetry.votes.vote_keeper import VoteKeeper
-from edge.telemetry.votes.watch_book import UNSTORED, VOTES_LIMIT, WatchBook
+from edge.telemetry.votes.watch_book import UNSTORED, VOTES_LIMIT, VOTES_OF_ONE, WatchBook
 from edge.telemetry.votes.watch_rows import drop_votes, load_votes, store_book, store_votes
 
 _TOLD = (
@@ -57,7 +59,7 @@ _LOST_MS = 3_600_000  # before the note of a check: who reported then, and has n
 
 
 class NotedOffer(NamedTuple):
-    """A check was answered with the bundle."""
+    """A check was answered with the bundle, by this node ("" for the one that counts)."""
 
     at_ms: int
     key: int
@@ -65,10 +67,11 @@ class NotedOffer(NamedTuple):
     bits: int  # what is known of the device
     tests: int  # the mask of its scope
     is_late: bool  # its device has reported what begins an attempt, shortly before
+    node: str
 
 
 class NotedReport(NamedTuple):
-    """`told` are bits of a vote; `speaks`: the device shows that it lives; `is_late` as of NotedOffer."""
+    """`told` are bits of a vote; `speaks`: the device shows that it lives; `is_late` and `node` as of NotedOffer."""
 
     at_ms: int
     key: int
@@ -77,6 +80,7 @@ class NotedReport(NamedTuple):
     cause: int
     net: int
     is_late: bool
+    node: str
 
 
 class NotedEvent(NamedTuple):
@@ -87,6 +91,7 @@ class NotedEvent(NamedTuple):
     test: int
     net: int
     drawn: Drawn
+    node: str
 
 
 class BookNotes:
@@ -116,9 +121,9 @@ class AppVotes:
         self._sampled = [each for each in self.notes if each.book.watch.rollout is not None]
         self._compares = any(each.controlled for each in self.notes)
 
-    def offer(self, state: DeviceRecord, at_ms: int, cohort: int, told: Cohort, bundle: int) -> None:
-        """The device's check was answered with the bundle; `told` are the labels that its note has, `cohort` is the
-        number of those that were admitted."""
+    def offer(self, state: DeviceRecord, at_ms: int, cohort: int, told: Cohort, bundle: int, node: str) -> None:
+        """The device's check was answered with the bundle by `node`; `told` are the labels that its note has, `cohort`
+        is the number of those that were admitted."""
         found = self._offers.get((told, bundle))
         if found is None:
             found = self._offers[told, bundle] = list(self._watching(told, bundle))
@@ -132,22 +137,22 @@ class AppVotes:
             is_known = 0 < state.first_ms <= since_ms - KNOWN_MS
             scope = tests | (notes.book.known_scope if is_known else 0)
             is_late = _has_reported(state, bundle, since_ms, at_ms)
-            notes.items.append(NotedOffer(at_ms, state.key, cohort, can | KNOWN * is_known, scope, is_late))
+            notes.items.append(NotedOffer(at_ms, state.key, cohort, can | KNOWN * is_known, scope, is_late, node))
 
     def report(
-        self, state: DeviceRecord, device: str, meaning: int, cause: int, at_ms: int, bundle: int, net: int, *,
-        lax: bool,
+        self, state: DeviceRecord, device: str, meaning: int, cause: int, at_ms: int, bundle: int, net: int, node: str,
+        *, lax: bool,
     ) -> None:  # fmt: skip
-        """A device reported what has this meaning, of the bundle."""
+        """A device reported what has this meaning, of the bundle, to `node`."""
         if meaning & _OF_OFFER:
             within_ms = LAX_DOWNLOAD_FAIL_MS if lax else DOWNLOAD_FAIL_MS
             bundle = state.offered if 0 <= at_ms - state.offer_ms <= within_ms else 0
         for notes in self._by_bundle.get(bundle, ()):
-            self._note(notes, state, meaning, cause, at_ms, bundle, net)
+            self._note(notes, state, meaning, cause, at_ms, bundle, net, node)
         if meaning & _EVENTS and self._compares:
-            self._compare(state, device, meaning, at_ms, net)
+            self._compare(state, device, meaning, at_ms, net, node)
         for notes in self._sampled:
-            notes.control.hear(state, device, meaning, at_ms, net)
+            notes.control.hear(state, device, meaning, at_ms, net, node)
 
     def _watching(self, labels: Cohort, bundle: int) -> list[tuple[BookNotes, int]]:
         found = []
@@ -160,8 +165,9 @@ class AppVotes:
         return found
 
     def _note(
-        self, notes: BookNotes, state: DeviceRecord, meaning: int, cause: int, at_ms: int, bundle: int, net: int
-    ) -> None:
+        self, notes: BookNotes, state: DeviceRecord, meaning: int, cause: int, at_ms: int, bundle: int, net: int,
+        node: str,
+    ) -> None:  # fmt: skip
         told = 0
         if meaning & _OF_VOTES:
             for of, bit in _TOLD:
@@ -178,9 +184,9 @@ class AppVotes:
             told |= _can(state)
         if told or speaks:
             is_late = _has_reported(state, bundle, notes.book.watch.since_ms, at_ms)
-            notes.items.append(NotedReport(at_ms, state.key, told, speaks, cause, net, is_late))
+            notes.items.append(NotedReport(at_ms, state.key, told, speaks, cause, net, is_late, node))
 
-    def _compare(self, state: DeviceRecord, device: str, meaning: int, at_ms: int, net: int) -> None:
+    def _compare(self, state: DeviceRecord, device: str, meaning: int, at_ms: int, net: int, node: str) -> None:
         if not state.followed or not state.cohort:
             return
         labels = self._labels_of(state.cohort)
@@ -196,7 +202,7 @@ class AppVotes:
                 if meaning & of and state.ability & can and (not test.segment or test.segment in group.segments):
                     drawn = draw(self._app, watch.rollout, device.lower(), group.segments, at_ms)
                     if drawn is not None:
-                        notes.events.append(NotedEvent(at_ms, state.key, number, net, drawn))
+                        notes.events.append(NotedEvent(at_ms, state.key, number, net, drawn, node))
 
 
 _METRICS = {
@@ -267,30 +273,36 @@ class VoteCounting:
                 if vote is None:
                     continue
                 votes[item.key] = vote
+            bits, node = vote.bits, vote.node
             if isinstance(item, NotedOffer):
                 _apply_offer(book, vote, item, self._now_ms)
             else:
                 _apply_report(book, vote, item, min(item.at_ms, self._now_ms))
+            if vote.bits != bits:
+                book.note_told(vote, bits, node)
         changed = [vote for vote in votes.values() if vote.changed]
         store_votes(self._connection, book.id, changed)
         return bool(changed)
 
     def _begin(self, book: WatchBook, item: NotedOffer | NotedReport, votes: dict[int, Vote]) -> Vote | None:
         """A device that has no row. One that waits may lose its own for it."""
-        if isinstance(item, NotedReport) and not _may_wait(book, item):
+        node = book.number_of(item.node)
+        if isinstance(item, NotedReport) and not _may_wait(book, item, node):
             return None
-        if book.rows >= VOTES_LIMIT or not self._keeper.has_room():
+        crowds = node != HERE and book.rows_of[node] >= VOTES_OF_ONE
+        if crowds or book.rows >= VOTES_LIMIT or not self._keeper.has_room(item.node):
             book.is_full = True
             return None
         if isinstance(item, NotedReport):
-            gone = book.pending.make_room()
+            pending = book.pending.of(node)
+            gone = pending.make_room()
             if gone is not None:
                 votes.pop(gone, None)
                 drop_votes(self._connection, book.id, [gone])
-                book.rows -= 1
-            book.pending.add(item.key, item.at_ms, item.net)
-        book.rows += 1
-        return Vote(item.key)
+                book.add_row(node, -1)
+            pending.add(item.key, item.at_ms, item.net)
+        book.add_row(node)
+        return Vote(item.key, node)
 
     def _apply_events(self, notes: BookNotes) -> bool:
         changed, book = False, notes.book
@@ -301,30 +313,30 @@ class VoteCounting:
             ).fetchone()
             if known:
                 continue
-            arms, epoch = book.arms[item.test], book.epoch_at(item.at_ms)
-            counted = arms.has_room(item.net)
+            arms, epoch, node = book.arms[item.test], book.epoch_at(item.at_ms), book.number_of(item.node)
+            counted = arms.has_room(item.net, node)
             if counted:
-                arms.add(item.net, epoch, item.drawn)
+                arms.add(item.net, epoch, item.drawn, node)
             self._connection.execute(
-                "INSERT INTO arm_events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*place, item.net, epoch, item.drawn.share, item.drawn.in_arm, counted),
+                "INSERT INTO arm_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*place, item.net, epoch, item.drawn.share, item.drawn.in_arm, counted, node),
             )
             changed = True
         return changed
 
     def _drop_pending(self, book: WatchBook) -> bool:
         """Reports for which no note of an offer came."""
-        gone = book.pending.beyond(self._now_ms)
-        for key in gone:
+        found = [(node, key) for node, keys in book.pending.beyond(self._now_ms) for key in keys]
+        for node, key in found:
             book.pending.drop(key)
-        book.rows -= len(gone)
-        drop_votes(self._connection, book.id, gone)
-        return bool(gone)
+            book.add_row(node, -1)
+        drop_votes(self._connection, book.id, [key for _, key in found])
+        return bool(found)
 
 
-def _may_wait(book: WatchBook, item: NotedReport) -> bool:
+def _may_wait(book: WatchBook, item: NotedReport, node: int) -> bool:
     """Whether a report of a device that has no row is kept. One whose earlier report was not, neither is."""
-    return bool(item.told & _BEGINS) and not item.is_late and book.pending.has_room(item.net)
+    return bool(item.told & _BEGINS) and not item.is_late and book.pending.of(node).has_room(item.net)
 
 
 def _at(item: NotedOffer | NotedReport | NotedEvent) -> int:
@@ -360,9 +372,10 @@ def _apply_report(book: WatchBook, vote: Vote, item: NotedReport, at_ms: int) ->
         if not told & SET:
             return
         if not vote.bits & OFFERED:
-            if not book.pending.has_room(item.net):
+            pending = book.pending.of(book.number_of(item.node))
+            if not pending.has_room(item.net):
                 return
-            book.pending.add(vote.key, at_ms, item.net)
+            pending.add(vote.key, at_ms, item.net)
         vote.begin_again()
     had_set = bool(vote.bits & SET)
     if told & (CRASHED | ERRED) and not had_set:
@@ -385,6 +398,8 @@ def _tell(book: WatchBook, vote: Vote, new: int, item: NotedReport, at_ms: int) 
     vote.changed = True
     if not vote.bits & _BEGINS:
         vote.net, vote.epoch = item.net, book.epoch_at(at_ms)
+        if item.node or vote.node != HERE:
+            book.move(vote, book.number_of(item.node))
     if new & SET:
         vote.set_ms = at_ms
     if new & _FAILURES:

@@ -54,9 +54,13 @@ class VoteKeeper:
         """All that go on, with their apps."""
         return [(app, book) for (app, _), book in self._books.items()]
 
-    def has_room(self) -> bool:
-        """Whether one more vote can be kept."""
-        return sum(book.rows for book in self._books.values()) < VOTES_OF_NODE_LIMIT
+    def has_room(self, node: str = "") -> bool:
+        """Whether one more vote can be kept: of another node, if `node` names it, at most half of all."""
+        rows = sum(book.rows for book in self._books.values())
+        if not node or rows < VOTES_OF_NODE_LIMIT // 2:
+            return rows < VOTES_OF_NODE_LIMIT
+        of_node = sum(book.rows_of[book.number_of(node)] for book in self._books.values() if node in book.nodes)
+        return rows < VOTES_OF_NODE_LIMIT and of_node < VOTES_OF_NODE_LIMIT // 2
 
     def begin(self, connection: sqlite3.Connection, app: str, now_ms: int) -> list[WatchBook]:
         """The books of the app's watches as of now; those that are over are closed."""

@@ -1,4 +1,6 @@
-"""The tables of votes: see `VOTES_SCHEMA`."""
+"""The tables of votes: `VOTES_SCHEMA`, and since schema 9 which node brought each row."""
+
+import sqlite3
 
 VOTES_SCHEMA = """
 CREATE TABLE IF NOT EXISTS watches (
@@ -22,7 +24,14 @@ CREATE TABLE IF NOT EXISTS control_starts (
 """
 # watches: `salt` is the rollout's, "" for a plain publish; `ended_ms` 0 while it goes on; `stamp` changes with each
 # batch that changes its votes, so that what a process remembers of them is known to be theirs; `plan` is JSON of
-# `KeptPlan`, `standing` of `GuardStanding`. votes: one row a device and watch (`vote`). arm_events: devices with an
-# event that is compared with the control, once for each of the plan's tests. control_starts:
-# a sample of devices outside the rollout (`control_starts`). All three are deleted when the watch is over, and with
-# them the hashes of networks.
+# `KeptPlan`, which names the nodes by their numbers (0 is this one), `standing` of `GuardStanding`. votes: one row a
+# device and watch (`vote`). arm_events: devices with an event that is compared with the control, once for each of the
+# plan's tests. control_starts: a sample of devices outside the rollout (`control_starts`). All three are deleted when
+# the watch is over, and with them the hashes of networks.
+
+
+def tell_nodes_apart(connection: sqlite3.Connection) -> None:
+    """What is there already is all of this node. In the caller's transaction."""
+    for table in ("votes", "arm_events", "control_starts"):
+        if not any(column[1] == "node" for column in connection.execute(f"PRAGMA table_info({table})")):
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN node INTEGER NOT NULL DEFAULT 0")

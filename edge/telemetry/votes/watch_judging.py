@@ -5,6 +5,7 @@ What is kept outlives the votes: those go with the watch, the standing stays for
 
 import sqlite3
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,9 +14,11 @@ from edge.domain.guarding.judging import judge
 from edge.domain.guarding.networks import TRUSTED_NETWORK
 from edge.domain.guarding.reported import ReportedUntil
 from edge.domain.guarding.silence import EARLIER_RELEASES, SILENCE_AGES_MS, InstallsSettled, SilenceCount
+from edge.domain.guarding.tally import SilenceWithout
 from edge.telemetry.votes import vote_keeper
 from edge.telemetry.votes.breakdowns import CauseOf, LabelsOf, break_down
-from edge.telemetry.votes.counted_votes import UNHEARD
+from edge.telemetry.votes.control_starts import settled_of
+from edge.telemetry.votes.counted_votes import HERE, UNHEARD
 from edge.telemetry.votes.standing import (
     ENDED_LIMIT,
     POINTS_LIMIT,
@@ -23,6 +26,7 @@ from edge.telemetry.votes.standing import (
     GuardStanding,
     SeriesPoint,
     SilentAge,
+    SilentOfNode,
     StandingQuestion,
 )
 from edge.telemetry.votes.watch_book import WatchBook
@@ -51,29 +55,30 @@ def judge_watch(
     counted, so nobody is silent, and only that the release fails is known and kept. `reported` is as of the
     evidence's own."""
     before = _kept(connection, book.id) or GuardStanding(counts_anew=counts_anew)
-    earlier = _earlier(connection, app, book)
-    settled, control = book.settled(now_ms), book.control.settled(now_ms)
-    silence = tuple(
-        SilenceCount(age_ms, release, tuple(each[index] for each in earlier), control[index])
-        for index, (age_ms, release) in enumerate(zip(SILENCE_AGES_MS, settled, strict=True))
-    )
-    tally = book.tally(now_ms)
-    evidence = judge(app, book.watch, tally if in_backlog else tally._replace(silence=silence), now_ms)
+    heard = _heard(connection, app, book, now_ms)
+    silence = _silence(heard)
+    names = {each.node: each.named for each in reported}
+    tally = book.tally(now_ms)._replace(nodes=tuple(names.get(each, each) for each in book.nodes))
+    if not in_backlog:
+        without = (SilenceWithout(n, _silence(heard, n, name)) for n, name in enumerate(book.nodes, 1))
+        tally = tally._replace(silence=silence, silence_without=tuple(without))
+    evidence = judge(app, book.watch, tally, now_ms)
     evidence = msgspec.structs.replace(evidence, reported=reported)
     if _says_the_same(before, evidence, now_ms) or (in_backlog and evidence.verdict is not Verdict.FAILS):
         return evidence
     series = _with_point(before.series, evidence, book.figures)
-    failing = [of for net, of in _networks(book).items() if of[1]]
+    networks = _networks(book)
+    failing = [of for of in networks if of[1]]
     worst = sorted(failing, key=lambda of: (-of[1], of[0]))[:_WORST]
     standing = GuardStanding(
         evidence=evidence,
         bundle=book.watch.bundle,
         series=series,
         breakdowns=break_down(book.cells, labels_of, cause_of),
-        networks=len(_networks(book)),
+        networks=len(networks),
         worst_networks=[(attempts, failed) for attempts, failed in worst],
         capped=book.capped,
-        silence=before.silence if in_backlog else [_silent_age(each) for each in silence],
+        silence=before.silence if in_backlog else [_silent_age(book, heard, n, each) for n, each in enumerate(silence)],
         first_offer_ms=book.first_offer_ms,
         first_failure_ms=book.first_failure_ms,
         deciding_ms=before.deciding_ms or (book.last_failure_ms if evidence.verdict is Verdict.FAILS else 0),
@@ -124,7 +129,37 @@ def _decoded(stored: bytes) -> GuardStanding | None:
         return None
 
 
-def _earlier(connection: sqlite3.Connection, app: str, book: WatchBook) -> list[list[InstallsSettled]]:
+class _Heard(NamedTuple):
+    """What silence is judged by: devices of the release, and of the control, by node; and the channel's releases
+    before. All at each of SILENCE_AGES_MS."""
+
+    release: dict[int, list[InstallsSettled]]
+    control: dict[int, list[InstallsSettled]]
+    earlier: list[list[SilentAge]]
+
+
+def _heard(connection: sqlite3.Connection, app: str, book: WatchBook, now_ms: int) -> _Heard:
+    control = book.control.settled_by_node(now_ms)
+    return _Heard(book.settled_by_node(now_ms), control, _earlier(connection, app, book))
+
+
+def _silence(heard: _Heard, without: int | None = None, name: str = "") -> tuple[SilenceCount, ...]:
+    """Of all nodes, or as if the one of this number and name had brought nothing."""
+    release, control = settled_of(heard.release, without), settled_of(heard.control, without)
+    return tuple(
+        SilenceCount(age_ms, release[n], tuple(_less(each[n], name) for each in heard.earlier), control[n])
+        for n, age_ms in enumerate(SILENCE_AGES_MS)
+    )
+
+
+def _less(age: SilentAge, node: str) -> InstallsSettled:
+    """Without what the node of this name brought; "" is none."""
+    of_node = [each for each in age.of_nodes if node and each.node == node]
+    devices, silent = sum(each.devices for each in of_node), sum(each.silent for each in of_node)
+    return InstallsSettled(age.devices - devices, age.silent - silent)
+
+
+def _earlier(connection: sqlite3.Connection, app: str, book: WatchBook) -> list[list[SilentAge]]:
     """Of the channel's releases before, at each of SILENCE_AGES_MS."""
     rows = connection.execute(
         "SELECT CAST(standing AS BLOB) FROM watches WHERE app = ? AND channel = ? AND ended_ms > 0"
@@ -133,8 +168,7 @@ def _earlier(connection: sqlite3.Connection, app: str, book: WatchBook) -> list[
     )
     found = [_decoded(stored) for (stored,) in rows]
     others = [each.silence for each in found if each is not None and _is_comparison(each, book.watch.bundle)]
-    whole = [each for each in others if len(each) == len(SILENCE_AGES_MS)]
-    return [[InstallsSettled(of.devices, of.silent) for of in each] for each in whole[:EARLIER_RELEASES]]
+    return [each for each in others if len(each) == len(SILENCE_AGES_MS)][:EARLIER_RELEASES]
 
 
 def _is_comparison(before: GuardStanding, bundle: str) -> bool:
@@ -143,15 +177,18 @@ def _is_comparison(before: GuardStanding, bundle: str) -> bool:
     return before.bundle != bundle and verdict not in (Verdict.FAILS, Verdict.SILENT)
 
 
-def _silent_age(count: SilenceCount) -> SilentAge:
+def _silent_age(book: WatchBook, heard: _Heard, index: int, count: SilenceCount) -> SilentAge:
     installed, silent = (sum(each[n] for each in count.earlier) for n in (0, 1))
     control = count.control or InstallsSettled(0, 0)
-    return SilentAge(count.age_ms / HOUR_MS, *count.release, installed, silent, *control)
+    others = sorted((node, counts[index]) for node, counts in heard.release.items() if node != HERE)
+    of_nodes = tuple(SilentOfNode(book.nodes[node - 1], *each) for node, each in others)
+    return SilentAge(count.age_ms / HOUR_MS, *count.release, installed, silent, *control, of_nodes)
 
 
-def _networks(book: WatchBook) -> dict[int, list[int]]:
-    networks = book.votes[book.figures].whole.networks
-    return {net: of for net, of in networks.items() if net not in (TRUSTED_NETWORK, UNHEARD) and of[0]}
+def _networks(book: WatchBook) -> list[list[int]]:
+    """Attempts and failures of each, as each node brought them."""
+    networks = book.votes[book.figures].whole.networks()
+    return [of for net, of in networks if net not in (TRUSTED_NETWORK, UNHEARD) and of[0]]
 
 
 def _says_the_same(before: GuardStanding, evidence: Evidence, now_ms: int) -> bool:

@@ -14,7 +14,7 @@ from edge.telemetry.votes.vote import EARLIER, MASK, OF_ATTEMPT, OF_DEVICE, OFFE
 from edge.telemetry.votes.watch_book import KeptPlan, WatchBook
 
 _CHUNK = 300  # keys in one question
-_COLUMNS = "key, net, bits, tests, epoch, cohort, cause, offered_ms, set_ms, failed_ms, spoke_ms"
+_COLUMNS = "key, net, bits, tests, epoch, cohort, cause, offered_ms, set_ms, failed_ms, spoke_ms, node"
 
 _OF_DEVICES = ("votes", "arm_events", "control_starts")
 _plans = msgspec.json.Decoder(KeptPlan)
@@ -66,12 +66,12 @@ def carry_offers(connection: sqlite3.Connection, before: WatchRow, after: WatchR
     something has done so under the watch before, and a failure that comes late belongs there."""
     connection.execute(
         f"INSERT OR IGNORE INTO votes (watch, {_COLUMNS}) SELECT ?1, key, 0,"  # noqa: S608
-        " CASE WHEN bits & ?3 THEN bits & ?4 | ?5 ELSE bits & ?6 END, tests & ?7, 0, cohort, 0, offered_ms, 0, 0, 0"
-        " FROM votes WHERE watch = ?2 AND bits & ?8",
+        " CASE WHEN bits & ?3 THEN bits & ?4 | ?5 ELSE bits & ?6 END, tests & ?7, 0, cohort, 0, offered_ms, 0, 0, 0,"
+        " node FROM votes WHERE watch = ?2 AND bits & ?8",
         (after.id, before.id, OF_ATTEMPT, OF_DEVICE, EARLIER, OF_DEVICE | OFFERED | EARLIER, MASK, OFFERED | EARLIER),
     )
     kept = _kept_plan(before.plan)
-    plan = msgspec.json.encode(KeptPlan(kept.tests, ())) if kept else b""
+    plan = msgspec.json.encode(KeptPlan(kept.tests, (), kept.nodes)) if kept else b""
     connection.execute("UPDATE watches SET plan = ? WHERE id = ?", (plan, after.id))
     return after._replace(plan=plan)
 
@@ -96,7 +96,7 @@ def read_book(connection: sqlite3.Connection, row: WatchRow, watch: Watch, now_m
     """The counts of a watch's rows. For one that has just begun, or whose guard has another plan since, what counts is
     decided again, in the order in which they became attempts."""
     kept = _kept_plan(row.plan)
-    book = WatchBook(row.id, watch, min(row.began_ms, now_ms), kept.epochs if kept else ())
+    book = WatchBook(row.id, watch, min(row.began_ms, now_ms), *((kept.epochs, kept.nodes) if kept else ()))
     book.go_on(now_ms)
     book.stamp, book.is_full = row.stamp, bool(row.is_full)
     if kept is not None and kept.tests == book.plan and row.stamp:
@@ -106,11 +106,11 @@ def read_book(connection: sqlite3.Connection, row: WatchRow, watch: Watch, now_m
         _decide_again(connection, book, kept)
     book.control = read_starts(connection, row.id)
     events = connection.execute(
-        "SELECT test, net, epoch, share, in_arm, counted FROM arm_events WHERE watch = ?", (row.id,)
+        "SELECT test, net, epoch, share, in_arm, counted, node FROM arm_events WHERE watch = ?", (row.id,)
     )
-    for test, net, epoch, share, in_arm, counted in events:
+    for test, net, epoch, share, in_arm, counted, node in events:
         if counted and test < len(book.arms):
-            book.arms[test].add(net, epoch, Drawn(share, bool(in_arm)))
+            book.arms[test].add(net, epoch, Drawn(share, bool(in_arm)), node)
     return book
 
 
@@ -141,7 +141,7 @@ def load_votes(connection: sqlite3.Connection, watch: int, keys: Iterable[int]) 
 
 def store_votes(connection: sqlite3.Connection, watch: int, votes: Iterable[Vote]) -> None:
     rows = sorted(vote.row(watch) for vote in votes)
-    connection.executemany(f"INSERT OR REPLACE INTO votes VALUES ({','.join('?' * 12)})", rows)  # noqa: S608
+    connection.executemany(f"INSERT OR REPLACE INTO votes VALUES ({','.join('?' * 13)})", rows)  # noqa: S608
 
 
 def drop_votes(connection: sqlite3.Connection, watch: int, keys: Sequence[int]) -> None:

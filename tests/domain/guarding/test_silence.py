@@ -60,3 +60,14 @@ def test_the_age_that_says_most_is_told():
 
 def test_nothing_installed_is_nothing_found():
     assert judge_silence(()) is None and judge_silence((count(0, 0),)) is None
+
+
+def test_no_node_hides_that_the_devices_of_others_fall_silent():
+    """Not by devices that are well, and not by a control that is silent."""
+    honest, loud = count(500, 80), count(20_500, 80)
+    drowned = judge_silence((count(20_500, 80),), {1: (honest,)}, 1)
+    assert drowned is not None and drowned.alarm and (drowned.installed, drowned.without) == (500, 1)
+    excused = judge_silence((count(500, 80, control=InstallsSettled(9_000, 3_000)),), {1: (honest,)}, 1)
+    assert excused is not None and excused.alarm and excused.allowed == pytest.approx(0.0725, abs=0.0005)
+    well = judge_silence((loud,), {1: (count(500, 20),)}, 1)
+    assert well is not None and not well.alarm

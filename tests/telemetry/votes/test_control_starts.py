@@ -76,4 +76,4 @@ def test_the_sample_has_a_limit():
     starts = ControlStarts()
     for n in range(CONTROL_LIMIT):
         starts.take(ControlDevice(n, n, 0, 0))
-    assert starts.is_full and starts.apply([NotedStart(1, 10**9, 10**9, starts=True)]) == []
+    assert starts.is_full() and starts.apply([NotedStart(1, 10**9, 10**9, starts=True)]) == []

@@ -75,7 +75,7 @@ class DeviceCounting:
                 correct_first_labels(state, item.at_ms, self._numbers, self._telling.retentions)
                 self._telling.enter(state, item.at_ms, item.told, item.runs)
                 if item.offered and self._votes is not None:  # which have room of their own
-                    self._votes.offer(state, item.at_ms, item.cohort, item.told, item.offered)
+                    self._votes.offer(state, item.at_ms, item.cohort, item.told, item.offered, item.node)
                 if not state.followed:
                     self._hear_alone(state, item.at_ms, item.runs)
                     continue
@@ -166,7 +166,7 @@ class DeviceCounting:
                             hear(state, at_ms, bundle)
                             heard, heard_minute = state.bundle, minute
                     if meaning & _TELLS or _may_prove(state, bundle):
-                        steps = self._report(state, event, meaning, cause, at_ms, happened or 0, bundle, left, item.net)
+                        steps = self._report(state, event, meaning, cause, happened or 0, bundle, left, item)
                     if meaning & _RESET:
                         if not runs and event is not first:
                             hear(state, at_ms, 0)
@@ -176,7 +176,7 @@ class DeviceCounting:
                 elif meaning:
                     runs = bundle if meaning & _RUNS else runs
                     if state.key:
-                        self._vote(state, event, meaning, cause, at_ms, bundle, item.net)
+                        self._vote(state, event, meaning, cause, bundle, item)
                 state.told_ms, state.told_at = at_ms, happened or 0
                 if observed:
                     self._telling.observe(state, at_ms, bundle, subject, 1, None, steps, state.cohort)
@@ -208,24 +208,26 @@ class DeviceCounting:
         item.fates["event/counted"] += 1
 
     def _report(
-        self, state: DeviceRecord, event: ToldEvent, meaning: int, cause: int, ms: int, at: int, bundle: int, left: int,
-        net: int,
+        self, state: DeviceRecord, event: ToldEvent, meaning: int, cause: int, at: int, bundle: int, left: int,
+        item: ToldThere,
     ) -> int:  # fmt: skip
+        ms = item.at_ms
         old = event.old_version if meaning & _OLD else None
         if old:
             left = self._labels.bundle(old, ms // DAY_MS)
-        lax = self._vote(state, event, meaning, cause, ms, bundle, net)
+        lax = self._vote(state, event, meaning, cause, bundle, item)
         if self._telling.trials.apps:
             self._telling.trials.report(state, meaning, ms, bundle, lax=lax)
         return self._arithmetic.report(state, meaning, cause, ms, at, bundle, left, lax=lax)
 
     def _vote(
-        self, state: DeviceRecord, event: ToldEvent, meaning: int, cause: int, ms: int, bundle: int, net: int
+        self, state: DeviceRecord, event: ToldEvent, meaning: int, cause: int, bundle: int, item: ToldThere
     ) -> bool:
         """Returns whether its release of the plugin reports failed downloads also without an offer."""
         lax = bool(meaning & _OF_OFFER) and not state.ability & _STRICT
         if self._votes is not None:
-            self._votes.report(state, event.device, meaning, cause, ms, bundle, net, lax=lax)
+            at_ms, net, node = item.at_ms, item.net, item.node
+            self._votes.report(state, event.device, meaning, cause, at_ms, bundle, net, node, lax=lax)
         return lax
 
     def _hear_alone(self, state: DeviceRecord, at_ms: int, bundle: int) -> None:

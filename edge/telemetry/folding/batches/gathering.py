@@ -32,18 +32,19 @@ Fates = Counter[str]  # of one segment, by "<kind>/<fate>"
 
 class ToldThere(msgspec.Struct, gc=False):
     """Events of the device itself, or of the node about it; `net` is the network from which they came, `region` where
-    the node is."""
+    the node is, `node` which one that is ("" for the one that counts)."""
 
     at_ms: int
     events: Sequence[ToldEvent]
     fates: Fates
     net: int
     region: str = ""
+    node: str = ""
 
 
 class Checked(NamedTuple):
     """It checked; numbers of its cohort, the bundle that it runs and the one that it was offered, 0 for none; what its
-    reports can tell; `told` are the labels of the note, of which `cohort` may have fewer."""
+    reports can tell; `told` are the labels of the note, of which `cohort` may have fewer; `node` as of ToldThere."""
 
     at_ms: int
     cohort: int
@@ -51,6 +52,7 @@ class Checked(NamedTuple):
     offered: int
     ability: int
     told: Cohort
+    node: str
 
 
 class UsedThere(NamedTuple):
@@ -142,11 +144,12 @@ class Gathering:
         self._latest_ms = min(latest_ms, LAST_MS)
         self._connection, self._numbers, self._names_of = connection, numbers, names_of
         self._bounds = LabelBounds(connection, names_of)
-        self._origins, self._origin = origins, SegmentOrigin()
+        self._origins, self._origin, self._node = origins, SegmentOrigin(), ""
         self._sequences: dict[str, tuple[int, int]] = {}
 
     def read(self, segment: str, records: Iterable[bytes]) -> None:
         fates, self._origin = self.fates[segment], self._origins.of(segment)
+        self._node = self._origin.node
         for record in records:
             line = parse_folded(record)
             if line.received_ms > self._latest_ms:  # a clock was wrong
@@ -205,7 +208,7 @@ class Gathering:
                 if event.action == EXPERIMENT_OFFER and not self._note_exposure(event, at_ms):
                     fates["line/malformed"] += 1
                     return
-        work.items.append(ToldThere(at_ms, events, fates, net, self._origin.region))
+        work.items.append(ToldThere(at_ms, events, fates, net, self._origin.region, self._node))
 
     def _note_exposure(self, event: ToldEvent, at_ms: int) -> bool:
         """Whether it is such a note: it names a device, an arm's experiment and its id."""
@@ -263,7 +266,8 @@ class Gathering:
         offered = labels.bundle(each.offered, day) if each.offered else 0
         bundle = offered or runs or labels.bundle("", day)
         self.counts.append(LooseCount(at_ms, labels, cohort, bundle, CHECK + each.code, each.n, None))
-        checked = Checked(at_ms, cohort, runs, offered, ability_of(told.group.platform, told.os, told.plugin), told)
+        ability = ability_of(told.group.platform, told.os, told.plugin)
+        checked = Checked(at_ms, cohort, runs, offered, ability, told, self._node)
         steps = {bundle for bundle in (runs, offered) if bundle in labels.own}
         for key in array("q", each.devices):
             work = app.of_key(key)

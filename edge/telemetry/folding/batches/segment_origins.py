@@ -15,6 +15,11 @@ class SegmentOrigin(NamedTuple):
     region: str = ""
     scope: str = ""
 
+    @property
+    def node(self) -> str:
+        """ "" for this one."""
+        return self.scope[:-1]
+
     def stream(self, name: str) -> str:
         """A stream by the name that it counts under."""
         return name if name.startswith(self.scope) else f"{self.scope}{name}"

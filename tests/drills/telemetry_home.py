@@ -1,13 +1,13 @@
 """Reports of two regions on their way home: cut, killed, restarted, without room. Each is counted exactly once.
 
-    python -m tests.drills.telemetry_home [--rounds 6] [--delay-ms 40] [--alarms 2]
+    python -m tests.drills.telemetry_home [--rounds 7] [--delay-ms 40] [--alarms 2]
 
 Devices report to both regions all the time, while the link of one is cut, a region, the origin, its folding process or
-a worker is killed, and home's spool is full. In the end what devices were told is stored is what home has counted, the
-audit is exact, and both regions have sent everything. Then a release that fails is rolled out under guard: how long it
-takes from the answer to the last report that a region's device sends to the pause at home, and in both regions; and a
-step of a good release waits for the reports of a region that is cut off. Prints its figures and exits with 1 on a
-broken promise.
+a worker is killed, home stands still, and the disk of a region is full. In the end what devices were told is stored is
+what home has counted, the audit is exact, and both regions have sent everything. Then a release that fails is rolled
+out under guard: how long it takes from the answer to the last report that a region's device sends to the pause at home,
+and in both regions; and a step of a good release waits for the reports of a region that is cut off. Prints its figures
+and exits with 1 on a broken promise. The disk needs root.
 """
 
 import argparse
@@ -29,12 +29,14 @@ from edge.cli.terminal.client import app_path
 from tests.worlds.region_devices import question
 from tests.worlds.region_node import RegionNode
 from tests.worlds.region_world import APP, CHANNEL, RegionWorld, until
+from tests.worlds.small_disk import SmallDisk, temporary_disk
 
 AT_ONCE = 4  # devices of each region that report
 ALL_HOME_SECONDS = 90.0  # after the last fault, on a busy machine
 PROMPT_SECONDS = 10.0  # from the report that decides to the pause everywhere
 FAILING = 60  # devices of as many networks, each of which fails
 OUTAGE_SECONDS = 4.0
+DISK_BYTES = 64 << 20  # of the first region
 
 broken: list[str] = []
 
@@ -94,7 +96,7 @@ async def all_home(world: RegionWorld) -> float:
     raise TimeoutError(f"not everything is home after {ALL_HOME_SECONDS:.0f} s: {nodes}")
 
 
-def faults(world: RegionWorld, rng: random.Random) -> list[tuple[str, Callable[[], Any]]]:
+def faults(world: RegionWorld, rng: random.Random, disk: SmallDisk) -> list[tuple[str, Callable[[], Any]]]:
     region = rng.choice(world.regions)
 
     async def cut() -> None:
@@ -122,6 +124,11 @@ def faults(world: RegionWorld, rng: random.Random) -> list[tuple[str, Callable[[
         await asyncio.sleep(OUTAGE_SECONDS)
         world.origin.resume()
 
+    async def fill_disk() -> None:
+        disk.fill()
+        await asyncio.sleep(OUTAGE_SECONDS)
+        disk.make_room()
+
     return [
         (f"link of {region.name} cut", cut),
         (f"{region.name} killed", kill_region),
@@ -129,6 +136,7 @@ def faults(world: RegionWorld, rng: random.Random) -> list[tuple[str, Callable[[
         ("home's folding process killed", kill_folding),
         (f"worker of {region.name} killed", kill_worker),
         ("home stands still", pause_home),
+        (f"disk of {world.regions[0].name} full", fill_disk),
     ]
 
 
@@ -141,11 +149,11 @@ def _kill_processes_of(node: RegionNode, module: str) -> None:
                     os.kill(int(entry), signal.SIGKILL)
 
 
-async def counted_once(world: RegionWorld, rounds: int) -> None:
+async def counted_once(world: RegionWorld, rounds: int, disk: SmallDisk) -> None:
     reporters, rng = Reporters(world), random.Random(7)
     async with reporters.reporting():
         for number in range(rounds):
-            of_round = faults(world, rng)
+            of_round = faults(world, rng, disk)
             name, fault = of_round[number % len(of_round)]
             await asyncio.sleep(1.5)
             await fault()
@@ -233,22 +241,29 @@ async def waits_for_a_region(world: RegionWorld) -> None:
 
 async def main(rounds: int, delay_ms: float, alarms: int) -> None:
     proxies = {"devices": {"trusted_proxies": ["127.0.0.1"]}}
-    async with RegionWorld(regions=2, delay_ms=delay_ms, settings=proxies) as world:
-        await world.create_app()
-        await world.release("1.0.1")
-        await until(lambda: all(region.serves for region in world.regions), 60, "both regions serve")
-        if rounds:
-            await counted_once(world, rounds)
-        await world.edge("guard", "set", APP, CHANNEL, "--rollouts")
-        for number in range(alarms):
-            await alarm(world, f"1.1.{number}", number * FAILING)
-            await world.edge("rollout", "rollback", APP, CHANNEL)
-        await waits_for_a_region(world)
+    with temporary_disk(DISK_BYTES) as disk:
+        async with RegionWorld(regions=2, delay_ms=delay_ms, settings=proxies, starting=False) as world:
+            world.regions[0].settings["data_dir"] = str(disk.path / "data")
+            await world.start_regions()
+            await drill(world, rounds, alarms, disk)
+
+
+async def drill(world: RegionWorld, rounds: int, alarms: int, disk: SmallDisk) -> None:
+    await world.create_app()
+    await world.release("1.0.1")
+    await until(lambda: all(region.serves for region in world.regions), 60, "both regions serve")
+    if rounds:
+        await counted_once(world, rounds, disk)
+    await world.edge("guard", "set", APP, CHANNEL, "--rollouts")
+    for number in range(alarms):
+        await alarm(world, f"1.1.{number}", number * FAILING)
+        await world.edge("rollout", "rollback", APP, CHANNEL)
+    await waits_for_a_region(world)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--delay-ms", type=float, default=40.0)
     parser.add_argument("--alarms", type=int, default=2)
     asyncio.run(main(**vars(parser.parse_args())))

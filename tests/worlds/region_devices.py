@@ -1,7 +1,8 @@
 """Devices that ask nodes all the time, and a record of everything they saw.
 
 Each question is a new device's, on the native version, so that it is offered whatever the node offers anybody. Every
-tenth offer is downloaded and its bytes are compared with the checksum; every fifth question is followed by a report.
+tenth offer is downloaded and its bytes are compared with the checksum; every fifth question is followed by a report,
+once the node has offered something.
 A failure is anything but the answer that the protocol promises: another status, a broken connection, silence, other
 bytes.
 """
@@ -45,6 +46,7 @@ class RegionDevices:
         self.downloads: Counter[str] = Counter()
         self.reported: Counter[str] = Counter()  # acknowledged
         self._a_node, self._quiet, self._stopping = a_node, quiet, False
+        self._know_the_app: set[str] = set()
         self._session: aiohttp.ClientSession
 
     @contextlib.asynccontextmanager
@@ -122,7 +124,10 @@ class RegionDevices:
         self.seen[node.name].append(Seen(begun, seconds, said.get("version", "") if "url" in said else ""))
         if "url" in said and number % DOWNLOADED == 0:
             await self._download(node, said)
-        if number % REPORTED == 0 and not self._quiet:
+        # A node that does not know the app takes its reports, and counts none of them.
+        if "url" in said:
+            self._know_the_app.add(node.name)
+        if number % REPORTED == 0 and not self._quiet and node.name in self._know_the_app:
             event = asked | {"version_name": said.get("version") or self.native, "action": "set"}
             assert (await self._post(node, "/stats", event))["status"] == "ok"
             self.reported[node.name] += 1

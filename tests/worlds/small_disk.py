@@ -2,11 +2,14 @@
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.worlds.region_node import Missing
 
 DISK_BYTES = 16 << 20
 
@@ -39,15 +42,35 @@ class SmallDisk:
 
 
 @contextmanager
-def a_small_disk(path: Path) -> Iterator[SmallDisk]:
-    """Skips the test where none can be mounted."""
+def mounted_disk(path: Path, size_bytes: int = DISK_BYTES) -> Iterator[SmallDisk]:
+    """Raises Missing where none can be mounted."""
     path.mkdir()
-    mounted = os.geteuid() == 0 and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(path)], capture_output=True, check=False
-    )
-    if not mounted or mounted.returncode:
-        pytest.skip("no small disk: only root may mount one, where mounts are allowed")
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "none", str(path)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        raise Missing(f"no small disk: only root may mount one, where mounts are allowed: {mounted.stderr.strip()}")
     try:
         yield SmallDisk(path)
     finally:
         subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+@contextmanager
+def temporary_disk(size_bytes: int) -> Iterator[SmallDisk]:
+    """In a folder of its own. Raises as `mounted_disk`."""
+    with (
+        tempfile.TemporaryDirectory(prefix="edge-disk-") as folder,
+        mounted_disk(Path(folder) / "disk", size_bytes) as disk,
+    ):
+        yield disk
+
+
+@contextmanager
+def a_small_disk(path: Path) -> Iterator[SmallDisk]:
+    """Skips the test where none can be mounted."""
+    with ExitStack() as stack:
+        try:
+            disk = stack.enter_context(mounted_disk(path))
+        except Missing as missing:
+            pytest.skip(str(missing))
+        yield disk

@@ -22,7 +22,8 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
 
 
 class RequestBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of every request body."""
+    """The base of every request body but those of nodes, whose release may be newer than this one: what they say more
+    is skipped, since regions are upgraded first."""
 
 
 class AnswerBody(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,7 +33,7 @@ class SegmentTaken(msgspec.Struct, frozen=True, kw_only=True):
     hurry: bool
 
 
-class SegmentsAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SegmentsAsked(msgspec.Struct, frozen=True, kw_only=True):
     """Which segments of the node home has, and how much of each."""
 
     names: Annotated[list[SegmentText], msgspec.Meta(max_length=NAMES_LIMIT)]
@@ -64,7 +64,7 @@ class ErasureWanted(msgspec.Struct, frozen=True, kw_only=True):
     until_ms: int
 
 
-class AllSent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AllSent(msgspec.Struct, frozen=True, kw_only=True):
     """Home has everything that the node's devices reported before `until_ms`; 0: nobody knows yet until when. `now_ms`
     is the sender's own clock. `waiting_bytes` are not sent, `refused` reports found no room since the node started.
     All erasures that were asked for at home before `erased_until_ms` are done at the node."""

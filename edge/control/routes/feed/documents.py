@@ -7,7 +7,7 @@ import msgspec
 from edge.control.calls import Call
 from edge.control.operations import Operation
 from edge.control.roles import Permission
-from edge.control.shapes.common import AnswerBody, RequestBody
+from edge.control.shapes.common import AnswerBody
 
 KNOWN_LIMIT = 64  # documents; there are 18, and a newer release may have more
 KNOWN_LIMIT_BYTES = 16 << 10
@@ -17,7 +17,7 @@ _Key = Annotated[str, msgspec.Meta(max_length=KEY_LIMIT)]
 _Tag = Annotated[str, msgspec.Meta(max_length=TAG_LIMIT)]
 
 
-class KnownDocuments(RequestBody, frozen=True, kw_only=True):
+class KnownDocuments(msgspec.Struct, frozen=True, kw_only=True):
     """The tags of the documents that the follower has, by key."""
 
     known: Annotated[dict[_Key, _Tag], msgspec.Meta(max_length=KNOWN_LIMIT)]

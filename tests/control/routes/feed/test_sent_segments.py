@@ -73,6 +73,11 @@ async def test_a_body_that_says_that_it_is_huge_is_refused(acme, content):
     assert await put(acme, content[0], content[1], query="offset=999999999", status=422) == "invalid_offset"
 
 
+async def test_what_a_newer_node_says_more_is_skipped(acme):
+    said = {"region": "us", "until_ms": 0, "now_ms": int(AT * 1000), "mood": "good"}
+    await acme("POST", f"/v1/feed/sent/{NODE}", said, by="node")
+
+
 async def test_until_when_all_is_here_is_noted_with_the_region(acme):
     said = {"region": "us", "until_ms": int((AT - 5) * 1000), "now_ms": int(AT * 1000)}
     assert await acme("POST", f"/v1/feed/sent/{NODE}", said, by="node") == {

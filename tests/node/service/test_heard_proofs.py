@@ -130,7 +130,7 @@ def test_it_is_said_once_and_once_when_it_is_over(machine, caplog):
         "offering nothing new for 2 of 2 head shards",
         "what is current is known again",
     ]
-    assert "1800 s old" in said[0] and "900 s count" in said[0]
+    assert "is 30 min old" in said[0] and "than 15 min counts" in said[0]
 
 
 def test_a_node_that_holds_the_truth_keeps_nothing(machine):

@@ -66,7 +66,7 @@ BELOW_WITHIN = {
         "disk": set(),
         "objects": {"disk"},
         "": {"objects", "disk", "keys"},
-        "s3": {"objects", "disk"},
+        "s3": {"", "objects", "disk", "keys"},  # also what reads releases whose truth is there
         "keys": {"", "objects", "disk"},  # who may write: read by `key_set`, which what changes it builds on
         "upkeep": {"", "objects", "disk", "keys", "s3"},
     },

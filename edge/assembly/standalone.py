@@ -23,7 +23,7 @@ from edge.assembly.own_report import OwnReport
 from edge.assembly.region.facts_home import build_sharer, build_sharing, open_home
 from edge.assembly.region.figures_elsewhere import FiguresElsewhere
 from edge.assembly.region.file_sending import FileSending
-from edge.assembly.region.origin_bucket import OriginBucket
+from edge.assembly.region.origin_bucket import OriginBucket, look_at_tokens, tokens_of
 from edge.assembly.region.reports_home import (
     build_received_metrics,
     build_receiving,
@@ -38,7 +38,6 @@ from edge.config import Config
 from edge.control.first_token import ensure_admin_token
 from edge.control.ports import ControlPorts
 from edge.control.routes.feed.missing_reports import reported_until
-from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.guarding.evidence import Evidence
 from edge.domain.model import AppId
@@ -76,7 +75,7 @@ class Standalone(ServingNode):
     def _prepare(self, config: Config, estate: Estate | None) -> None:
         bucket = bucket_place(config.store.url, config.store) if config.store.url else None
         self.directory = DataDirectory(Path(config.data_dir), time.time(), bucket)
-        self.tokens = Tokens(self.directory.store, self.directory.trust, self.directory.writer, self.directory.reserve)
+        self.tokens = tokens_of(self.directory)
         self.admin_token_file = ensure_admin_token(self.tokens, self.directory.node_dir, time.time())
         self.messaging = Messaging(self.directory.node_dir, config.webhooks)
         ports = self._ports
@@ -135,7 +134,10 @@ class Standalone(ServingNode):
         }
         self._bucket = OriginBucket(config, self.directory, self.supervisor) if self.directory.bucket else None
         if self._bucket is not None:
-            self.supervisor.duties.jobs["follow"] = self._bucket.follower.run
+            self.supervisor.duties.jobs |= {
+                "follow": self._bucket.follower.run,
+                "tokens": lambda: look_at_tokens(self.tokens),
+            }
         trust = self.directory.trust
         self.supervisor.duties.jobs |= telling(config.upstream, trust.store_id, self.feed.events, self.directory.mirror)
         self._to_home = open_home(config)

@@ -71,7 +71,9 @@ class AcceptedTokens(NamedTuple):
     brought_back: list[str]
 
 
-class _Held(NamedTuple):
+class HeldTokens(NamedTuple):
+    """A verified version."""
+
     document: TokenDocument
     tag: str  # empty: the store has no document yet, or this one is not known to be in it
 
@@ -93,7 +95,7 @@ class Tokens:
         self._store = store
         self._trust = trust
         self._writer = writer
-        self._last: _Held | None = None  # verified; also the floor below which a sequence is a replay
+        self._last: HeldTokens | None = None  # verified; also the floor below which a sequence is a replay
         self._lock = threading.Lock()
         self._noting = threading.Lock()
         self._recall()
@@ -154,7 +156,7 @@ class Tokens:
         now on no older one is accepted. Raises Untrusted, `older_document` for one before the last accepted here."""
         with suppress(Untrusted):
             self._read()  # what lies here counts although nobody has asked since the start
-        held = _Held(self._open(sealed), "")
+        held = HeldTokens(self._open(sealed), "")
         self._check_order(held, self._last)
         keep()  # before it is remembered: whoever reads meanwhile must not find one here that looks old
         self._remember(held, sealed)
@@ -275,7 +277,7 @@ class Tokens:
             tag = self._store.swap(TOKENS_KEY, sealed, replaced_tag)
         else:
             tag = self._store.create(TOKENS_KEY, sealed)
-        self._remember(_Held(document, tag), sealed)
+        self._remember(HeldTokens(document, tag), sealed)
 
     def _last_good(self) -> TokenDocument:
         """The document in the store, or the last good one if that is refused. Raises Untrusted if there is none."""
@@ -286,14 +288,14 @@ class Tokens:
                 raise
             return self._last.document
 
-    def _for_change(self) -> _Held:
+    def _for_change(self) -> HeldTokens:
         """Raises Conflict `older_store` for a document that is refused."""
         try:
             return self._checked()
         except Untrusted as error:
             raise refusal_of(error) from error
 
-    def _checked(self) -> _Held:
+    def _checked(self) -> HeldTokens:
         """As `_read`; keeps `problem` current."""
         try:
             held = self._read()
@@ -307,22 +309,22 @@ class Tokens:
         self.problem = ""
         return held
 
-    def _read(self) -> _Held:
+    def _read(self) -> HeldTokens:
         last = self._last  # taken before the store is read, so that anything older read next is a replay
         stored = read_stored(self._store, TOKENS_KEY, "the tokens document")
         if stored is None:
             if last is not None:
                 raise Untrusted("older_document", "the tokens document has vanished from the store")
-            return _Held(self._empty(), "")
+            return HeldTokens(self._empty(), "")
         if last is not None and last.tag == stored.tag:
             return last
-        held = _Held(self._open(stored.data), stored.tag)
+        held = HeldTokens(self._open(stored.data), stored.tag)
         self._check_order(held, last)
         self._remember(held, stored.data)
         return held
 
     @staticmethod
-    def _check_order(held: _Held, last: _Held | None) -> None:
+    def _check_order(held: HeldTokens, last: HeldTokens | None) -> None:
         if last is not None and held.document.order < last.document.order:
             raise Untrusted(
                 "older_document",
@@ -330,7 +332,7 @@ class Tokens:
                 f"{held.document.sequence}",
             )
 
-    def _remember(self, held: _Held, sealed: bytes) -> None:
+    def _remember(self, held: HeldTokens, sealed: bytes) -> None:
         with self._lock:
             last = self._last
             if last is not None and held.document.order < last.document.order:
@@ -346,7 +348,7 @@ class Tokens:
             return
         try:
             # By a key that has been revoked since, too: it was good when this node accepted it.
-            self._last = _Held(_document(sealed, self._trust, self._trust.once_listed), "")
+            self._last = HeldTokens(_document(sealed, self._trust, self._trust.once_listed), "")
         except Untrusted as error:
             self._trust.seen.note_damage(_SEEN, error.message)
 

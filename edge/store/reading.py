@@ -10,7 +10,7 @@ from operator import is_
 
 from edge.domain.errors import NotFound, Unavailable
 from edge.domain.model import AppId, AppState, Digest
-from edge.store.heads import SHARDS, Head, Heads, shard_of
+from edge.store.heads import SHARDS, Head, Heads, HeadShard, shard_of
 from edge.store.key_set import Trust
 from edge.store.objects.port import ObjectStore
 from edge.store.remembered import RememberedNames
@@ -78,8 +78,16 @@ class ReleaseReader:
     def known_heads(self, app: AppId | None) -> Hashable:
         """Differs once this process has read or written another head of the app, or of any app: costs no reading."""
         if app is not None:
-            return self.shards.known(shard_of(app)).apps.get(app)
-        return tuple(tuple(self.shards.known(shard).apps.items()) for shard in SHARDS)
+            return self.known_shard(shard_of(app)).apps.get(app)
+        return tuple(tuple(self.known_shard(shard).apps.items()) for shard in SHARDS)
+
+    def known_shard(self, shard: str) -> HeadShard:
+        """The shard as this process has read or written it last: costs no reading."""
+        return self.shards.known(shard)
+
+    def last_good_shard(self, shard: str) -> HeadShard:
+        """See `Heads.last_good`."""
+        return self.shards.last_good(shard)
 
     def load(self, app: AppId) -> AppState:
         """The app's state now. Raises as `head` and `load_revision`."""
@@ -113,7 +121,7 @@ class ReleaseReader:
 
     def remember(self, limit: int = REMEMBERED_LIMIT) -> None:
         """Remember what version names the apps have used, as far as that has changed since; `limit` apps at most."""
-        good = [self.shards.known(shard).apps for shard in SHARDS if shard not in self.problems]
+        good = [self.known_shard(shard).apps for shard in SHARDS if shard not in self.problems]
         if len(good) == len(self._caught_up) and all(map(is_, good, self._caught_up)):
             return  # the same ones, which are replaced whole
         heads = {app: head for apps in good for app, head in apps.items()}
@@ -123,7 +131,7 @@ class ReleaseReader:
     def _standing(self, shard: str) -> dict[AppId, Head]:
         """The heads of a shard; if that went back, the last good ones whose revisions are still in the store, and for
         other apps what it went back to."""
-        good, older = self.shards.last_good(shard).apps, self.shards.older.get(shard)
+        good, older = self.last_good_shard(shard).apps, self.shards.older.get(shard)
         if older is None:
             return good
         kept = {

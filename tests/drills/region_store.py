@@ -20,10 +20,13 @@ from tests.worlds.region_story import Told, case, main
 from tests.worlds.region_world import APP, CHANNEL, RegionWorld
 from tests.worlds.s3_servers import BUCKET, make_bucket, moto_server
 from tests.worlds.tcp_relay import Link, TcpRelay
+from tests.worlds.two_origins import TwoOrigins
 
 OUTAGE_SECONDS = 15.0
 REFUSED_SECONDS = 60.0  # until a change that cannot be stored is refused
 SLOW_SECONDS = 10.0
+READ_SECONDS = 1.0
+FORGOTTEN_SECONDS = 3.0  # what a node was told so short a time ago does not show how it reads
 
 
 @contextlib.asynccontextmanager
@@ -89,6 +92,26 @@ async def slow_store(told: Told) -> None:
                 await told.within(f"{node.name} offers the next release", CAUGHT_UP_SECONDS, devices.see(node, "1.0.2"))
         told.saw_nothing(devices)
         await told.counts_all(world, devices)
+
+
+@case
+async def slow_reads(told: Told) -> None:
+    """Every answer of an origin's bucket takes ten seconds, and people look at its releases."""
+    async with TwoOrigins(count=1) as world:
+        admin = world.admins[0]
+        await asyncio.to_thread(admin.send, "POST", "/v1/apps", {"app": APP})
+        await asyncio.to_thread(admin.send, "POST", app_path(APP, "channels"), {"name": CHANNEL})
+        await asyncio.sleep(FORGOTTEN_SECONDS)
+        world.server.delay_seconds = SLOW_SECONDS
+        slowest = 0.0
+        for path in ("/v1/apps", app_path(APP), app_path(APP, "channels"), app_path(APP, "history"), "/v1/tokens"):
+            begun, before = time.monotonic(), len(world.server.seen)
+            await asyncio.to_thread(admin.get, path)
+            slowest = max(slowest, time.monotonic() - begun)
+            asked = len(world.server.seen) - before
+            told.note(f"GET {path}", f"{time.monotonic() - begun:.2f} s, {asked} requests of the whole node meanwhile")
+        told.expect(f"each is answered within {READ_SECONDS:g} s", slowest <= READ_SECONDS, f"{slowest:.2f} s")
+        world.server.delay_seconds = 0.0
 
 
 @case

@@ -89,8 +89,8 @@ class Interposer(http.server.ThreadingHTTPServer):
     * `drop`: not passed on, and not answered,
     * `hang`: not answered before the server ends.
 
-    `gone`: nobody is answered. `bare_tags`: tags are given, and compared, without quotes. `lax`: these conditions are
-    ignored. `seen` has the requests.
+    `gone`: nobody is answered. `delay_seconds`: of each answer. `bare_tags`: tags are given, and compared, without
+    quotes. `lax`: these conditions are ignored. `seen` has the requests.
     """
 
     daemon_threads = True
@@ -104,6 +104,7 @@ class Interposer(http.server.ThreadingHTTPServer):
         self.seen = []
         self.bare_tags = False
         self.gone = False
+        self.delay_seconds = 0.0
         self.lax = frozenset()  # of If-Match, If-None-Match
         self.arrived = threading.Event()
         self.ended = threading.Event()
@@ -144,6 +145,8 @@ class _Passing(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         server.seen.append((self.command, self.path, self.headers))
         server.arrived.set()
+        if server.delay_seconds:
+            server.ended.wait(server.delay_seconds)
         step = "drop" if server.gone else None
         if step is None and server.script and server.concerns(self.command, self.path):
             step = server.script.popleft()

@@ -3,8 +3,10 @@ a verified copy on its disk, and what another origin changes arrives here too.
 """
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 
+from edge.assembly.region.bucket_tokens import BucketTokens
 from edge.assembly.region.sources import bucket_place
 from edge.config import Config
 from edge.control.tokens import Tokens
@@ -14,6 +16,8 @@ from edge.regions.following.follower import Follower, FollowTerms
 from edge.regions.sources.bucket import BucketSource
 from edge.store.objects.port import TOKENS_KEY
 from edge.store.s3.client import BucketClient
+
+TOKENS_SECONDS = 60.0  # between two looks at the bucket's tokens, which nobody who asks waits for
 
 # For what waits for a bucket: its requests are limited to fewer, so that proofs for devices always have threads.
 THREADS = 64
@@ -40,3 +44,19 @@ class OriginBucket:
     async def close(self) -> None:
         await self.follower.fetcher.close()
         await self.source.close()
+
+
+def tokens_of(directory: DataDirectory) -> Tokens:
+    if directory.bucket is None:
+        return Tokens(directory.store, directory.trust, directory.writer, directory.reserve)
+    return BucketTokens(
+        *(directory.bucket, directory.mirror, directory.trust, directory.writer), reserve=directory.reserve
+    )
+
+
+async def look_at_tokens(tokens: Tokens) -> None:
+    """Until cancelled: a duty of a node whose tokens are in a bucket."""
+    assert isinstance(tokens, BucketTokens)
+    while True:
+        await asyncio.to_thread(tokens.look, time.time())
+        await asyncio.sleep(TOKENS_SECONDS)

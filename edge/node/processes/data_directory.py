@@ -24,6 +24,7 @@ from edge.store.objects.probe import probe
 from edge.store.reading import ReleaseReader
 from edge.store.releases import Releases
 from edge.store.s3.bucket_place import BucketPlace
+from edge.store.s3.bucket_releases import BucketReleases
 from edge.store.s3.opening import open_bucket
 from edge.store.s3.s3_store import S3Store
 from edge.store.signing import load_or_create_writer
@@ -130,23 +131,27 @@ class DataDirectory(OpenedDirectory):
         self.writer = load_or_create_writer(self.node_dir / "writer.key")
         self.trust = open_trust(self.store, self.node_dir, now, self.writer)
         self.reserve.fill()
-        self.releases = Releases(self.store, self.writer, self.trust, self.reserve)
-        if self.bucket is not None:
-            self._open_mirror(now)
+        if self.bucket is None:
+            self.releases = Releases(self.store, self.writer, self.trust, self.reserve)
+        else:
+            copied = self._open_mirror(now)
+            self.releases = BucketReleases(self.bucket, self.writer, self.trust, copied, self.reserve)
 
     def renew(self, now: float) -> None:
         """Sign the heads again that are over a minute old, too."""
         self.releases.refresh(now, at_once=BUCKET_SHARDS_AT_ONCE if self.bucket is not None else 1)
         super().renew(now)
 
-    def _open_mirror(self, now: float) -> None:
+    def _open_mirror(self, now: float) -> ReleaseReader:
         if not self.mirror.has(KEY_SET_KEY):
             with suppress(AlreadyExists):
                 self.mirror.create(KEY_SET_KEY, self.trust.held.content)
         # With a memory of its own: the mirror may be behind the bucket, of which `node_dir` remembers more.
         self.mirror_memory.mkdir(mode=0o700, exist_ok=True)
         trust = open_trust(self.mirror, self.mirror_memory, now)
-        self._mirrored = ReleaseReader(self.mirror, trust, copied=True), trust
+        copied = ReleaseReader(self.mirror, trust, copied=True)
+        self._mirrored = copied, trust
+        return copied
 
 
 def prove(store: S3Store | FsStore) -> None:

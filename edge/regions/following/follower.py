@@ -67,7 +67,8 @@ class DocumentCheck(Protocol):
 class FollowTerms(NamedTuple):
     """How it is done. `clock` in seconds since the epoch; `draw` a number from 0 to below 1.
 
-    `shared`: this node changes the source too, and has its changes in its copy before a look that goes on finds them.
+    `shared`: this node changes the source too, and has its changes in its copy before a look that goes on finds them;
+    people read the history there, so the copy keeps it.
     """
 
     poll_seconds: float = 5.0
@@ -109,6 +110,7 @@ class Follower:
             *(self._copy, self._heads, self._taker, on_heads, self._forget_shard),
             *(terms.cache_limit_bytes, terms.clock),
         )
+        self.tending.keeps_history = terms.shared
         self.tending.fetched_bytes = lambda: self.fetcher.fetched_bytes
         self.fetcher.on_full = self.tending.make_room
         self.on_reachable: Callable[[], Awaitable[None]] | None = None  # when a source that was lost answers again

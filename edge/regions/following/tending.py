@@ -31,7 +31,7 @@ _Announce = Callable[[Mapping[AppId, Head]], Awaitable[object]]
 
 class Tending:
     """Belongs to the loop. `damaged` are the apps of which workers cannot serve something; `announce` has them look
-    again. `forget_shard` has a shard looked for as if it were new."""
+    again. `forget_shard` has a shard looked for as if it were new. `keeps_history`: old revisions stay."""
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class Tending:
         self.room = CacheRoom(copy.mirror, cache_limit_bytes, self._kept, clock)
         self.fetched_bytes: Callable[[], int] = lambda: 0  # since the start
         self.mended = 0
+        self.keeps_history = False
         self._tried: dict[AppId, float] = {}  # until when an app is not read through again
         self._said: dict[AppId, str] = {}
         self._copy = copy
@@ -95,7 +96,8 @@ class Tending:
             began = time.monotonic()
             if not head.deleted:
                 await self._mend(app, head, deep=False)
-            await asyncio.to_thread(self._copy.let_go_of_revisions, {app: head})
+            if not self.keeps_history:
+                await asyncio.to_thread(self._copy.let_go_of_revisions, {app: head})
             await asyncio.sleep((time.monotonic() - began) * PAUSE_SHARE)
 
     def heads(self) -> dict[AppId, Head]:

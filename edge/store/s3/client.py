@@ -195,14 +195,19 @@ class BucketClient:
 
         return self._call("list", f"listing {prefix}", ask, transfer=True)
 
-    def delete(self, keys: Sequence[str]) -> None:
-        """Those that are there."""
-        for start in range(0, len(keys), DELETED_AT_ONCE):
-            part = [*keys[start : start + DELETED_AT_ONCE]]
-            self._delete(part)
+    def delete(self, keys: Sequence[str]) -> bool:
+        """Those that are there, of DELETED_AT_ONCE at most; whether each request was answered: one that was not may be
+        carried out later."""
+        assert len(keys) <= DELETED_AT_ONCE
+        attempts = 0
 
-    def _delete(self, keys: list[str]) -> None:
-        self._call("delete", f"deleting {len(keys)} objects", lambda connection: connection.delete(keys))
+        def ask(connection: "Connection") -> None:
+            nonlocal attempts
+            attempts += 1
+            connection.delete([*keys])
+
+        self._call("delete", f"deleting {len(keys)} objects", ask)
+        return attempts == 1
 
     def rest(self) -> None:
         """Ask nothing for some seconds, as if it had not answered."""

@@ -24,17 +24,22 @@ COLLECTION_FORMAT = 1
 REFER_SECONDS = 60.0  # from looking for blobs to the swap that refers to them; a commit that is slower is refused
 SETTLE_SECONDS = 120.0  # REFER_SECONDS, the 40 s that the swap itself may take, and room for a clock that runs slow
 LEASE_SECONDS = 1_800.0  # of a collection that says nothing
-SKEW_SECONDS = 900.0  # between two clocks: a bucket refuses requests of one that is wrong by more
+SKEW_SECONDS = 1_800.0  # between two clocks: a bucket refuses requests of one that is wrong by more than half of that
 
 
 class Collection(msgspec.Struct, frozen=True):
-    """`generation` rises with each change of `condemned`; `expires` is in seconds since the epoch."""
+    """`generation` rises with each change of `condemned`, `expires` within one; in seconds since the epoch."""
 
     format: int
     generation: int
     holder: str
     expires: float
     condemned: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> tuple[int, float]:
+        """Of the versions of the document."""
+        return self.generation, self.expires
 
 
 NO_COLLECTION = Collection(COLLECTION_FORMAT, 0, "", 0.0)
@@ -59,6 +64,7 @@ class CollectionDesk:
         self._condemned: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self._since = threading.local()
+        self._unanswered = False
 
     def is_condemned(self, key: str) -> bool:
         """As of the last look. What a killed process condemned is free once its turn is surely over."""
@@ -74,7 +80,7 @@ class CollectionDesk:
                 raise refused.error from refused
             found = BucketObject(b"", "", 0)
         if found is not None:
-            self._take(_parsed(found.data), found.tag)
+            self._hear(_parsed(found.data), found.tag)
         return self._held.generation
 
     @contextmanager
@@ -93,6 +99,12 @@ class CollectionDesk:
         if since is not None and self._clock() - since > REFER_SECONDS:
             raise Conflict("busy", f"{self._bucket} is slow: the change took over {REFER_SECONDS:.0f} s; try again")
 
+    def check_kept(self, key: str) -> None:
+        """Before a write. Raises Conflict `busy` in a block of `referring` for what is condemned: it may be deleted
+        after it was written."""
+        if getattr(self._since, "value", None) is not None and self.is_condemned(key):
+            raise Conflict("busy", f"{key} is about to be deleted from {self._bucket} as garbage; try again in minutes")
+
     @contextmanager
     def collecting(self) -> Iterator[None]:
         """Raises Conflict `busy` while another process collects."""
@@ -105,6 +117,7 @@ class CollectionDesk:
         try:
             yield
         finally:
+            self._settle()
             self._write(holder="", condemned=())
 
     @contextmanager
@@ -114,13 +127,24 @@ class CollectionDesk:
         self._pause(SETTLE_SECONDS)
         self.renew()
         yield
+        self._settle()
         self._write(holder=self._me, condemned=())
+
+    def note_unanswered(self) -> None:
+        """A request that removes got no answer, and may be carried out yet."""
+        self._unanswered = True
 
     def renew(self) -> None:
         """Before each step that removes. Raises Conflict `busy`."""
         if self._held.expires <= self._now():  # this process stood still
             raise Conflict("busy", f"the turn to collect garbage in {self._bucket} is over; try again")
         self._write(holder=self._me)
+
+    def _settle(self) -> None:
+        """What may still go stays condemned, until it surely has gone."""
+        if self._unanswered:
+            self._pause(SETTLE_SECONDS)
+            self._unanswered = False
 
     def _write(self, *, holder: str, condemned: tuple[str, ...] | None = None) -> None:
         held = self._held
@@ -145,7 +169,16 @@ class CollectionDesk:
         except RefusedCall as refused:
             raise refused.error from refused
 
+    def _hear(self, held: Collection, tag: str) -> None:
+        """What was read. Of two threads that ask at once, the one with the older answer may be the later one; what was
+        in force does not vanish."""
+        with self._lock:
+            in_force = self._held.expires + SKEW_SECONDS > self._now()
+            if held.order >= self._held.order or (held is NO_COLLECTION and not in_force):
+                self._held, self._tag, self._condemned = held, tag, frozenset(held.condemned)
+
     def _take(self, held: Collection, tag: str) -> None:
+        """What was written."""
         with self._lock:
             self._held, self._tag, self._condemned = held, tag, frozenset(held.condemned)
 

@@ -1,42 +1,32 @@
 """The object store in a bucket, with this node's disk in front of it: the mirror has what never changes.
 
 Blobs and revisions are written to the bucket, then to the mirror, and read from the mirror, then from the bucket, and
-never used unproven. Heads, keys and tokens are read from the bucket alone: the mirror has them for who serves from it.
+never used unproven. Heads, keys and tokens are read from the bucket alone, as they are now: the mirror has them for who
+serves from it, or only reads (`BucketReleases`).
 Nothing is written before the bucket has shown that it keeps its conditions.
 """
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from edge.store.disk.durable_files import write_scratch
 from edge.store.disk.room import cannot_write
 from edge.store.objects.files import check_key, check_prefix, is_reserved, tag_of
 from edge.store.objects.fs import FsStore
-from edge.store.objects.port import AlreadyExists, Measured, Stale, Stored, is_immutable, proven_digest
+from edge.store.objects.port import AlreadyExists, Measured, Stale, Stored, StoreLost, is_immutable, proven_digest
 from edge.store.objects.probe import probe
-from edge.store.s3.client import WHOLE_BYTES, BucketClient, BucketObject, asking
+from edge.store.s3.client import DELETED_AT_ONCE, WHOLE_BYTES, BucketClient, BucketObject, asking
 from edge.store.s3.collection import CollectionDesk
 from edge.store.s3.fetching import fetch, open_fetched
+from edge.store.s3.known_keys import KnownKeys
 from edge.store.s3.swapping import create, swap
 
-REMEMBERED_LIMIT = 1_000_000  # keys that are known to be in the bucket: 150 MB at most, of a store with a million files
 REMOVAL_BLOCK = 10_000  # each waits for two minutes, and is a document of 1 MB that every commit reads meanwhile
 
-# What a process read so short a time ago, or wrote, is read again from its memory: each request to the control API
-# looks at the tokens, and a list of apps at all heads. A change that another origin made meanwhile makes a swap stale.
-REUSED, REUSED_SECONDS = ("heads/", "access/"), 2.0
-
 log = logging.getLogger("edge.store")
-
-
-class _Read(NamedTuple):
-    stored: Stored
-    read: float  # by a monotonic clock, when the reading began
 
 
 class S3Store:
@@ -49,16 +39,13 @@ class S3Store:
         bucket: BucketClient,
         mirror: FsStore,
         desk: CollectionDesk | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Asks nothing yet."""
         self.bucket = bucket
         self.mirror = mirror
         self._desk = desk or CollectionDesk(bucket)
-        self._generation = 0  # of what was condemned, when `_known` began
-        self._known: set[str] = set()  # blobs that are in the bucket
-        self._documents: dict[str, _Read] = {}  # as they were read or written last
-        self._clock = clock
+        self._known = KnownKeys()
+        self._documents: dict[str, Stored] = {}  # as they were read or written last
         self._proven = False
         self._proving = threading.RLock()
 
@@ -84,34 +71,30 @@ class S3Store:
         if is_immutable(key):
             return self._get_immutable(key)
         known = self._documents.get(key)
-        if known is not None and key.startswith(REUSED) and self._clock() - known.read < REUSED_SECONDS:
-            return known.stored
-        began = self._clock()
         try:
-            found = asking(lambda: self.bucket.get(key, known.stored.tag if known else ""))
+            found = asking(lambda: self.bucket.get(key, known.tag if known else ""))
         except FileNotFoundError:
             self._documents.pop(key, None)
             return None
-        stored = Stored(found.data, found.tag) if found is not None else known.stored if known else None
+        stored = Stored(found.data, found.tag) if found is not None else known
         assert stored is not None
-        known = self._documents.get(key)
-        if known is None or known.read <= began:  # else it was written meanwhile
-            self._documents[key] = _Read(stored, began)
+        self._documents[key] = stored
         return stored
 
     def create(self, key: str, data: bytes) -> str:
         check_key(key)
         self.prove()
+        immutable, seen_in = is_immutable(key), self._known.generation
+        if not immutable:
+            self._desk.check_time()
         tag = asking(lambda: create(self.bucket, key, data))
-        if not is_immutable(key):
-            self._documents[key] = _Read(Stored(data, tag), self._clock())
-            with _unless_full(key), suppress(AlreadyExists):
-                self.mirror.create(key, data)
-            return tag
-        self._remember(key)
+        if immutable:
+            self._known.add(key, seen_in)
+        else:
+            self._documents[key] = Stored(data, tag)
         with _unless_full(key), suppress(AlreadyExists):
             self.mirror.create(key, data)
-        return tag_of(data)
+        return tag_of(data) if immutable else tag
 
     def swap(self, key: str, data: bytes, tag: str) -> str:
         check_key(key)
@@ -120,13 +103,12 @@ class S3Store:
         before = self._documents.pop(key, None)
 
         def meet(theirs: BucketObject) -> None:
-            self._documents[key] = _Read(Stored(theirs.data, theirs.tag), began)
+            self._documents[key] = Stored(theirs.data, theirs.tag)
 
-        began = self._clock()
         new_tag = asking(lambda: swap(self.bucket, key, data, tag, meet))
-        self._documents[key] = _Read(Stored(data, new_tag), self._clock())
-        if before is not None and before.stored.tag == tag:
-            self._mirror_next(key, before.stored.data, data)
+        self._documents[key] = Stored(data, new_tag)
+        if before is not None and before.tag == tag:
+            self._mirror_next(key, before.data, data)
         return new_tag
 
     def has(self, key: str) -> bool:
@@ -135,9 +117,10 @@ class S3Store:
             return False
         if key in self._known:
             return True
+        seen_in = self._known.generation
         found = asking(lambda: self.bucket.head(key)) is not None
         if found and is_immutable(key):
-            self._remember(key)
+            self._known.add(key, seen_in)
         return found
 
     def occupied(self, key: str) -> bool:
@@ -195,10 +178,18 @@ class S3Store:
     def remove(self, keys: Sequence[str]) -> None:
         for key in keys:
             check_key(key)
-        self._desk.renew()
-        self._known.difference_update(keys)
-        asking(lambda: self.bucket.delete(keys))
-        self.mirror.remove(keys)
+        for start in range(0, len(keys), DELETED_AT_ONCE):
+            part = keys[start : start + DELETED_AT_ONCE]
+            self._desk.renew()
+            self._known.forget(part)
+            try:
+                answered = asking(lambda part=part: self.bucket.delete(part))  # type: ignore[misc]
+            except StoreLost:
+                self._desk.note_unanswered()
+                raise
+            if not answered:
+                self._desk.note_unanswered()
+            self.mirror.remove(part)
 
     def scratch(self) -> Path:
         return self.mirror.scratch()
@@ -232,6 +223,7 @@ class S3Store:
         held, digest = self.mirror.get(key), proven_digest(key)
         if held is not None and (digest is None or held.tag == digest):
             return held
+        seen_in = self._known.generation
         try:
             found = asking(lambda: self.bucket.get(key))
         except FileNotFoundError:
@@ -239,7 +231,7 @@ class S3Store:
         assert found is not None
         stored = Stored(found.data, tag_of(found.data))
         if digest is None or stored.tag == digest:
-            self._remember(key)
+            self._known.add(key, seen_in)
             self._keep(key, found.data)
         return stored
 
@@ -258,15 +250,17 @@ class S3Store:
         check_key(key)
         if not is_immutable(key):
             raise FileNotFoundError(key)
-        scratch = self.mirror.scratch()
+        scratch, seen_in = self.mirror.scratch(), self._known.generation
         try:
             asking(lambda: fetch(self.bucket, key, scratch))
             self.mirror.adopt(key, scratch)
-            self._remember(key)
+            self._known.add(key, seen_in)
         finally:
             scratch.unlink(missing_ok=True)
 
     def _upload(self, key: str, file: Path, *, over: bool) -> None:
+        self._desk.check_kept(key)
+        seen_in = self._known.generation
         if file.stat().st_size > WHOLE_BYTES:
             asking(lambda: self.bucket.upload(key, file))
         elif over:
@@ -274,19 +268,12 @@ class S3Store:
         else:
             with suppress(AlreadyExists):
                 asking(lambda: create(self.bucket, key, file.read_bytes()))
-        self._remember(key)
+        if not self._desk.is_condemned(key):  # it may go yet
+            self._known.add(key, seen_in)
 
     def _look(self) -> None:
         """What is condemned by now; after a removal, nothing is known of the bucket any more."""
-        generation = self._desk.look()
-        if generation != self._generation:
-            self._generation = generation
-            self._known.clear()
-
-    def _remember(self, key: str) -> None:
-        if len(self._known) >= REMEMBERED_LIMIT:
-            self._known.clear()
-        self._known.add(key)
+        self._known.begin(self._desk.look())
 
 
 class BucketFiles(S3Store):

@@ -48,6 +48,27 @@ begin_regions() {
   printf '\n[devices]\nport = 8090\nworkers = 1\n\n[control]\nport = 8091\n' >> eu/edge.toml
   start eu; until_listed eu-1 well
 }
+begin_bucket() {
+  setsid serve_bucket >> bucket.log 2>&1 & echo $! >> pids
+  until [ -e bucket ]; do sleep 0.1; done
+  begin_origin
+  cat >> origin/edge.toml <<END
+[store]
+url = "s3://edge-releases/truth"
+endpoint = "$(cat bucket)"
+path_style = true
+credentials_file = "$PWD/bucket.keys"
+END
+}
+begin_second() {
+  mkdir second
+  sed -e 's/8080/8090/; s/8081/8091/; s/region = "origin"/region = "us"/' origin/edge.toml > second/edge.toml
+  printf '[upstream]\nhome = "http://127.0.0.1:8081"\ntoken_file = "node.token"\n' >> second/edge.toml
+}
+refused() {
+  ! $PYTHON -m edge serve --config "$1/edge.toml" 2> refusal || exit 1
+  grep -F "edge keys add $(own_public "$1")" refusal
+}
 start() {
   [ -e "$1/release" ] || ln -s ../releases/first "$1/release"
   PYTHONPATH="$PWD/$1/release" setsid $PYTHON -m edge serve --config "$1/edge.toml" --json >> "$1.log" 2>&1 &
@@ -84,10 +105,42 @@ for _ in range(300):
 else:
     sys.exit(f"{{name}} is not {{wanted}}: {{found}}")
 """,
+    "until_refuses": """#!{python}
+import json, subprocess, sys, time
+name, code = sys.argv[1:]
+for _ in range(300):
+    told = subprocess.run(["edge", "node", "list", "--json"], capture_output=True, text=True).stdout or "[]"
+    if any(each["name"] == name and code in json.dumps(each) for each in json.loads(told)):
+        break
+    time.sleep(0.2)
+else:
+    sys.exit(f"{{name}} does not refuse {{code}}: {{told}}")
+""",
     "token_file": """#!{python}
 import pathlib, sys, tomllib
 place = pathlib.Path(sys.argv[1])
 print(place / tomllib.loads((place / "edge.toml").read_text())["upstream"]["token_file"])
+""",
+    "serve_bucket": """#!{python}
+import pathlib, signal, sys
+sys.path.insert(0, "{root}/tests/worlds")
+from s3_servers import keys_file, make_bucket, moto_server
+keys_file(pathlib.Path())
+with moto_server() as address:
+    make_bucket(address, "edge-releases")
+    pathlib.Path("bucket.new").write_text(address)
+    pathlib.Path("bucket.new").rename("bucket")
+    signal.pause()
+""",
+    "own_public": """#!{python}
+import json, subprocess, sys
+asked = ["edge", "keys", "show", "--json", "--config", sys.argv[1] + "/edge.toml"]
+print(json.loads(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)["own_public"])
+""",
+    "root_of": """#!{python}
+import json, subprocess, sys
+asked = ["edge", "keys", "show", "--json", "--config", sys.argv[1] + "/edge.toml"]
+print(json.loads(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)["fingerprint"])
 """,
     "own_key": """#!{python}
 import json, sys

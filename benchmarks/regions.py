@@ -8,19 +8,27 @@ One machine carries all nodes: with twenty, its processors are what a time waits
 
 import asyncio
 import shutil
-import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
 
+from benchmarks.load.region_checks import RegionChecks
 from benchmarks.measuring import bucket_requests
-from benchmarks.measuring.bucket_requests import BucketUse
-from benchmarks.measuring.figures import percentile, spread
+from benchmarks.output.region_tables import (
+    Idle,
+    ReleaseSeen,
+    Spent,
+    bucket_table,
+    bytes_table,
+    cost_table,
+    release_table,
+    spent_table,
+)
 from benchmarks.output.report import BenchReport, Options
 from benchmarks.output.tables import Cell, Table
 from benchmarks.worlds.many_apps import app_id, open_scaled
@@ -38,6 +46,7 @@ from edge.domain.model import AppId
 from edge.node.processes.data_directory import DataDirectory
 from edge.store.objects.port import blob_key
 from tests.worlds.region_devices import question
+from tests.worlds.region_node import RegionNode
 from tests.worlds.region_world import APP, CHANNEL, FollowingNode, RegionWorld
 
 REGIONS, QUICK_REGIONS = 20, 4
@@ -45,6 +54,7 @@ RELEASES, QUICK_RELEASES = 6, 2
 BUNDLE_BYTES, BUNDLE_FILES = 1_000_000, 4
 ASKED_SECONDS = 0.02
 PATIENCE_SECONDS = 120.0
+AFTER_SECONDS = 5.0  # of a release: reports and rounds that it brings about
 SETTLE_SECONDS = 10.0  # after links changed: regions find the origin again, with their backoff
 IDLE_SECONDS, QUICK_IDLE_SECONDS = 30.0, 10.0
 COLD_APPS, QUICK_COLD_APPS = 1_000, 100
@@ -59,20 +69,15 @@ class Way(NamedTuple):
     name: str
     delay_ms: float
     push: bool
+    at_once: bool = False  # a bundle is offered when it is published
 
 
-WAYS = (Way("push", 0.0, True), Way("push, 100 ms links", 100.0, True), Way("poll alone", 0.0, False))
-
-
-class ReleaseSeen(NamedTuple):
-    """`seconds` from the request that offers it to each region's first answer with it; `on_disk`, how many regions had
-    the bytes by then; `carried`, what each link brought down since the publish began; `made`, the bytes of the blobs
-    that the release added to the store."""
-
-    seconds: list[float]
-    on_disk: int
-    carried: list[int]
-    made: int
+WAYS = (
+    Way("push", 0.0, True),
+    Way("push, 100 ms links", 100.0, True),
+    Way("poll alone", 0.0, False),
+    Way("push, at once", 0.0, True, at_once=True),
+)
 
 
 def run(options: Options) -> BenchReport:
@@ -83,15 +88,19 @@ def run(options: Options) -> BenchReport:
 async def _report(options: Options, regions: int) -> BenchReport:
     releases = QUICK_RELEASES if options.quick else RELEASES
     seen: dict[str, list[ReleaseSeen]] = {}
-    async with RegionWorld(regions=regions) as world, _asking() as session:
+    async with RegionWorld(regions=regions) as world:
         await world.create_app()
         await world.release("1.1.0", size_bytes=BUNDLE_BYTES, files=BUNDLE_FILES)
-        await _everywhere(session, world.regions, "1.1.0")
+        await _everywhere(world.regions, "1.1.0")
         for major, way in enumerate(WAYS, 2):
             _go(world, way)
             await asyncio.sleep(SETTLE_SECONDS)
+            meter = await _meter(world) if way is WAYS[0] else None
             versions = [f"1.{major}.{number}" for number in range(1, releases + 1)]
-            seen[way.name] = [await _one_release(session, world, version) for version in versions]
+            releasing = _released_at_once if way.at_once else _one_release
+            seen[way.name] = [await releasing(world, version) for version in versions]
+            if meter is not None:
+                spent = await meter(releases)
         _go(world, WAYS[0])
         cost = await _cost(world, QUICK_IDLE_SECONDS if options.quick else IDLE_SECONDS)
     cold = await _cold(options.cache_dir, QUICK_COLD_APPS if options.quick else COLD_APPS)
@@ -101,8 +110,9 @@ async def _report(options: Options, regions: int) -> BenchReport:
         compares=f"An origin and {regions} regions as processes: from a change to its offer everywhere, bytes, a cold "
         "start, catching up, what the origin pays, and what an origin asks of a bucket.",
         tables=(
-            _release_table(seen, regions, releases),
-            _bytes_table(seen),
+            release_table(seen, regions, releases, BUNDLE_BYTES),
+            bytes_table(seen),
+            spent_table(spent),
             Table(
                 title="A cold region",
                 columns=(
@@ -125,8 +135,8 @@ async def _report(options: Options, regions: int) -> BenchReport:
                 ),
                 rows=(behind,),
             ),
-            _cost_table(cost, regions),
-            _bucket_table(bucket),
+            cost_table(cost, regions),
+            bucket_table(bucket),
         ),
     )
 
@@ -139,12 +149,12 @@ def _go(world: RegionWorld, way: Way) -> None:
         region.link.drop_connections()
 
 
-async def _one_release(session: aiohttp.ClientSession, world: RegionWorld, version: str) -> ReleaseSeen:
+async def _one_release(world: RegionWorld, version: str) -> ReleaseSeen:
     before, held = [region.link.down.carried_bytes for region in world.regions], world.blob_bytes()
     await world.publish(version, size_bytes=BUNDLE_BYTES, files=BUNDLE_FILES)
     await asyncio.sleep(2.0)  # as people do
     begun = time.monotonic()
-    asking = asyncio.gather(*(_until(session, region, version, begun) for region in world.regions))
+    asking = asyncio.gather(*(_until(region, version, begun) for region in world.regions))
     await world.offer(version)
     found = await asking
     carried = [region.link.down.carried_bytes - was for region, was in zip(world.regions, before, strict=True)]
@@ -152,32 +162,62 @@ async def _one_release(session: aiohttp.ClientSession, world: RegionWorld, versi
     return ReleaseSeen([seconds for seconds, _ in found], sum(there for _, there in found), carried, made)
 
 
-async def _until(
-    session: aiohttp.ClientSession, region: FollowingNode, version: str, begun: float, app: str = APP
-) -> tuple[float, bool]:
-    """When a check is answered with the version, and whether the zip is on its disk then. Raises TimeoutError."""
-    while True:
-        said = await _check(session, region, app)
-        if said.get("version") == version and "url" in said:
-            return time.monotonic() - begun, _has(region, said)
-        if time.monotonic() - begun > PATIENCE_SECONDS:
-            raise TimeoutError(f"{region.name} offers no {version} of {app} within {PATIENCE_SECONDS:g} s")
-        await asyncio.sleep(ASKED_SECONDS)
+async def _released_at_once(world: RegionWorld, version: str) -> ReleaseSeen:
+    before, held = [region.link.down.carried_bytes for region in world.regions], world.blob_bytes()
+    begun = time.monotonic()
+    asking = asyncio.gather(*(_until(node, version, begun) for node in world.nodes))
+    await world.publish(version, size_bytes=BUNDLE_BYTES, files=BUNDLE_FILES, channel=CHANNEL)
+    (origin, _), *found = await asking
+    await asyncio.sleep(2.0)
+    carried = [region.link.down.carried_bytes - was for region, was in zip(world.regions, before, strict=True)]
+    there, made = sum(there for _, there in found), world.blob_bytes() - held
+    return ReleaseSeen([max(0.0, seconds - origin) for seconds, _ in found], there, carried, made)
 
 
-async def _check(session: aiohttp.ClientSession, region: FollowingNode, app: str) -> dict[str, Any]:
-    async with session.post(f"{region.devices_url}/updates", json=question(app)) as answer:
-        said: dict[str, Any] = await answer.json()
-        return said
+async def _meter(world: RegionWorld) -> Callable[[int], Awaitable[Spent]]:
+    """From now on; it returns what each of so many releases cost beyond what the nodes needed idle."""
+    first = _cpu(world)
+    await asyncio.sleep(SETTLE_SECONDS)
+    before, begun = _cpu(world), time.monotonic()
+
+    async def spent(releases: int) -> Spent:
+        await asyncio.sleep(AFTER_SECONDS)
+        after, took = _cpu(world), (time.monotonic() - begun) / SETTLE_SECONDS
+        origin, regions = (
+            (end - start - (start - idle) * took) / releases
+            for idle, start, end in zip(first, before, after, strict=True)
+        )
+        return Spent(origin, regions / len(world.regions))
+
+    return spent
 
 
-def _has(region: FollowingNode, offer: dict[str, Any]) -> bool:
+def _cpu(world: RegionWorld) -> tuple[float, float]:
+    """Of the origin, and of all regions."""
+    return world.origin.cpu_seconds(), sum(region.cpu_seconds() for region in world.regions)
+
+
+async def _until(region: RegionNode, version: str, begun: float, app: str = APP) -> tuple[float, bool]:
+    """When a check is answered with the version, or with any if it is "", and whether the zip is on its disk then.
+    Raises TimeoutError."""
+    async with RegionChecks(region.devices_port, question(app)) as checks:
+        while True:
+            said = await checks.ask()
+            if "url" in said and version in ("", said["version"]):
+                return time.monotonic() - begun, _has(region, said)
+            if time.monotonic() - begun > PATIENCE_SECONDS:
+                what = version or "nothing"
+                raise TimeoutError(f"{region.name} offers no {what} of {app} within {PATIENCE_SECONDS:g} s")
+            await asyncio.sleep(ASKED_SECONDS)
+
+
+def _has(region: RegionNode, offer: dict[str, Any]) -> bool:
     digest = offer["url"].split("?")[0].rpartition("/")[2]
     return (region.data_dir / "store" / blob_key(digest)).exists()
 
 
-async def _everywhere(session: aiohttp.ClientSession, regions: Sequence[FollowingNode], version: str) -> None:
-    await asyncio.gather(*(_until(session, region, version, time.monotonic()) for region in regions))
+async def _everywhere(regions: Sequence[FollowingNode], version: str) -> None:
+    await asyncio.gather(*(_until(region, version, time.monotonic()) for region in regions))
 
 
 @asynccontextmanager
@@ -185,14 +225,6 @@ async def _asking() -> AsyncIterator[aiohttp.ClientSession]:
     timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
         yield session
-
-
-class Idle(NamedTuple):
-    """CPU seconds of the origin in so many seconds, with so many regions."""
-
-    regions: int
-    cpu_seconds: float
-    seconds: float
 
 
 async def _cost(world: RegionWorld, seconds: float) -> list[Idle]:
@@ -226,17 +258,9 @@ async def _first_offers(data_dir: Path, apps: int) -> tuple[Cell, ...]:
         while not await region.is_ready(session):
             await asyncio.sleep(ASKED_SECONDS)
         ready = time.monotonic() - begun
-        offered = [_first_offer(session, region, app_id(number), begun) for number in range(0, apps, apps // 10)]
-        all_offered = max(await asyncio.gather(*offered))
+        offered = [_until(region, "", begun, app_id(number)) for number in range(0, apps, apps // 10)]
+        all_offered = max(seconds for seconds, _ in await asyncio.gather(*offered))
         return (apps, ready, all_offered, region.link.down.carried_bytes / 1e6)
-
-
-async def _first_offer(session: aiohttp.ClientSession, region: FollowingNode, app: str, begun: float) -> float:
-    while "url" not in await _check(session, region, app):
-        if time.monotonic() - begun > PATIENCE_SECONDS:
-            raise TimeoutError(f"{region.name} offers nothing of {app} within {PATIENCE_SECONDS:g} s")
-        await asyncio.sleep(ASKED_SECONDS)
-    return time.monotonic() - begun
 
 
 async def _catch_up(changes: int) -> tuple[Cell, ...]:
@@ -246,10 +270,10 @@ async def _catch_up(changes: int) -> tuple[Cell, ...]:
         apps = [f"com.example.behind{number:03}" for number in range(CHANGED_APPS)]
         await asyncio.to_thread(_make_apps, data, apps)
         settings = {"data_dir": str(data)}
-        async with RegionWorld(regions=1, origin_settings=settings) as world, _asking() as session:
+        async with RegionWorld(regions=1, origin_settings=settings) as world:
             (region,) = world.regions
             for app in apps:
-                await _until(session, region, "1.0.1", time.monotonic(), app)
+                await _until(region, "1.0.1", time.monotonic(), app)
             region.link.refuse()
             await world.origin.stop()
             await asyncio.to_thread(_make_changes, data, apps, changes)
@@ -259,7 +283,7 @@ async def _catch_up(changes: int) -> tuple[Cell, ...]:
             while region.link.connections == taken:
                 await asyncio.sleep(ASKED_SECONDS)
             tried = time.monotonic() - begun
-            found = await asyncio.gather(*(_until(session, region, "1.0.2", begun, app) for app in apps))
+            found = await asyncio.gather(*(_until(region, "1.0.2", begun, app) for app in apps))
             moved, seconds = region.link.down.carried_bytes - carried, max(each for each, _ in found)
             return (changes, len(apps), tried, seconds - tried, moved / 1e6)
 
@@ -293,79 +317,3 @@ def _offering(version: str) -> Command:
 def _commit(truth: DataDirectory, app: str, commands: Sequence[Command], name: str) -> None:
     for at, command in enumerate(commands):
         truth.releases.commit(AppId(app), Change(id=f"{name}-{at}", at=time.time(), by="benchmarks", command=command))
-
-
-def _release_table(seen: dict[str, list[ReleaseSeen]], regions: int, releases: int) -> Table:
-    rows: list[tuple[Cell, ...]] = []
-    for name, found in seen.items():
-        all_seconds = sorted(seconds for each in found for seconds in each.seconds)
-        last = [max(each.seconds) for each in found]
-        there = sum(each.on_disk for each in found)
-        rows.append(
-            (
-                *(name, percentile(all_seconds, 0.5) * 1e3, percentile(all_seconds, 0.99) * 1e3, spread(last)),
-                f"{there} of {len(all_seconds)}",
-            )
-        )
-    return Table(
-        title="From the change of the channel to its offer",
-        columns=("heard by", "a region, p50 ms", "a region, p99 ms", "the last region, s", "bytes on disk by then"),
-        rows=tuple(rows),
-        notes=(
-            f"{releases} releases of {BUNDLE_BYTES / 1e6:g} MB to {regions} regions; from the request to the API on.",
-        ),
-    )
-
-
-def _bytes_table(seen: dict[str, list[ReleaseSeen]]) -> Table:
-    rows: list[tuple[Cell, ...]] = []
-    for name, found in seen.items():
-        ratios = [each / release.made for release in found for each in release.carried]
-        carried = spread([each / 1e6 for release in found for each in release.carried])
-        rows.append((name, carried, spread([release.made / 1e6 for release in found]), spread(ratios)))
-    return Table(
-        title="Bytes that a release moves to each region",
-        columns=("heard by", "MB down the link", "MB of blobs it added", "ratio"),
-        rows=tuple(rows),
-        notes=("A release adds its zip, its files and its manifest. On top come heads, revisions and HTTP.",),
-    )
-
-
-def _cost_table(cost: list[Idle], regions: int) -> Table:
-    rows: list[tuple[Cell, ...]] = [
-        (each.regions, each.seconds, each.cpu_seconds, 100 * each.cpu_seconds / each.seconds) for each in cost
-    ]
-    with_them = statistics.median(each.cpu_seconds / each.seconds for each in cost if each.regions)
-    without = statistics.median(each.cpu_seconds / each.seconds for each in cost if not each.regions)
-    return Table(
-        title="What a follower costs the origin, idle",
-        columns=("regions", "seconds", "CPU s of the origin", "% of a core"),
-        rows=tuple(rows),
-        notes=(f"A region: {100 * (with_them - without) / regions:.3f} % of a core.",),
-    )
-
-
-def _bucket_table(use: BucketUse) -> Table:
-    """By kind of price: writes and parts, listings, reads; deletions are free."""
-
-    def row(what: str, counts: dict[str, float], dollars: float, of: str) -> tuple[Cell, ...]:
-        writes, reads = (
-            counts.get("put", 0.0) + counts.get("part", 0.0),
-            counts.get("get", 0.0) + counts.get("head", 0.0),
-        )
-        return (what, writes, counts.get("list", 0.0), reads, dollars, of)
-
-    change, publish, idle = use.dollars
-    return Table(
-        title="What an origin asks of its bucket",
-        columns=("what", "writes", "listings", "reads", "$", "of"),
-        rows=(
-            row("a change", use.change, change, "1,000"),
-            row("a publish", use.publish, publish, "1,000"),
-            row("an idle hour", use.idle_hour, idle, "a month"),
-        ),
-        notes=(
-            "Counted in front of the bucket of one origin that looks at it each 5 s; a publish has "
-            f"{bucket_requests.FILES} new files and offers nothing; {use.lines[-1]}.",
-        ),
-    )

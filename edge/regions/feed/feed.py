@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from edge.domain.errors import NotFound, Unavailable
-from edge.regions.feed.documents import LOOK_SECONDS, FeedDocuments
+from edge.regions.feed.documents import FeedDocuments
 from edge.regions.feed.events import FeedEvents
 from edge.regions.feed.revisions import RevisionStreams
 from edge.regions.source import HeadsMoved
 from edge.store.heads import SHARDS
 from edge.store.objects.port import Stored, blob_key, head_key
 
+WATCH_SECONDS = 1.0  # how late followers hear of another writer's change; this node's workers do as late
 PULLS_LIMIT = 64  # for followers at once; each may wait for the node above
 PULL_SECONDS = 25.0  # a follower waits 30 s for the beginning of an answer
 _SHARDS = {head_key(shard): shard for shard in SHARDS}
@@ -58,7 +59,7 @@ class Feed:
         self.revisions = RevisionStreams(files)
 
     async def run(self) -> None:
-        """Tell what moves, whoever moves it, until cancelled: at once after `hear`, else within LOOK_SECONDS."""
+        """Tell what moves, whoever moves it, until cancelled: at once after `hear`, else within WATCH_SECONDS."""
         while True:
             if self.events.is_heard:
                 await self.documents.look()
@@ -96,7 +97,7 @@ class Feed:
 
     async def _pause(self) -> None:
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(WATCH_SECONDS):
                 await self._moved.wait()
         except TimeoutError:
             pass

@@ -101,7 +101,7 @@ class Elsewhere(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Brought(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """What another node knows of a device."""
+    """What another node knows of a device. `node` names that node, in the start in which it knows it."""
 
     app: str
     device: str

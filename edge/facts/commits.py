@@ -16,9 +16,10 @@ import msgspec
 from edge.domain.attempts import Ours, lift, never, newly_withheld
 from edge.domain.facts import DeviceFacts, Failure, day_of, name_hash
 from edge.domain.sharing.admitting import forgetting
-from edge.domain.sharing.state import NOTHING_SHARED, join
+from edge.domain.sharing.state import NOTHING_SHARED
 from edge.domain.sharing.steps import (
     adopted,
+    after_forgotten,
     is_shared,
     project,
     with_choice,
@@ -246,7 +247,7 @@ class _Changed:
             return
         key = self._pages.key_of(brought.app, brought.device)
         known = self._shared.state_of(key)
-        state = join(known, brought.state)
+        state = after_forgotten(known, brought.state, self._shared.node, self._shared.unsettled)
         self._shared.put(
             key, brought.app, brought.device, state, known_to=brought.node if state == brought.state else ""
         )
@@ -278,7 +279,8 @@ class _Changed:
         """Tell other nodes what all are to know, and home what it is to judge."""
         match change:
             case Chose():
-                state = with_choice(shared.state_of(key), after.channel, shared.node, again=shared.again)
+                known = shared.state_of(key)
+                state = with_choice(known, after.channel, shared.node, shared.start, again=shared.again)
                 shared.put(key, change.app, change.device, state)
             case Erased():
                 shared.put(key, change.app, change.device, with_erasure(shared.state_of(key)))

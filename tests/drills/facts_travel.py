@@ -4,21 +4,24 @@
 
 A bundle that failed is withheld where the device goes next, also if it was offered in one region and failed in another;
 a choice of a channel follows the device; a lift and an erasure at home reach all regions; how a device is used, which
-home judges, is shown in all. Then with a region cut off, a
-region killed right after its answer, and home killed: devices are answered as fast as ever, and in the end everybody
-knows it. Prints how long each took, and how long devices waited; exits 1 if something did not arrive.
+home judges, is shown in all. Then with a region cut off, a region killed right after its answer, home killed, and a
+region put back to an older disk: devices are answered as fast as ever, and in the end everybody knows it. Prints how
+long each took, and how long devices waited; exits 1 if something did not arrive.
 
 Then what a change costs home: `--changes` of them, as a region sends them, into a home of this process.
 """
 
 import argparse
 import asyncio
+import itertools
+import shutil
 import statistics
 import tempfile
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +170,47 @@ async def survive(travels: Travels) -> None:
     await travels.arrives("after kill -9 of home", lambda: travels.withheld(there, third))
 
 
+async def be_put_back(travels: Travels) -> None:
+    """A region's disk is what it was: the region hears what it forgot, and what happens from then on counts."""
+    world = travels.world
+    here, there, third = world.regions
+    forgotten, chooser, *others = (str(uuid.uuid4()) for _ in range(8))
+    for device in others:
+        assert await travels.is_offered(there, device)
+    await travels.choose(here, chooser, "beta")
+    snapshot = here.folder / "snapshot"
+    here.kill()
+    shutil.copytree(here.data_dir, snapshot, ignore=shutil.ignore_patterns("*.sock"))
+    await here.start()
+    assert await travels.is_offered(here, forgotten)
+    await travels.fail(here, forgotten)
+    for device in others[:3]:
+        await travels.fail(here, device)
+    await travels.choose(here, chooser, "gamma")
+    for device in (forgotten, *others[:3]):
+        await travels.arrives("before the disk is put back", partial(travels.withheld, third, device))
+
+    async def chosen(node: RegionNode, channel: str) -> bool:
+        return await travels.channel_of(node, chooser) == channel
+
+    await travels.arrives("a choice, before the disk is put back", lambda: chosen(third, "gamma"))
+    here.kill()
+    shutil.rmtree(here.data_dir)
+    snapshot.rename(here.data_dir)
+    world.origin.kill()
+    await here.start()
+    await travels.choose(here, chooser, "delta")
+    for device in others[3:]:
+        await travels.fail(here, device)
+    await world.start_origin()
+    await travels.arrives("what a disk that was put back forgot", lambda: travels.withheld(here, forgotten))
+    assert not await travels.is_offered(here, forgotten)
+    for device, node in itertools.product(others, (here, third)):
+        await travels.arrives("after the disk was put back", partial(travels.withheld, node, device))
+    for node in world.regions:
+        await travels.arrives("a choice, after the disk was put back", partial(chosen, node, "delta"))
+
+
 async def _not(asked: Awaitable[bool]) -> bool:
     return not await asked
 
@@ -174,7 +218,7 @@ async def _not(asked: Awaitable[bool]) -> bool:
 async def run(rounds: int, delay_ms: float) -> bool:
     async with RegionWorld(regions=3, delay_ms=delay_ms) as world, aiohttp.ClientSession() as session:
         await world.create_app()
-        for channel in ("beta", "gamma"):
+        for channel in ("beta", "gamma", "delta"):
             await world.change("POST", app_path(APP, "channels"), {"name": channel, "self_set": True})
         await world.release(VERSION, size_bytes=10_000, files=1)
         await world.change("PATCH", app_path(APP, "channels", CHANNEL), {"self_set": True})
@@ -185,6 +229,7 @@ async def run(rounds: int, delay_ms: float) -> bool:
             await travel(travels)
         await be_used(travels)
         await survive(travels)
+        await be_put_back(travels)
         for what, times in travels.times.items():
             middle, most = statistics.median(times) * 1e3, max(times) * 1e3
             print(f"{what:55} p50 {middle:7.0f} ms   max {most:7.0f} ms   n {len(times)}")

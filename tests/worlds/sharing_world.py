@@ -102,7 +102,8 @@ class Link:
             self.posted.append(body)
             answer = await self.home.take(self.node, parse_batch(body))
         else:
-            answer = await self.home.page(self.node, query["session"], int(query["heard"]), 0.0)
+            session, heard = query["session"], int(query["heard"])
+            answer = await self.home.page(self.node, session, heard, 0.0, start=query["start"])
         if self.losing:
             self.losing -= 1
             raise Unavailable("source_lost", "the answer was lost")

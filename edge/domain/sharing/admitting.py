@@ -23,6 +23,7 @@ LEAP_LIMIT = 1_000  # that a counter may be ahead: a thousand choices of a devic
 NAME_BITS = 48
 COUNTER_LIMIT = 1 << 40
 NODE_NAME_LIMIT = 64
+START_LIMIT = 64  # characters
 
 
 class SharedKind(enum.Enum):
@@ -47,6 +48,7 @@ def is_sound(state: SharedFacts) -> bool:
         and 0 <= choice.counter < COUNTER_LIMIT
         and 0 <= choice.channel < 1 << NAME_BITS
         and len(choice.node) <= NODE_NAME_LIMIT
+        and len(choice.start) <= START_LIMIT
         and len(state.bundles) <= SHARED_BUNDLES_LIMIT
         and all(map(_is_sound_bundle, state.bundles))
         and all(one.bundle < other.bundle for one, other in zip(state.bundles, state.bundles[1:], strict=False))

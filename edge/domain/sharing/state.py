@@ -5,7 +5,8 @@ the same state, in whatever order they came and however often. No clock is a ref
 
 * An erasure begins the next era; what was known in an earlier one is gone.
 * Of two choices the one with the higher counter stays (a node counts on from what it knows); between equals, the node's
-  name decides.
+  name decides. A node whose disk was put back to an older state has forgotten where it was; it goes on above that once
+  it hears it again (`steps.after_forgotten`).
 * A lift takes back what was known of the failures of a bundle, also a failure that another node counts at that moment:
   its attempt was made before the lift. So lifts are counted, and a verdict belongs to the number that its node knew.
 * A device that runs a bundle after all clears its failed downloads in the same way, but not that it did not start.
@@ -29,11 +30,13 @@ class SharedVerdict(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """`channel` is a `name_hash`; 0: the choice was taken back. A `counter` of 0: the device never chose."""
+    """`channel` is a `name_hash`; 0: the choice was taken back. A `counter` of 0: the device never chose. `start` is
+    that of the node which made it, each random; "" where it is not known."""
 
     counter: int = 0
     node: str = ""
     channel: int = 0
+    start: str = ""
 
 
 class SharedBundle(NamedTuple):

@@ -1,6 +1,8 @@
 """The two ways between a device's facts on one node and what all nodes know of it: what a change there adds, and what
 the facts there are once more is known. Pure."""
 
+from collections.abc import Set
+
 from edge.domain.attempts import clear, lift, withhold
 from edge.domain.facts import (
     NO_FACTS,
@@ -11,15 +13,30 @@ from edge.domain.facts import (
     FailureStage,
     failure_of,
 )
-from edge.domain.sharing.state import Choice, SharedBundle, SharedFacts, SharedVerdict, join_bundles
+from edge.domain.sharing.state import Choice, SharedBundle, SharedFacts, SharedVerdict, join, join_bundles
 
 
-def with_choice(state: SharedFacts, channel: int, node: str, *, again: bool = False) -> SharedFacts:
-    """The device chose on this node. A choice that stays what it is adds nothing, unless `again`: the node may not have
-    heard of another one that came between."""
+def with_choice(state: SharedFacts, channel: int, node: str, start: str = "", *, again: bool = False) -> SharedFacts:
+    """The device chose on this node, in this start of it. A choice that stays what it is adds nothing, unless `again`:
+    the node may not have heard of another one that came between."""
     if state.choice.channel == channel and not again:
         return state
-    return state._replace(choice=Choice(state.choice.counter + 1, node, channel))
+    return state._replace(choice=Choice(state.choice.counter + 1, node, channel, start))
+
+
+def after_forgotten(known: SharedFacts, heard: SharedFacts, node: str, unsettled: Set[str]) -> SharedFacts:
+    """What this node knows that knew `known` and hears `heard`. `unsettled` are those of its starts in which it had not
+    heard all of what others know.
+
+    A choice in its own name that it does not know was made before its disk was put back; what the device chose here in
+    one of those starts came after that, whatever the counters say. Where two nodes have one name, on copies of a disk,
+    that ends with those starts.
+    """
+    joined, mine, theirs = join(known, heard), known.choice, heard.choice
+    forgotten = theirs.node == node and theirs.start != mine.start and theirs.counter >= mine.counter
+    if known.era == heard.era and mine.node == node and mine.start in unsettled and forgotten:
+        return joined._replace(choice=mine._replace(counter=theirs.counter + 1))
+    return joined
 
 
 def with_erasure(state: SharedFacts) -> SharedFacts:

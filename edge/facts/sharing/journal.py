@@ -18,7 +18,7 @@ from edge.domain.facts import day_of
 from edge.domain.sharing.admitting import SharedKind
 from edge.domain.sharing.state import NOTHING_SHARED, SharedFacts
 from edge.facts.sharing.evidence_log import EvidenceLog
-from edge.facts.sharing.register import KeyOf, RegisterChange, SharedRegister, SharedRow
+from edge.facts.sharing.register import IN_STEP, KeyOf, RegisterChange, SharedRegister, SharedRow
 from edge.store.disk.append_file import SyncFile
 
 log = logging.getLogger("edge.facts")
@@ -43,7 +43,8 @@ class SharedNews:
 
 class SharedJournal:
     """`node` is this node's name. `evidence` None: this node judges by itself, and others' evidence too. `in_touch`
-    tells whether what other nodes know comes within seconds; set on the loop."""
+    tells whether what other nodes know comes within seconds; set on the loop. `unsettled` are those starts of this node
+    in which it has not heard all that others know."""
 
     def __init__(
         self, directory: Path, node: str, seed: int, key_of: KeyOf, *, sends: bool, sync: SyncFile = os.fdatasync
@@ -55,6 +56,7 @@ class SharedJournal:
         self.news = SharedNews()
         self.in_touch = True
         self.allows: Callable[[str, SharedKind], bool] = lambda node, kind: True  # whether its evidence may do this
+        self.unsettled = self.register.unsettled()
         self._told = self.state
 
     @property
@@ -85,7 +87,8 @@ class SharedTurn:
     """What one group of changes adds, until `commit`. `now` in seconds since the epoch."""
 
     def __init__(self, journal: SharedJournal, now: float) -> None:
-        self.node = journal.node
+        self.node, self.start = journal.node, journal.register.session.id
+        self.unsettled = journal.unsettled
         self.sends, self.allows = journal.evidence is not None, journal.allows
         self._journal, self._day = journal, day_of(now)
         self._rows: dict[bytes, SharedRow] = {}
@@ -112,7 +115,7 @@ class SharedTurn:
     @property
     def again(self) -> bool:
         """Whether a choice that stays what it was is news: of another one in between this node may not have heard."""
-        return not self._journal.in_touch
+        return not self._journal.in_touch or (self.sends and bool(self.unsettled))
 
     def put(
         self, key: bytes, app: str, device: str, state: SharedFacts, *, known_to: str = "", prefix: str = ""
@@ -165,6 +168,8 @@ class SharedTurn:
                 self._journal.register.keep(change)
             except sqlite3.Error as error:
                 raise _failure(error, self._journal.register.path) from error
+        if any(name == IN_STEP for name, _ in change.words):
+            self._journal.unsettled = frozenset()
 
 
 def _failure(error: sqlite3.Error, path: Path) -> OSError:

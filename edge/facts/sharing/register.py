@@ -30,7 +30,9 @@ KEPT_DAYS = 400  # a device that was silent so long has other bundles, and its t
 NAMED_DAYS = 30  # that the name of an erased device is kept, so that every node hears of it
 UNJUDGED_LIMIT = 100_000  # pieces of evidence whose offer is not known yet, 20 MB
 UNJUDGED_SECONDS = 86_400.0  # how late a region that was cut off may be with the offer
+IN_STEP = "in step"  # the word that names the last start in which all was heard that others know
 SESSIONS_KEPT = 1_000  # starts of this node; who was told before them hears everything again
+EPOCHS_KEPT = 100  # of a node's evidence, each a start of it: a disk that was put back behind them is judged again
 
 _SCHEMA = f"""
 CREATE TABLE devices (
@@ -42,13 +44,23 @@ CREATE INDEX devices_by_day ON devices (day);
 CREATE INDEX devices_erased ON devices (day) WHERE erased AND device != '';
 CREATE TABLE unjudged (key BLOB NOT NULL, at REAL NOT NULL, evidence BLOB NOT NULL, UNIQUE (key, at, evidence));
 CREATE TABLE sessions (id TEXT PRIMARY KEY, began INTEGER NOT NULL);
-CREATE TABLE taken (node TEXT PRIMARY KEY, epoch TEXT NOT NULL, number INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE taken (
+    node TEXT NOT NULL, epoch TEXT NOT NULL, number INTEGER NOT NULL, turn INTEGER NOT NULL, PRIMARY KEY (node, epoch)
+) WITHOUT ROWID;
 CREATE TABLE words (name TEXT PRIMARY KEY, word TEXT NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = {REGISTER_SCHEMA};
 """
 _TABLES = Tables(REGISTER_SCHEMA, _SCHEMA)
 _PRAGMAS = ("journal_mode = WAL", "secure_delete = ON", "synchronous = FULL")
 _ROW = "SELECT key, app, device, number, brought, prefix, day, state FROM devices"
+_TAKE = """
+INSERT INTO taken SELECT ?1, ?2, ?3, coalesce(max(turn), 0) + 1 FROM taken WHERE node = ?1
+ON CONFLICT (node, epoch) DO UPDATE SET number = max(number, ?3)
+"""
+_FORGET_EPOCHS = """
+DELETE FROM taken WHERE node = ?1
+AND turn <= (SELECT turn FROM taken WHERE node = ?1 ORDER BY turn DESC LIMIT 1 OFFSET ?2)
+"""
 _PUT = "INSERT OR REPLACE INTO devices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 KeyOf = Callable[[str, str], bytes]  # a device's key in the table, by its app and its name
@@ -74,7 +86,7 @@ class SharedRow(NamedTuple):
 
 class RegisterSession(NamedTuple):
     """A start of this node: `id` is random, `began` the last number before it. A restored register goes on with numbers
-    that were given before, but never with a session in which they were."""
+    that were given before, but never with a session in which they were. What this node brings to others is of one."""
 
     id: str
     began: int
@@ -114,6 +126,12 @@ class SharedRegister:
             self._connection.execute(f"DELETE FROM sessions WHERE id NOT IN ({kept})", (self.session.id, SESSIONS_KEPT))  # noqa: S608
         self._count()
 
+    def unsettled(self) -> frozenset[str]:
+        """The starts of this node since it last had heard all that others know, this one included."""
+        starts = [each.id for each in all_sessions(self._connection)]
+        known = read_word(self._connection, IN_STEP)
+        return frozenset(starts[starts.index(known) + 1 :] if known in starts else starts)
+
     def find(self, key: bytes) -> SharedRow | None:
         return row_at(self._connection, key) if self._rows else None
 
@@ -138,7 +156,8 @@ class SharedRegister:
             many("INSERT OR IGNORE INTO unjudged VALUES (?, ?, ?)", change.unjudged[:room])
             many(_PUT, map(_columns, change.rows))
             many("UPDATE devices SET number = 0 WHERE key = ? AND number = ?", change.heard)
-            many("INSERT OR REPLACE INTO taken VALUES (?, ?, ?)", change.taken)
+            many(_TAKE, change.taken)
+            many(_FORGET_EPOCHS, [(node, EPOCHS_KEPT) for node in {node for node, _, _ in change.taken}])
             many("INSERT OR REPLACE INTO words VALUES (?, ?)", change.words)
         self.last_number = max([self.last_number, *(row.number for row in change.rows)])
         self._rows += len(change.rows)
@@ -251,10 +270,11 @@ def all_sessions(connection: sqlite3.Connection) -> list[RegisterSession]:
     ]
 
 
-def read_taken(connection: sqlite3.Connection, node: str) -> tuple[str, int]:
-    """Up to which number of which epoch the evidence of this node was taken."""
-    found = connection.execute("SELECT epoch, number FROM taken WHERE node = ?", (node,)).fetchone()
-    return ("", 0) if found is None else (found[0], found[1])
+def read_taken(connection: sqlite3.Connection, node: str, epoch: str) -> int:
+    """Up to which number of this epoch the evidence of the node was taken; 0: nothing of it is known."""
+    asked = "SELECT number FROM taken WHERE node = ? AND epoch = ?"
+    found = connection.execute(asked, (node, epoch)).fetchone()
+    return 0 if found is None else int(found[0])
 
 
 def read_word(connection: sqlite3.Connection, name: str) -> str:

@@ -1,8 +1,9 @@
 """Home's side of sharing: takes what regions tell of devices, within their budgets, and tells each what is known.
 
 What a region sends again changes nothing: rows merge, and evidence has numbers, of which home remembers the last that
-it judged. A region names the place up to which it heard; a place that this home never gave means that home was
-restored or replaced, and both then tell each other everything.
+it judged of each of the region's last starts. A region names the place up to which it heard; a place that this home
+never gave means that home was restored or replaced, and both then tell each other everything. A region is not told what
+it brought itself, unless it has started since: its disk may have been put back to before that.
 """
 
 import asyncio
@@ -108,7 +109,7 @@ class SharingHome:
         evidence, offset, refused = await asyncio.to_thread(self._judged, journal, node, batch)
         await self._record_all(evidence)
         # After the evidence: what a region and home conclude alike is charged once.
-        brought, refused_rows = await asyncio.to_thread(self._brought, journal, node, batch.rows)
+        brought, refused_rows = await asyncio.to_thread(self._brought, journal, node, batch)
         await self._record_all(brought)
         self.lost[node] = batch.dropped
         last = batch.first + len(batch.evidence) - 1
@@ -116,14 +117,14 @@ class SharingHome:
         await self._record([*took, HeardAbove(words=[(f"clock {node}", repr(offset))])])
         return FactsTaken(refused + refused_rows)
 
-    async def page(self, node: str, session: str, after: int, wait_seconds: float) -> FactsPage:
+    async def page(self, node: str, session: str, after: int, wait_seconds: float, *, start: str = "") -> FactsPage:
         """What the node has not heard; waits for it if there is none. Raises Unavailable."""
         journal = self._opened()
-        news = journal.news.next
-        page = await asyncio.to_thread(_page, journal, node, session, after)
+        news, knows = journal.news.next, _in_start(node, start)
+        page = await asyncio.to_thread(_page, journal, knows, session, after)
         if not page.rows and not page.again and wait_seconds > 0:
             await journal.news.wait(news, min(wait_seconds, WAIT_LIMIT_SECONDS))
-            page = await asyncio.to_thread(_page, self._opened(), node, session, after)
+            page = await asyncio.to_thread(_page, self._opened(), knows, session, after)
         return page
 
     async def behaviour(self, place: str, wait_seconds: float) -> BehaviourSlots:
@@ -208,10 +209,9 @@ class SharingHome:
         """The evidence that is new, how far the node's clock is behind, and how much is refused. On a thread."""
         now = self._clocks.now()
         with _asked(journal.directory) as connection:
-            epoch, taken = read_taken(connection, node)
+            taken = read_taken(connection, node, batch.epoch)
             offset = _offset(read_word(connection, f"clock {node}"), now - batch.sent_at)
-        known = taken + 1 - batch.first if epoch == batch.epoch else 0
-        evidence = batch.evidence[max(known, 0) :]
+        evidence = batch.evidence[max(taken + 1 - batch.first, 0) :]
         new: list[Recordable] = []
         for told in evidence:
             if self._admits(node, told):
@@ -219,12 +219,12 @@ class SharingHome:
                 new.append(Elsewhere(told.change, node, at, told.era, told.lifts))
         return new, offset, len(evidence) - len(new)
 
-    def _brought(self, journal: SharedJournal, node: str, rows: list[SharedDevice]) -> tuple[list[Recordable], int]:
+    def _brought(self, journal: SharedJournal, node: str, batch: FactsBatch) -> tuple[list[Recordable], int]:
         """What is believed of the rows, and how many of them bring something that is not. On a thread."""
         believed: list[Recordable] = []
         refused = 0
         with _asked(journal.directory) as connection:
-            for row in rows:
+            for row in batch.rows:
                 if not self._is_sound_row(row):
                     refused += 1
                     continue
@@ -234,7 +234,8 @@ class SharingHome:
                 state = admitted(known, brought, node, partial(self._allows, node, row))
                 refused += join(state, brought) != state and state == known
                 if state != known:
-                    believed.append(Brought(row.app, row.device, state, node if state == row.state else ""))
+                    knows = _in_start(node, batch.start) if state == row.state else ""
+                    believed.append(Brought(row.app, row.device, state, knows))
         return believed, refused
 
     def _admits(self, node: str, told: Elsewhere) -> bool:
@@ -261,14 +262,19 @@ class SharingHome:
         return kind is not SharedKind.FAILURE or self._limits.admit_failures(row.app, prefix, 1, now)
 
 
-def _page(journal: SharedJournal, node: str, session: str, after: int) -> FactsPage:
+def _in_start(node: str, start: str) -> str:
+    """Names the node as long as it runs; all of its life, for a release that does not say which start it is."""
+    return f"{node} {start}" if start else node
+
+
+def _page(journal: SharedJournal, knows: str, session: str, after: int) -> FactsPage:
     with _asked(journal.directory) as connection:
         last = journal.register.last_number
         sessions = all_sessions(connection)
         ends = [*(each.began for each in sessions[1:]), last]
         again = not any(each.id == session and after <= end for each, end in zip(sessions, ends, strict=True))
         rows = rows_after(connection, 0 if again else after, ROWS_LIMIT)
-    told = [SharedDevice(row.app, row.device, row.state) for row in rows if row.brought != node or again]
+    told = [SharedDevice(row.app, row.device, row.state) for row in rows if row.brought != knows or again]
     number = rows[-1].number if rows else (0 if again else after)
     return FactsPage(journal.register.session.id, number, again, len(rows) == ROWS_LIMIT, told)
 

@@ -26,7 +26,7 @@ class SharedDevice(msgspec.Struct, frozen=True, array_like=True):
 
 class FactsBatch(msgspec.Struct, frozen=True, array_like=True):
     """What a node tells home: rows, and evidence in order, the first of number `first` in `epoch`. `sent_at` is now by
-    the node's clock; `dropped` is how much evidence it lost since its start, for want of room."""
+    the node's clock; `dropped` is how much evidence it lost since its start, for want of room. `start` names that."""
 
     rows: list[SharedDevice]
     epoch: str
@@ -34,6 +34,7 @@ class FactsBatch(msgspec.Struct, frozen=True, array_like=True):
     evidence: list[Elsewhere]
     sent_at: float
     dropped: int = 0
+    start: str = ""
 
 
 class FactsTaken(msgspec.Struct, frozen=True, array_like=True):
@@ -69,8 +70,14 @@ def parse_batch(body: bytes) -> FactsBatch:
     if len(batch.rows) > ROWS_LIMIT or len(batch.evidence) > EVIDENCE_LIMIT:
         reason = f"{len(batch.rows)} rows and {len(batch.evidence)} pieces of evidence are too many at once"
         raise Malformed("invalid_facts", f"{reason}: send at most {ROWS_LIMIT} and {EVIDENCE_LIMIT}")
-    if len(batch.epoch) > EPOCH_LIMIT or not 0 <= batch.first < NUMBER_LIMIT or not abs(batch.sent_at) < NUMBER_LIMIT:
-        raise Malformed("invalid_facts", "invalid facts: the epoch, the first number or the time is out of range")
+    if (
+        max(len(batch.epoch), len(batch.start)) > EPOCH_LIMIT
+        or not 0 <= batch.first < NUMBER_LIMIT
+        or not abs(batch.sent_at) < NUMBER_LIMIT
+    ):
+        raise Malformed(
+            "invalid_facts", "invalid facts: the epoch, the start, the first number or the time is out of range"
+        )
     return batch
 
 

@@ -18,7 +18,7 @@ from edge.domain.errors import EdgeError
 from edge.facts.changes import Brought, Elsewhere, HeardAbove, Recordable
 from edge.facts.sharing.evidence_log import EvidenceBatch, EvidenceReader
 from edge.facts.sharing.journal import SharedJournal
-from edge.facts.sharing.register import SharedRow, read_word, reading, rows_after
+from edge.facts.sharing.register import IN_STEP, SharedRow, read_word, reading, rows_after
 from edge.regions.sharing.behaviour import BehaviourHearing
 from edge.regions.sharing.messages import (
     FACTS_MEDIA,
@@ -93,11 +93,12 @@ class Sharer:
             await journal.news.wait(news, WAIT_SECONDS)
             await asyncio.sleep(GATHER_SECONDS)
             return
-        epoch, first, records = evidence or EvidenceBatch("", 0, [])
+        epoch, first, records, _ = evidence or EvidenceBatch("", 0, [])
         batch = FactsBatch(
             *([_told(row) for row in rows], epoch, first, [_evidence(each) for each in records]),
             sent_at=self._clock(),
             dropped=journal.evidence.dropped if journal.evidence is not None else 0,
+            start=journal.register.session.id,
         )
         headers = {"Content-Type": FACTS_MEDIA}
         path = FACTS_PATH.format(self._node)
@@ -114,20 +115,22 @@ class Sharer:
         sqlite3.Error."""
         session, number = await asyncio.to_thread(place_of, journal)
         path = FACTS_PATH.format(self._node)
-        query = {"session": session, "heard": str(number), "wait": str(WAIT_SECONDS)}
+        start = journal.register.session.id
+        query = {"session": session, "heard": str(number), "wait": str(WAIT_SECONDS), "start": start}
         seconds = WAIT_SECONDS + ANSWER_SECONDS
         answer = await self._home.request("GET", path, query=query, limit_bytes=PAGE_LIMIT_BYTES, seconds=seconds)
         page = parse_page(answer.content)
         self._reached(0)
-        await self._take(page)
+        await self._take(page, start)
 
-    async def _take(self, page: FactsPage) -> None:
+    async def _take(self, page: FactsPage, start: str) -> None:
         if page.again:
             await self._record([HeardAbove(again=True)])
         brought: list[Recordable] = [Brought(row.app, row.device, row.state, "above") for row in page.rows]
         if brought:
             await self._record(brought)
-        await self._record([HeardAbove(words=[(HEARD, f"{page.session} {page.number}")])])
+        words = [(HEARD, f"{page.session} {page.number}"), *([] if page.more else [(IN_STEP, start)])]
+        await self._record([HeardAbove(words=words)])
 
     def _reached(self, refused: int) -> None:
         known = self.standing

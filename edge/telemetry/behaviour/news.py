@@ -25,7 +25,7 @@ from edge.telemetry.behaviour.pages import (
 )
 from edge.telemetry.behaviour.rows import Judgement
 
-NEWS_FILES = 8  # of 4 MiB: 750,000 judgements; who is further behind gets the table
+NEWS_BYTES = 32 * 2**20  # 750,000 judgements; who is further behind gets the table
 RECORD_SLOTS = 1_000
 PAGES_AT_ONCE = 64  # of the table: at most 250 kB
 PLACE_LIMIT = 128  # characters
@@ -66,7 +66,7 @@ class BehaviourNews:
 
     def _opened(self) -> EvidenceLog:
         if self._log is None:
-            self._log = EvidenceLog(self._directory, files_limit=NEWS_FILES)
+            self._log = EvidenceLog(self._directory, limit_bytes=NEWS_BYTES)
         return self._log
 
 
@@ -92,9 +92,10 @@ class BehaviourPages:
             if self._latest() != (epoch, number):
                 return self._from_the_beginning()
             return BehaviourSlots(f"news {epoch} {number}", False, b"")
-        if batch.epoch != epoch or batch.first != number + 1 or _ALL_AGAIN in batch.records:
+        if not batch.follows or _ALL_AGAIN in batch.records:
             return self._from_the_beginning()
-        return BehaviourSlots(f"news {epoch} {number + len(batch.records)}", True, b"".join(batch.records))
+        after = f"news {batch.epoch} {number + len(batch.records)}"
+        return BehaviourSlots(after, True, b"".join(batch.records))
 
     def _from_the_beginning(self) -> BehaviourSlots:
         epoch, number = self._latest()

@@ -28,15 +28,71 @@ def test_records_come_in_order_with_their_numbers(tmp_path):
     log.close()
 
 
-def test_a_restart_goes_on_with_the_numbers(tmp_path):
+def test_a_restart_goes_on_with_the_numbers_in_an_epoch_of_its_own(tmp_path):
     first = EvidenceLog(tmp_path)
     first.append([b"a", b"b"], durably=True)
     first.close()
     second = EvidenceLog(tmp_path)
-    assert (second.epoch, second.last) == (first.epoch, 2)
+    assert (second.epoch != first.epoch, second.last) == (True, 2)
     second.append([b"c"], durably=True)
     second.close()
     assert read_all(tmp_path) == [(1, [b"a", b"b"]), (3, [b"c"])]
+    reader = EvidenceReader(tmp_path)
+    assert reader.read(first.epoch, 1) == EvidenceBatch(first.epoch, 2, [b"b"])
+    assert reader.read(first.epoch, 2) == EvidenceBatch(second.epoch, 3, [b"c"])
+    assert reader.read(second.epoch, 3) is None
+
+
+def test_numbers_that_a_disk_has_forgotten_skip_nothing(tmp_path):
+    """It was put back to when two records were there; a third one had been taken then."""
+    first = EvidenceLog(tmp_path)
+    first.append([b"a", b"b"], durably=True)
+    first.close()
+    again = EvidenceLog(tmp_path)
+    again.append([b"other", b"more"], durably=True)
+    again.close()
+    assert EvidenceReader(tmp_path).read(first.epoch, 4) == EvidenceBatch(again.epoch, 3, [b"other", b"more"], False)
+
+
+def test_what_a_failed_write_left_and_somebody_read_has_no_number_of_what_follows(tmp_path):
+    reader, found = EvidenceReader(tmp_path), []
+
+    def sync(fd):
+        if found:
+            found.append(reader.read(log.epoch, 1))
+            raise OSError(errno.EIO, "the disk is gone")
+
+    log = EvidenceLog(tmp_path, sync=sync)
+    log.append([b"a"], durably=True)
+    found.append(log.epoch)
+    with pytest.raises(OSError, match="the disk is gone"):
+        log.append([b"lost"], durably=True)
+    epoch, seen = found.pop(0), found.pop()
+    assert seen == EvidenceBatch(epoch, 2, [b"lost"])
+    log.append([b"b"], durably=True)
+    log.close()
+    assert reader.read(epoch, 2) == EvidenceBatch(log.epoch, 2, [b"b"], False)
+
+
+def test_many_starts_lose_nothing_while_there_is_room(tmp_path):
+    for number in range(100):
+        log = EvidenceLog(tmp_path)
+        log.append([b"%d" % number], durably=False)
+        log.close()
+        assert log.dropped == 0
+    assert [records for _, records in read_all(tmp_path)] == [[b"%d" % number] for number in range(100)]
+
+
+def test_files_of_more_starts_than_the_limit_go_the_oldest_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(evidence_log, "FILES_LIMIT", 3)
+    dropped = 0
+    for number in range(5):
+        log = EvidenceLog(tmp_path)
+        log.append([b"%d" % number], durably=False)
+        log.close()
+        dropped += log.dropped
+    assert dropped == 2
+    assert [records for _, records in read_all(tmp_path)] == [[b"2"], [b"3"], [b"4"]]
 
 
 def test_a_record_torn_by_a_crash_is_as_if_it_never_was(tmp_path):
@@ -88,7 +144,7 @@ def test_what_was_taken_goes_file_by_file_and_numbers_go_on(tmp_path, monkeypatc
 
 def test_without_room_the_oldest_goes_and_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(evidence_log, "FILE_LIMIT_BYTES", 60)
-    log = EvidenceLog(tmp_path, files_limit=2)
+    log = EvidenceLog(tmp_path, limit_bytes=150)
     for number in range(5):
         log.append([b"%d" % number * 20], durably=False)
     log.close()
@@ -111,4 +167,4 @@ def test_another_epoch_is_read_from_its_beginning(tmp_path):
     log = EvidenceLog(tmp_path)
     log.append([b"a"], durably=False)
     log.close()
-    assert EvidenceReader(tmp_path).read("of a disk that was lost", 77) == EvidenceBatch(log.epoch, 1, [b"a"])
+    assert EvidenceReader(tmp_path).read("of a disk that was lost", 77) == EvidenceBatch(log.epoch, 1, [b"a"], False)

@@ -63,9 +63,35 @@ def test_a_start_goes_on_and_is_another_session(tmp_path):
     assert second.find(row(1).key) == row(1)
     with reading(tmp_path) as connection:
         assert [each.id for each in all_sessions(connection)] == [first.session.id, second.session.id]
-        assert read_taken(connection, "aaaa") == ("e", 9)
+        assert (read_taken(connection, "aaaa", "e"), read_taken(connection, "aaaa", "other")) == (9, 0)
         assert (read_word(connection, "above"), read_word(connection, "none")) == ("s 3", "")
     second.close()
+
+
+def test_of_a_nodes_epochs_the_last_are_remembered_each_with_its_highest_number(tmp_path, monkeypatch):
+    monkeypatch.setattr(registers, "EPOCHS_KEPT", 3)
+    register = opened(tmp_path)
+    register.keep(change(taken=[("bbbb", "e", 1)]))
+    for epoch in range(10):
+        register.keep(change(taken=[("aaaa", f"e{epoch}", epoch)]))
+        register.keep(change(taken=[("aaaa", f"e{max(epoch - 1, 0)}", 7)]))
+        register.keep(change(taken=[("aaaa", f"e{max(epoch - 1, 0)}", 5)]))
+    with reading(tmp_path) as connection:
+        assert [read_taken(connection, "aaaa", f"e{epoch}") for epoch in range(10)] == [0] * 7 + [7, 8, 9]
+        assert read_taken(connection, "bbbb", "e") == 1
+    register.close()
+
+
+def test_starts_are_unsettled_until_one_has_heard_everything(tmp_path):
+    ids = []
+    for number in range(4):
+        register = opened(tmp_path)
+        ids.append(register.session.id)
+        assert register.unsettled() == frozenset(ids)
+        if number == 2:
+            register.keep(change(words=[(registers.IN_STEP, register.session.id)]))
+            ids.clear()
+        register.close()
 
 
 def test_what_was_heard_is_told_no_more_unless_it_changed_since(tmp_path):

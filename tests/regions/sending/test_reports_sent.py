@@ -1,5 +1,7 @@
 """Reports on their way home: there exactly once, whatever is lost, killed or put back on the way."""
 
+import shutil
+
 import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
@@ -306,6 +308,23 @@ async def test_what_a_copy_of_the_node_ended_at_home_is_not_taken_for_whole(worl
     world.seal()
     await world.try_round()
     assert path.stem in world.sender.refused and len(list_segments(world.region_dir)) == 1
+
+
+async def test_a_region_put_back_to_an_older_disk_sends_what_is_new_and_home_keeps_what_it_had(world):
+    world.write(3)
+    await world.sender.round()
+    shutil.copytree(world.region_dir, world.folder / "snapshot")
+    world.write(2)
+    await world.sender.round()
+    world.kill_workers()
+    shutil.rmtree(world.region_dir)
+    shutil.copytree(world.folder / "snapshot", world.region_dir)
+    (world.folder / "sent.json").unlink(missing_ok=True)
+    world.restart_region()
+    world.write(4)
+    await world.finish()
+    assert versions(world.at_home()) == versions(world.written)
+    assert not world.sender.refused
 
 
 async def test_home_is_asked_again_after_each_round_that_failed(world):

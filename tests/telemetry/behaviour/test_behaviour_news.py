@@ -81,8 +81,9 @@ def test_nothing_new_is_no_news(pair):
 
 def test_who_is_behind_the_beginning_gets_the_table_again(pair, monkeypatch):
     monkeypatch.setattr(evidence_log, "FILE_LIMIT_BYTES", 100)
+    monkeypatch.setattr(news_module, "NEWS_BYTES", 800)
     pair.follow()
-    for turn in range(news_module.NEWS_FILES * 3):
+    for turn in range(24):
         pair.show(judged(turn + 1, turn))
     pair.follow()
     assert [pair.sessions(turn + 1) for turn in range(24)] == list(range(24))

@@ -23,7 +23,7 @@ from edge.regions.sharing.messages import (
 )
 from edge.telemetry.behaviour.news import PLACE_LIMIT
 
-SESSION, HEARD, WAIT, PLACE = "session", "heard", "wait", "place"
+SESSION, HEARD, WAIT, PLACE, START = "session", "heard", "wait", "place", "start"
 
 
 async def handle_tell(call: Call[None]) -> bytes:
@@ -38,13 +38,15 @@ async def handle_tell(call: Call[None]) -> bytes:
 async def handle_hear(call: Call[None]) -> bytes:
     """Waits for news up to `wait` seconds if there is none."""
     node, sharing = await _admitted(call)
-    session = call.request.query.get(SESSION, "")
+    session, start = (call.request.query.get(name, "") for name in (SESSION, START))
     if len(session) > EPOCH_LIMIT:
         raise Invalid("invalid_session", "invalid session: use what the answer before said")
+    if len(start) > EPOCH_LIMIT:
+        raise Invalid("invalid_start", f"invalid start: it has at most {EPOCH_LIMIT} characters")
     after = parse_number(call.request, HEARD, 0, 0, NUMBER_LIMIT)
     wait = parse_number(call.request, WAIT, 0, 0, WAIT_LIMIT_SECONDS)
     with sharing.room_for(node):
-        return await asyncio.to_thread(encode_facts, await sharing.page(node, session, after, wait))
+        return await asyncio.to_thread(encode_facts, await sharing.page(node, session, after, wait, start=start))
 
 
 async def handle_behaviour(call: Call[None]) -> bytes:
@@ -104,7 +106,7 @@ OPERATIONS = (
         handle=handle_hear,
         answer=bytes,
         content_type=FACTS_MEDIA,
-        query=(SESSION, HEARD, WAIT),
+        query=(SESSION, HEARD, WAIT, START),
         refusals=(409, 422, 503),
     ),
     Operation(

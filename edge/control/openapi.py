@@ -77,6 +77,7 @@ _QUERY = {
         "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_LIMIT},
     },
     "session": {"description": "as the answer before said", "schema": {"type": "string", "maxLength": EPOCH_LIMIT}},
+    "start": {"description": "names this start of the node", "schema": {"type": "string", "maxLength": EPOCH_LIMIT}},
     "place": {"description": "as the answer before said", "schema": {"type": "string", "maxLength": PLACE_LIMIT}},
     "heard": {
         "description": "the number up to which the answer before said that it goes",

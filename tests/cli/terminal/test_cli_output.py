@@ -14,7 +14,7 @@ from edge.cli.terminal.output import Output, cell, counted, fields, moment, plai
 
 @pytest.mark.parametrize(
     ("count_bytes", "text"),
-    [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (1_550_000, "1.6 MB"), (2e9, "2.0 GB"), (5e12, "5000.0 GB")],
+    [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (1_550_000, "1.6 MB"), (2e9, "2.0 GB"), (5e12, "5.0 TB")],
 )
 def test_sizes_have_the_unit_that_fits(count_bytes, text):
     assert size(count_bytes) == text

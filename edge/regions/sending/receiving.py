@@ -7,8 +7,8 @@ other nodes, and of this one, are refused. What a node may have at once, in a se
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import zstandard
@@ -26,12 +26,20 @@ from edge.regions.sending.sent_words import (
     SegmentsKnown,
     SegmentTaken,
 )
-from edge.telemetry.spool.coming_segment import HeldSegment, append_content, check_content, held_segment, seal_coming
+from edge.telemetry.spool.coming_segment import (
+    COMING_LIMIT_BYTES,
+    HeldSegment,
+    append_content,
+    check_content,
+    held_segment,
+    seal_coming,
+)
 from edge.telemetry.spool.disk_budget import DiskBudget
 from edge.telemetry.spool.segment import COMING, SpoolName, UnreadableSegment, parse_segment_name
 
 NODE_AT_ONCE = 8  # requests of one node: it sends four at a time
 AT_ONCE = 24  # of all: each holds what it brings in memory, SEND_LIMIT_BYTES at worst
+UNFINISHED_SHARE = 0.25  # of the room for reports, in segments of one node that are not whole: these are never deleted
 OPEN_LIMIT = 512  # segments of one node that are not whole: it has one for each worker, and has 256 at most
 BYTES_PER_SECOND = 32 << 20  # of one node: a region of 32 full workers writes 10 MB/s, and after a gap more
 BYTES_AT_ONCE = 8 * SEND_LIMIT_BYTES
@@ -119,17 +127,22 @@ class Receiving:
         return AllSentNoted(at_ms=now_ms, hurry=self._acts(), erasures=tuple(wanted[:ERASURES_LIMIT]))
 
     async def forget(self, node: str) -> None:
-        """No release waits for the node any more. Raises OSError."""
+        """No release waits for the node any more, and what it has begun to send is all there is. Raises OSError."""
         async with self._disk:
             await asyncio.to_thread(self.ledger.forget, node, self._now_ms())
+            for segment in await asyncio.to_thread(self._unfinished, node):
+                self._held.pop(segment, None)
+                await asyncio.to_thread(seal_coming, self._directory, segment)
 
     async def _add(
         self, name: SpoolName, segment: str, held: HeldSegment, lost: int, content: bytes, *, whole: bool
     ) -> HeldSegment:
         size = lost + len(content)
         if size:
-            open_segments = await asyncio.to_thread(self._open_segments, name.node) if held.offset == 0 else 0
-            self._allow(name.node, size, open_segments, is_new=held.offset == 0)
+            unfinished = await asyncio.to_thread(self._unfinished, name.node)
+            if not whole:
+                self._allow_unfinished(name.node, segment, size, unfinished)
+            self._allow(name.node, size, is_new=held.offset == 0)
             await asyncio.to_thread(self._budget.take, size, self._clock())
             self._held.pop(segment, None)  # until it is known how that ends
             end = await asyncio.to_thread(append_content, self._directory, segment, held.offset, lost, content)
@@ -169,13 +182,24 @@ class Receiving:
             del self._held[next(iter(self._held))]
         return held
 
-    def _open_segments(self, node: str) -> int:
-        return sum(1 for _ in self._directory.glob(f"{node}-*{COMING}"))
+    def _unfinished(self, node: str) -> dict[str, int]:
+        """The bytes of its segments that are not whole. Blocks."""
+        found = {}
+        for path in self._directory.glob(f"{node}-*{COMING}"):
+            with suppress(FileNotFoundError):  # it is whole now
+                found[path.stem] = path.stat().st_size
+        return found
 
-    def _allow(self, node: str, size: int, open_segments: int, *, is_new: bool) -> None:
-        now = time.monotonic()
-        if open_segments >= OPEN_LIMIT:
+    def _allow_unfinished(self, node: str, segment: str, size: int, unfinished: Mapping[str, int]) -> None:
+        """The one that was begun first goes on in any case, so that it comes to its end."""
+        if segment not in unfinished and len(unfinished) >= OPEN_LIMIT:
             raise Conflict("too_many_segments", f"{OPEN_LIMIT} segments of {node} are not whole: send their ends first")
+        limit = max(self._budget.limit_bytes * UNFINISHED_SHARE, COMING_LIMIT_BYTES)
+        if sum(unfinished.values()) + size > limit and segment != min(unfinished, key=_begun, default=segment):
+            raise Conflict("too_many_segments", f"{limit:,.0f} bytes of {node} are not whole: send their ends first")
+
+    def _allow(self, node: str, size: int, *, is_new: bool) -> None:
+        now = time.monotonic()
         if is_new and not self._allowed.take(f"segments {node}", 1.0, SEGMENTS_PER_SECOND, SEGMENTS_AT_ONCE, now):
             raise Unavailable("too_fast", f"more than {SEGMENTS_PER_SECOND:.0f} new segments of {node} a second")
         if not self._allowed.take(f"bytes {node}", size, BYTES_PER_SECOND, BYTES_AT_ONCE, now):
@@ -206,6 +230,11 @@ class _Allowances:
         enough = left >= wanted
         self._left[key] = (left - wanted if enough else left, now)
         return enough
+
+
+def _begun(segment: str) -> tuple[int, str]:
+    name = parse_segment_name(segment)
+    return name.started_ms if name is not None else 0, segment
 
 
 def _checked(name: SpoolName, offset: int, lost: int, compressed: bytes) -> bytes:

@@ -27,8 +27,8 @@ class DiskBudget:
     """For one writer."""
 
     def __init__(self, directory: Path, limit_bytes: int = NO_LIMIT) -> None:
+        self.limit_bytes = limit_bytes
         self._directory = directory
-        self._limit_bytes = limit_bytes
         self._held_bytes = 0
         self._looked: float | None = None
 
@@ -40,8 +40,8 @@ class DiskBudget:
             self._looked = now
         if free_bytes(self._directory) < size_bytes + SPARE_BYTES:
             raise NoRoom("disk_full", f"the disk has no {size_bytes + SPARE_BYTES} bytes free")
-        if self._held_bytes + size_bytes > self._limit_bytes:
-            raise NoRoom("no_room", f"stored events take {self._held_bytes} of {self._limit_bytes} bytes")
+        if self._held_bytes + size_bytes > self.limit_bytes:
+            raise NoRoom("no_room", f"stored events take {self._held_bytes} of {self.limit_bytes} bytes")
         self._held_bytes += size_bytes
 
 

@@ -6,15 +6,16 @@ import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sending_world import NODE, SendingWorld
+from sending_world import NODE, SendingWorld, a_receiving
 from telemetry_lines import APP, stored
 
 from edge.domain.errors import Invalid
-from edge.regions.sending import outgoing
+from edge.regions.sending import outgoing, receiving
 from edge.regions.sending.sent_keeping import keep_for_home
 from edge.regions.sending.sent_words import ErasureWanted
 from edge.telemetry.spool.kept_segment import open_segment
 from edge.telemetry.spool.segment import COMING, KEPT, LIVE, SEALED, SegmentWriter, list_segments
+from edge.telemetry.upkeep.keeping import finished_segments
 
 
 def versions(lines):
@@ -35,6 +36,38 @@ async def test_what_is_being_written_is_sent_frame_by_frame(world):
     world.write(2)
     await world.sender.round()
     assert versions(world.at_home()) == versions(world.written)
+
+
+def unfinished_bytes(world):
+    return [path.stat().st_size for path in world.home_dir.glob(f"*{COMING}")]
+
+
+async def test_segments_that_are_not_whole_take_a_part_of_the_room_and_all_arrive_in_the_end(world, monkeypatch):
+    monkeypatch.setattr(receiving, "COMING_LIMIT_BYTES", 0)
+    world.receiving = a_receiving(world.home_dir, world.folder / "reports.json", limit_bytes=100_000)
+    most = 100_000 * receiving.UNFINISHED_SHARE
+    for _ in range(4):
+        for worker in range(12):
+            world.write(8, worker=worker)
+        await world.try_round()
+        held = unfinished_bytes(world)
+        assert sum(held) - max(held) <= most < len(world.written) * 300
+    for worker in reversed(range(12)):
+        world.seal(worker)
+    world.now += 3_600
+    for _ in range(3):
+        await world.try_round()
+    assert versions(world.at_home()) == versions(world.written)
+    assert unfinished_bytes(world) == []
+
+
+async def test_what_a_forgotten_node_has_begun_to_send_makes_room_once_it_is_counted(world):
+    world.write(5)
+    await world.sender.round()
+    await world.receiving.forget(NODE)
+    assert [path.suffix for path in list_segments(world.home_dir)] == [SEALED]
+    world.fold()
+    assert finished_segments(world.database)
 
 
 async def test_a_whole_segment_is_sealed_at_home_and_has_the_same_bytes(world):

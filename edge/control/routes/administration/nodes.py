@@ -20,6 +20,8 @@ async def handle_show(call: Call[None]) -> NodeView:
 
 async def handle_forget(call: Call[None]) -> NodeForgotten:
     gone = await call.ports.fleet.forget(call.part("name"))
+    if call.ports.receiving is not None:
+        await call.ports.receiving.forget(gone.node)
     return NodeForgotten(node=gone.node, name=gone.name, forgotten=True)
 
 

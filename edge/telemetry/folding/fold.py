@@ -21,7 +21,7 @@ from edge.domain.statistics.tally import DAY_MS
 from edge.telemetry.behaviour.rows import JudgingOf, NotedBatch, no_judging
 from edge.telemetry.folding.batches.counting import CountedBatch, Counting, OnceOnly
 from edge.telemetry.folding.batches.gathering import Fates
-from edge.telemetry.folding.batches.merged_segments import PendingSegment, earliest
+from edge.telemetry.folding.batches.merged_segments import OPEN_LIMIT, PendingSegment, next_segment, next_segments
 from edge.telemetry.folding.batches.poisoned_lines import SuspectLine, fate_of, find_poisoned, is_line_fault
 from edge.telemetry.folding.batches.segment_origins import HERE, SegmentOrigins
 from edge.telemetry.folding.database import open_for_folding
@@ -35,9 +35,6 @@ from edge.telemetry.votes.vote_counting import VoteCounting
 from edge.telemetry.votes.vote_keeper import VoteKeeper
 
 BATCH_BYTES = 8 << 20  # read in one transaction: some 20,000 events, a fraction of a second
-OPEN_LIMIT = (
-    64  # segments that are read at once: a process may have 1,024 files; a backlog is read in the order of time
-)
 
 NAMED_LINES = 20  # lines of a batch that are left out and named in the log one by one
 
@@ -97,11 +94,14 @@ def fold(
             *(connection, int(now * 1000), report, names_of, judging_of, experiments_of, show, outbox, devices_limit),
             *(keeper, look, origins),
         )
-        pending = sorted((path for path in list_segments(directory) if path.stem not in finished), key=_started)
-        for start in range(0, len(pending), OPEN_LIMIT):
-            if start and look is not None:
+        began, left = {path.stem for path in list_segments(directory)}, list[Path]()
+        read = set(finished)
+        while pending := next_segments(directory, read, began, origins):
+            if read != finished and look is not None:
                 look(connection)
-            folding.fold_segments(pending[start : start + OPEN_LIMIT])
+            # What this node's devices report now is not kept waiting by what others have to bring.
+            left = folding.fold_segments([*left, *pending])
+            read.update(path.stem for path in pending)
         folding.forget()
     return report
 
@@ -124,17 +124,22 @@ class _Folding:
     origins: SegmentOrigins
     remembered: OnceOnly | None = None
     version: int = -1
+    read_bytes: dict[str, int] = field(default_factory=dict)  # of each node, of the segments that are read at once
     left_out: dict[tuple[str, int], set[int]] = field(default_factory=dict)  # lines by segment and end of their frame
 
-    def fold_segments(self, paths: Iterable[Path]) -> None:
+    def fold_segments(self, paths: Iterable[Path]) -> list[Path]:
+        """To their ends. Returns those of this node that go on, OPEN_LIMIT at most."""
+        self.read_bytes = {}
         with ExitStack() as stack:
             segments = []
             for path in paths:
                 # A file that is gone was counted and deleted by another folder.
                 with self._naming_unreadable(path.name), suppress(FileNotFoundError):
-                    segments.append(stack.enter_context(PendingSegment(path)))
+                    node = self.origins.of(path.stem).node
+                    segments.append(stack.enter_context(PendingSegment(path, node)))
             while self._fold_batch(segments):
                 pass
+            return [each.path for each in segments if not each.node and not each.is_finished][-OPEN_LIMIT:]
 
     def _fold_batch(self, segments: list[PendingSegment]) -> bool:
         """One transaction. Returns whether there is more to read."""
@@ -252,18 +257,20 @@ class _Folding:
                 counting.drop(name, [fate_of(records[number]) for number in bad])
                 records = [record for number, record in enumerate(records) if number not in bad]
             counting.read(name, records)
-        return lost, earliest(segments) is not None
+        return lost, next_segment(segments, self.read_bytes) is not None
 
     def _frames(self, segments: list[PendingSegment]) -> Iterator[tuple[str, Frame]]:
         """Of one batch, in the order of receipt, each with its segment's name."""
         read_bytes = 0
-        while read_bytes < BATCH_BYTES and (segment := earliest(segments)):
+        while read_bytes < BATCH_BYTES and (segment := next_segment(segments, self.read_bytes)):
             before, frame = segment.end, None
             with self._naming_unreadable(segment.path.name, partial(segments.remove, segment)):
                 frame = segment.take()
             if frame is not None:
                 yield segment.name, frame
-            read_bytes += segment.end - before
+            taken = segment.end - before
+            read_bytes += taken
+            self.read_bytes[segment.node] = self.read_bytes.get(segment.node, 0) + taken
 
     def _store(
         self,
@@ -343,12 +350,6 @@ def _totals(fates: Counter[str]) -> dict[str, int]:
         "malformed": sum(n for name, n in fates.items() if name.endswith("/malformed")),
         **{name: n for name, n in counts.items() if n},
     }
-
-
-def _started(path: Path) -> tuple[int, str]:
-    """When a segment began: `<node>-<worker>-<started ms>-<random>`."""
-    parts = path.stem.rsplit("-", 2)
-    return (int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else 0), path.stem
 
 
 @contextmanager

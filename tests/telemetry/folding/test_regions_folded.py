@@ -7,6 +7,9 @@ from contextlib import closing
 from telemetry_lines import APP, NOW, line, no_sync
 
 from edge.domain.statistics.observation import Cohort, Group
+from edge.telemetry.folding import fold as folding
+from edge.telemetry.folding.batches import merged_segments
+from edge.telemetry.folding.batches.merged_segments import OPEN_LIMIT
 from edge.telemetry.folding.batches.segment_origins import SegmentOrigins
 from edge.telemetry.folding.counts import read_totals
 from edge.telemetry.folding.database import open_for_folding
@@ -21,10 +24,11 @@ from edge.telemetry.spool.worker_records import HeardChecks, encode_heard, heard
 ORIGINS = SegmentOrigins("home", "eu", {"away": "us", "quiet": ""})
 
 
-def write(spool, node, *records, worker=0):
+def write(spool, node, *records, worker=0, now=NOW):
     spool.mkdir(exist_ok=True)
-    writer = SegmentWriter(spool, node, worker, now=NOW, sync=no_sync)
-    writer.append(list(records))
+    writer = SegmentWriter(spool, node, worker, now=now, sync=no_sync)
+    for start in range(0, len(records), 10):
+        writer.append(list(records[start : start + 10]))
     writer.seal()
 
 
@@ -71,6 +75,33 @@ def test_no_node_goes_on_with_the_stream_of_another_ones_worker(tmp_path):
     fold(spool, database, now=NOW, origins=ORIGINS)
     totals = read_totals(database)
     assert totals["checks"] == 16 and totals.get("repeated_checks", 0) == 0
+
+
+def seen_at_first_look(spool, database):
+    """The regions with devices that are counted when a fold first lets others look."""
+    seen = []
+    fold(spool, database, now=NOW, origins=ORIGINS, look=lambda connection: seen.append(heard_by_region(database)))
+    return seen[0]
+
+
+def test_what_a_node_sends_in_bulk_and_dates_back_does_not_go_before_what_others_report(tmp_path, monkeypatch):
+    monkeypatch.setattr(merged_segments, "TURN_BYTES", 4096)
+    monkeypatch.setattr(folding, "BATCH_BYTES", 32 * 1024)
+    spool, database = tmp_path / "spool", tmp_path / "counts.sqlite"
+    past = [checked("away-0-1", n, n).replace(b"1760000000", b"1750000000") for n in range(1, 1_000)]
+    write(spool, "away", *past)
+    write(spool, "home", checked("home-0-1", 1, 1_001))
+    assert seen_at_first_look(spool, database)["eu"] == 1
+    assert heard_by_region(database) == {"eu": 1, "us": 999}  # and all of it is counted in the end
+
+
+def test_any_number_of_segments_of_a_node_leaves_a_place_for_those_of_others(tmp_path):
+    spool, database = tmp_path / "spool", tmp_path / "counts.sqlite"
+    for n in range(1, OPEN_LIMIT + 20):
+        write(spool, "away", checked("away-0-1", n, n), now=NOW - 3_600 + n)
+    write(spool, "home", checked("home-0-1", 1, 1_001))
+    assert seen_at_first_look(spool, database)["eu"] == 1
+    assert heard_by_region(database) == {"eu": 1, "us": OPEN_LIMIT + 19}
 
 
 def test_the_words_of_schema_7_stay_as_they_are(tmp_path):

@@ -9,8 +9,8 @@ from voting_world import NOW_MS, VotingWorld, a_cohort, a_watch
 
 from edge.assembly.counting.guarded_releases import GuardedReleases
 from edge.domain.guarding.evidence import Verdict
+from edge.telemetry.folding.batches.merged_segments import OPEN_LIMIT
 from edge.telemetry.folding.database import open_for_folding, open_for_reading
-from edge.telemetry.folding.fold import OPEN_LIMIT
 from edge.telemetry.votes import vote_keeper
 from edge.telemetry.votes.standing import POINTS_LIMIT, STANDING_DAYS, StandingQuestion
 from edge.telemetry.votes.watch_judging import forget_watches, read_standing

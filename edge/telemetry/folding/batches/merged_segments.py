@@ -1,27 +1,34 @@
 """Several segments read as one, in the order in which their frames were received.
 
 A device's records are in the segments of several workers; what follows from their order (a session, a proof) shall not
-depend on which worker took which.
+depend on which worker took which. Among nodes it is kept as long as none has much more to read than the others: who has
+a node's token states times as it likes, and must not come before everybody else with all that it sends.
 """
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Container, Iterator, Mapping
+from itertools import chain, zip_longest
 from os import SEEK_END
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from edge.telemetry.folding.batches.segment_origins import SegmentOrigins
 from edge.telemetry.spool.kept_segment import open_segment
-from edge.telemetry.spool.segment import DamagedHeader, Frame, is_live, read_frames, read_header
+from edge.telemetry.spool.segment import DamagedHeader, Frame, is_live, list_segments, read_frames, read_header
+
+OPEN_LIMIT = 64  # segments that are read at once: a process may have 1,024 files
+TURN_BYTES = 1 << 20  # that a node's segments may have been read further than those of another one that waits
 
 _RECEIVED = re.compile(rb'{"received_ms":(\d{1,16})')
 
 
 class PendingSegment:
-    """A segment with records that may not be counted yet. Raises what opening and reading raise."""
+    """A segment with records that may not be counted yet; `node` brought it. Raises what opening and reading raise."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.name = path, path.stem
+    def __init__(self, path: Path, node: str = "") -> None:
+        self.path, self.name, self.node = path, path.stem, node
         self._file = open_segment(path)
         try:
             self.live = is_live(path, self._file)
@@ -72,14 +79,31 @@ class PendingSegment:
         return self._file.seek(0, SEEK_END) - self.end
 
 
-def earliest(segments: list[PendingSegment]) -> PendingSegment | None:
-    """The one whose next frame was received first; None if all are at their ends."""
+def next_segment(segments: list[PendingSegment], read_bytes: Mapping[str, int]) -> PendingSegment | None:
+    """Of those whose nodes have a turn, the one whose next frame was received first; None if all are at their ends.
+    `read_bytes` were read of each node so far."""
+    waiting = [(next_ms, each) for each in segments if (next_ms := each.next_ms) is not None]
+    most = min((read_bytes.get(each.node, 0) for _, each in waiting), default=0) + TURN_BYTES
     found, at_ms = None, 0
-    for each in segments:
-        next_ms = each.next_ms
-        if next_ms is not None and (found is None or next_ms < at_ms):
+    for next_ms, each in waiting:
+        if (found is None or next_ms < at_ms) and read_bytes.get(each.node, 0) < most:
             found, at_ms = each, next_ms
     return found
+
+
+def next_segments(
+    directory: Path, finished: Container[str], began: Container[str], origins: SegmentOrigins
+) -> list[Path]:
+    """OPEN_LIMIT at most that are not `finished`: of each node the first, then of each the second, and so on, in the
+    order in which they were started. Of other nodes those that were there when the fold `began`: else it might not end.
+    """
+    by_node = defaultdict[str, list[Path]](list)
+    for path in sorted(list_segments(directory), key=_started):
+        node = origins.of(path.stem).node
+        if path.stem not in finished and (not node or path.stem in began):
+            by_node[node].append(path)
+    rounds = zip_longest(*by_node.values())
+    return [path for path in chain.from_iterable(rounds) if path is not None][:OPEN_LIMIT]
 
 
 def _first_frame(file: BinaryIO) -> int:
@@ -93,3 +117,9 @@ def _first_frame(file: BinaryIO) -> int:
             raise
         return 0
     return file.tell()
+
+
+def _started(path: Path) -> tuple[int, str]:
+    """When a segment began: `<node>-<worker>-<started ms>-<random>`."""
+    parts = path.stem.rsplit("-", 2)
+    return (int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else 0), path.stem

@@ -89,7 +89,9 @@ def signed_again(world, key, *, writer=None, domain=HEAD_DOMAIN, **changed):
 
 
 def flipped(content, at):
+    """A bit of the next letter or digit, if there is one: what could be read can still be read."""
     at %= len(content)
+    at = next((place for place in range(at, len(content)) if content[place : place + 1].isalnum()), at)
     return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
 
 

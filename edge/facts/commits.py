@@ -15,7 +15,7 @@ import msgspec
 
 from edge.domain.attempts import Ours, lift, never, newly_withheld
 from edge.domain.facts import DeviceFacts, Failure, day_of, name_hash
-from edge.domain.sharing.admitting import forgetting
+from edge.domain.sharing.admitting import SharedKind, forgetting
 from edge.domain.sharing.state import NOTHING_SHARED
 from edge.domain.sharing.steps import (
     adopted,
@@ -218,7 +218,7 @@ class _Changed:
             shared.put(key, change.app, change.device, adopted(known, before, shared.node))
         after = change_elsewhere(before, told)
         if after == before:
-            if shared is not None and lacks_offer(before, told):
+            if shared is not None and lacks_offer(before, told) and shared.allows(told.node, SharedKind.WAITING):
                 shared.wait_for_offer(key, told.at, msgspec.msgpack.encode(told))
             return None
         if shared is not None:

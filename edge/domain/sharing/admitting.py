@@ -34,6 +34,7 @@ class SharedKind(enum.Enum):
     CLEARING = "installations"  # the device runs what it failed to download
     LIFT = "lifts"  # operators lift at home: a region has one to tell only if home was restored; or pushed out
     ERASURE = "erasures"  # likewise
+    WAITING = "waiting"  # evidence whose offer is not known yet: the register keeps little of it
     NOTE = "notes"  # an offer, a download or an installation, as evidence
 
 

@@ -27,6 +27,7 @@ BUDGETS: Mapping[SharedKind, Budget] = {
     SharedKind.CLEARING: Budget(100_000, 50_000),
     SharedKind.LIFT: Budget(1_000, 1_000),  # heals a home that was restored; else a region has none to tell
     SharedKind.ERASURE: Budget(100, 100),  # likewise; nothing brings back what is erased
+    SharedKind.WAITING: Budget(20_000, 2_000),  # a day of it is less than the register keeps for all nodes
     SharedKind.NOTE: Budget(5_000_000, 10_000_000),  # offers, and what became of them: 3,000 a second
 }
 

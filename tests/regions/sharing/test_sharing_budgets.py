@@ -119,6 +119,19 @@ async def test_evidence_of_one_node_makes_many_downloads_start_over_only_within_
         assert sum(world.home.withheld(each) == {ONE} for each in devices) == 3
 
 
+async def test_evidence_of_one_node_whose_offers_nobody_knows_leaves_room_for_that_of_others(tmp_path):
+    async with sharing_world(tmp_path) as world:
+        world.desk.budgets = NodeBudgets(BUDGETS | {SharedKind.WAITING: Budget(2, 1)})
+        now = world.clock.now
+        for node, first in (("r0", 0), ("r1", 10)):
+            failed = [Elsewhere(Failed(APP, device(number), "1.0.0"), at=now) for number in range(first, first + 4)]
+            await world.desk.take(node, batch(world, evidence=failed))
+        every = [number for first in (0, 10) for number in range(first, first + 4)]
+        offered = [Elsewhere(Offered(APP, device(number), "1.0.0"), at=now - 1) for number in every]
+        await world.desk.take("r2", batch(world, evidence=offered))
+        assert [number for number in every if world.home.withheld(device(number))] == [0, 1, 10, 11]
+
+
 async def test_a_failure_of_a_later_time_than_now_is_of_now(tmp_path):
     async with sharing_world(tmp_path) as world:
         verdict = SharedVerdict(7, HOUR_LIMIT - 1, 1, 0, "r0")

@@ -13,7 +13,7 @@ from tests.real_plugin.phone import Answered, ClientBroken, Launch, Phone, Repor
 HERE = Path(__file__).parent
 LAUNCH_SECONDS = 120.0
 READY_MILLISECONDS = 4000  # how long a bundle may take to say that it works: longer than any download here
-_ENVIRON = dict(os.environ)  # our own command, run in this process, takes variables out of it for a while
+ENVIRON = dict(os.environ)  # our own command, run in this process, takes variables out of it for a while
 _OUTCOMES = {"up_to_date": "quiet", "blocked": "quiet", "no_update": "quiet"}
 
 
@@ -40,9 +40,7 @@ class RealPlugin:
 def run(command: list[str], log: Path) -> dict[str, Any]:
     """The document that `command` prints, kept in `log` with the command and what it said on standard error."""
     try:
-        done = subprocess.run(
-            command, env=_ENVIRON, capture_output=True, text=True, timeout=LAUNCH_SECONDS, check=False
-        )
+        done = subprocess.run(command, env=ENVIRON, capture_output=True, text=True, timeout=LAUNCH_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
         raise ClientBroken(f"no end after {LAUNCH_SECONDS:g} s: {' '.join(command)}") from error
     log.write_text(f"{json.dumps(command)}\n{done.stdout}\n{done.stderr}")

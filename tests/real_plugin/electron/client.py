@@ -1,13 +1,12 @@
 """The published Electron package as a client: one Node process per launch, with a stub in place of Electron."""
 
 import json
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.real_plugin.jvm import read_answer, read_launch, run
+from tests.real_plugin.jvm import ENVIRON, read_answer, read_launch, run
 from tests.real_plugin.phone import Answered, Launch, Phone
 
 DRIVER = Path(__file__).with_name("driver.js")
@@ -17,7 +16,7 @@ class RealElectron:
     """Plays desktop installations with one release of `@capgo/electron-updater`, which `build.sh` has fetched."""
 
     def __init__(self, release: str) -> None:
-        cache = os.environ.get("EDGE_REAL_PLUGIN_CACHE") or str(Path(tempfile.gettempdir()) / "edge-real-plugin")
+        cache = ENVIRON.get("EDGE_REAL_PLUGIN_CACHE") or str(Path(tempfile.gettempdir()) / "edge-real-plugin")
         self._package = Path(cache) / f"electron-{release}"
 
     def launch(self, phone: Phone, url: str, log: Path, *, boot_ok: bool, settle: float) -> Launch:

@@ -17,8 +17,8 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import aiohttp
@@ -87,10 +87,10 @@ def prepare(folder: Path, revisions: int) -> tuple[Head, str]:
 
 
 class Followers:
-    """So many sources at one node, each with a connection of its own for events."""
+    """A source for each token at one node, each with a connection of its own for events."""
 
-    def __init__(self, count: int, control: str, token: Path) -> None:
-        self.sources = [NodeSource(Upstream(control, token)) for _ in range(count)]
+    def __init__(self, control: str, tokens: Sequence[Path]) -> None:
+        self.sources = [NodeSource(Upstream(control, token)) for token in tokens]
         self.known: list[dict[str, str]] = [{} for _ in self.sources]
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -135,10 +135,10 @@ async def idle_share(pid: int, seconds: float) -> float:
     return (cpu_seconds(pid) - before) / seconds
 
 
-async def cost_of_followers(node: Node, token: Path, count: int, seconds: float) -> bool:
-    pid = supervisor_of(node)
+async def cost_of_followers(node: Node, tokens: Sequence[Path], seconds: float) -> bool:
+    pid, count = supervisor_of(node), len(tokens)
     alone = await idle_share(pid, seconds)
-    followers = Followers(count, node.control, token)
+    followers = Followers(node.control, tokens)
     try:
         await followers.ask_all()
         followers.begin()
@@ -192,9 +192,9 @@ async def blob_rates(node: Node, secret: str, digest: str) -> None:
             print(f"blobs by the {name}: {rate:,.0f} MB/s, {cost:.2f} CPU s/GiB of the node")
 
 
-async def all_return(node: Node, token: Path, count: int, admin: str) -> bool:
+async def all_return(node: Node, tokens: Sequence[Path], admin: str) -> bool:
     """Everybody asks for everything at once, as after a restart; an operator makes changes meanwhile."""
-    pid, followers = supervisor_of(node), Followers(count, node.control, token)
+    pid, followers, count = supervisor_of(node), Followers(node.control, tokens), len(tokens)
     client, waited = ControlClient(node.control, admin), list[float]()
     before, begun = cpu_seconds(pid), time.perf_counter()
     asking = asyncio.gather(*(followers._ask(number) for number in range(count)))
@@ -218,24 +218,28 @@ async def all_return(node: Node, token: Path, count: int, admin: str) -> bool:
 
 
 @asynccontextmanager
-async def scaled(folder: Path) -> AsyncIterator[tuple[Node, Path, str]]:
+async def scaled(folder: Path, followers: int) -> AsyncIterator[tuple[Node, list[Path]]]:
+    """With a token for each follower, as each region has: a token has a bounded share of the control port."""
     async with a_node(folder, 1) as node:
-        client = ControlClient(node.control, node.token)
-        secret = (await asyncio.to_thread(client.post, "/v1/tokens", {"name": "drill", "role": "node"}))["token"]
-        client.close()
-        token = folder.with_suffix(".token")
-        token.write_text(secret)
-        yield node, token, secret
+        yield node, await asyncio.to_thread(make_tokens, node, folder, followers)
+
+
+def make_tokens(node: Node, folder: Path, count: int) -> list[Path]:
+    tokens = [folder.with_suffix(f".{number}.token") for number in range(count)]
+    with closing(ControlClient(node.control, node.token)) as client:
+        for each in tokens:
+            each.write_text(client.post("/v1/tokens", {"name": each.stem, "role": "node"})["token"])
+    return tokens
 
 
 async def run(args: argparse.Namespace, folder: Path) -> bool:
     data = open_scaled(folder, args.apps)
     head, archive = await asyncio.to_thread(prepare, data, args.revisions)
-    async with scaled(data) as (node, token, secret):
-        kept = [await cost_of_followers(node, token, args.followers, args.seconds)]
-        kept.append(await read_chain(node, token, head))
-        await blob_rates(node, secret, archive)
-        kept.append(await all_return(node, token, 5 * args.followers, node.token))
+    async with scaled(data, 5 * args.followers) as (node, tokens):
+        kept = [await cost_of_followers(node, tokens[: args.followers], args.seconds)]
+        kept.append(await read_chain(node, tokens[0], head))
+        await blob_rates(node, tokens[0].read_text(), archive)
+        kept.append(await all_return(node, tokens, node.token))
     return all(kept)
 
 

@@ -206,6 +206,8 @@ def statuses_of(operation: Operation) -> set[int]:
         statuses |= {401, 403, 503, 507}
     if operation.parts:
         statuses |= {404, 422}
+    if operation.parameters:
+        statuses.add(422)
     if operation.body is not None or operation.streams:
         statuses |= {408, 413, 422}
     if operation.changes or operation.takes_id:

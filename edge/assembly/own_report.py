@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import socket
 import time
 from collections import Counter
@@ -30,6 +31,7 @@ class OwnReport:
         self.source: Callable[[float], SourceReport | None] = lambda now: None  # what this node follows
         self.refused: Callable[[], Mapping[str, int]] = dict  # of what it follows, by code
         self._began = time.monotonic()
+        self._start = secrets.token_hex(8)
         self._checks = CheckRate()
 
     def changes(self) -> int:
@@ -77,6 +79,7 @@ class OwnReport:
             location=self._config.location,
             devices_url=self._devices_url[:WORDS_LIMIT],
             certificate_seconds=ends - now if ends is not None else None,
+            start=self._start,
         )
 
 

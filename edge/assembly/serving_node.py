@@ -19,7 +19,9 @@ from edge.config import Config, Control
 from edge.control.app import InnerApi, build_control_app
 from edge.control.ports import ControlPorts
 from edge.control.tokens import Tokens
+from edge.facts.recovery import check_free
 from edge.node.processes.data_directory import OpenedDirectory
+from edge.node.processes.data_paths import DataPaths
 from edge.node.processes.supervisor import Supervisor
 from edge.node.service.limits.admission import Connections
 from edge.node.succession.estate import Estate
@@ -63,6 +65,8 @@ class ServingNode(ABC):
         self.reporting: Reporting | None = None  # to the node above, if there is one
         self._serving: asyncio.Task[None] | None = None
         self._reloading: set[asyncio.Future[None]] = set()
+        if estate is None:
+            check_free(DataPaths(Path(config.data_dir)).facts_dir)
         self._ports = open_ports(config, estate)
         try:
             self._prepare(config, estate)

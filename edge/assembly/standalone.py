@@ -95,7 +95,7 @@ class Standalone(ServingNode):
             tell_notes=self.supervisor.pool.tell_notes,
             on_evidence=lambda evidence: self.guard.hear(evidence),
             region=config.region,
-            nodes=lambda: reported_until(self.fleet.registry, self._receiving.ledger),
+            nodes=lambda: reported_until(self.fleet, self._receiving.ledger),
         )
         self.guard = GuardDuty(
             *(self.directory.releases, lambda: self.supervisor.heads, self.supervisor.announce),
@@ -175,7 +175,7 @@ class Standalone(ServingNode):
             self.reporting.hurry()
 
     async def _nodes_metrics(self) -> list[Family]:
-        nodes = reported_until(self.fleet.registry, self._receiving.ledger)
+        nodes = reported_until(self.fleet, self._receiving.ledger)
         received = build_received_metrics(nodes, self._receiving.taken_bytes, time.time())
         return [*await super()._nodes_metrics(), *received, *build_sent_metrics(self._reports)]
 

@@ -57,6 +57,14 @@ def lock_facts(directory: Path) -> int:
     return fd
 
 
+def check_free(directory: Path) -> None:
+    """Before anything is touched. Raises FactsInUse `facts_in_use`; a directory that cannot be locked, or is none yet,
+    is found out about when it is opened."""
+    if (directory / _LOCK_NAME).is_file():
+        with suppress(OSError):
+            os.close(lock_facts(directory))
+
+
 def recover(directory: Path, capacity: int) -> Recovered:
     """The table with everything that was acknowledged; the previous release's format is migrated first. A damaged table
     is set aside, and only the contents of its log are kept. `capacity` is in devices. Raises NewerFacts, OSError.

@@ -31,6 +31,7 @@ from edge.control.ports import ControlPorts
 from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.model import AppId
+from edge.facts.recovery import check_free
 from edge.messages.messaging import Messaging
 from edge.node.processes.data_paths import DataPaths
 from edge.node.processes.listening import port_of
@@ -54,6 +55,7 @@ from edge.wire.exposition import Family
 async def see_source(config: Config) -> None:
     """Before a `RegionNode` of this data directory: returns when it has a key set to go on from. Raises EdgeError."""
     paths, upstream = DataPaths(Path(config.data_dir)), config.upstream
+    check_free(paths.facts_dir)
     paths.node_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     source = open_source(upstream, config.store)
     try:

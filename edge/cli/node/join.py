@@ -151,12 +151,10 @@ def _check_words(region: str, root: str, token: str) -> None:
 
 def _check_stopped(paths: "DataPaths") -> None:
     """Raises Conflict `running`; also while a node starts or hands over."""
-    from edge.facts.recovery import FactsInUse, lock_facts
+    from edge.facts.recovery import FactsInUse, check_free
 
-    if not paths.facts_dir.is_dir():
-        return
     try:
-        os.close(lock_facts(paths.facts_dir))
+        check_free(paths.facts_dir)
     except FactsInUse as error:
         raise Conflict("running", f"a node runs on {paths.data_dir}: stop it first") from error
 

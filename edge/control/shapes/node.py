@@ -6,8 +6,8 @@ import msgspec
 
 from edge.control.shapes.common import AnswerBody, DamageView
 from edge.regions.fleet.judging_nodes import NodeHealth, judge_node
-from edge.regions.fleet.known_nodes import NodeRow
 from edge.regions.fleet.node_report import NodeReport
+from edge.regions.fleet.node_row import NodeRow
 
 
 class WorkerView(AnswerBody, frozen=True, kw_only=True):

@@ -15,7 +15,8 @@ NAMED_NODES = 3  # in a sentence
 class ReportedUntil(msgspec.Struct, frozen=True):
     """Of another node that sends its reports here: everything that its devices reported before `until_ms` is here (in
     milliseconds since the epoch, by this node's clock; 0: nobody knows). `name` is what people call it.
-    `clock_off_ms`: so much its clock is ahead. What was to be erased before `erased_until_ms` is erased there."""
+    `clock_off_ms`: so much its clock is ahead. What was to be erased before `erased_until_ms` is erased there.
+    `of_two`: two nodes have this id, so what one says of its reports is not true of the other's."""
 
     node: str
     name: str
@@ -23,6 +24,7 @@ class ReportedUntil(msgspec.Struct, frozen=True):
     until_ms: int
     clock_off_ms: int = 0
     erased_until_ms: int = 0
+    of_two: bool = False
 
     @property
     def named(self) -> str:
@@ -32,7 +34,7 @@ class ReportedUntil(msgspec.Struct, frozen=True):
 
 def missing_at(nodes: tuple[ReportedUntil, ...], at_ms: float) -> tuple[ReportedUntil, ...]:
     """Those of which something that was reported before `at_ms` may not be here, the longest missing first."""
-    found = [each for each in nodes if each.until_ms < at_ms or abs(each.clock_off_ms) > CLOCK_LIMIT_MS]
+    found = [each for each in nodes if each.of_two or each.until_ms < at_ms or abs(each.clock_off_ms) > CLOCK_LIMIT_MS]
     return tuple(sorted(found, key=lambda each: (each.until_ms, each.node)))
 
 
@@ -46,6 +48,8 @@ def missing_sentence(missing: tuple[ReportedUntil, ...], now_ms: float) -> str:
 
 
 def _named_with_age(each: ReportedUntil, now_ms: float) -> str:
+    if each.of_two:
+        return f"{each.named}, whose id two nodes have"
     if abs(each.clock_off_ms) > CLOCK_LIMIT_MS:
         way = "ahead" if each.clock_off_ms > 0 else "behind"
         return f"{each.named}, whose clock is {abs(each.clock_off_ms) // 1000} s {way}"

@@ -7,8 +7,8 @@ after.
 from typing import Literal, NamedTuple
 
 from edge.domain.schedule.durations import rough_duration as span
-from edge.regions.fleet.known_nodes import NodeRow
 from edge.regions.fleet.node_report import NodeReport
+from edge.regions.fleet.node_row import NodeRow
 
 UNHEARD_SECONDS = 30.0  # without a report: three of them, so that one lost on the way is no alarm
 BEHIND_SECONDS = 30.0  # with push a change takes a second, without it the poll's five
@@ -17,6 +17,11 @@ STARTING_SECONDS = 30.0  # a worker that has read its apps by then is one that s
 CERTIFICATE_SECONDS = 14 * 86_400.0  # before it ends: time for a person to renew it by hand
 
 _OF_A_BACKUP = frozenset({"older_document", "forked_history"})  # what an older copy of a store is refused with
+CLOCK_SECONDS = 60.0  # either way: as much as makes steps wait (`domain.guarding.reported`)
+OF_TWO = (
+    "two nodes report with this id, on copies of one data directory: stop one of them, and have it join again in an "
+    "empty directory"
+)
 
 NodeHealth = Literal["well", "look", "unheard"]
 
@@ -37,8 +42,21 @@ def judge_node(row: NodeRow, now: float) -> NodeJudgement:
     if silence > UNHEARD_SECONDS:
         said = [f"last heard of {span(silence)} ago", *(shut_out or ["what it serves may be older than shown"])]
         return NodeJudgement("unheard", "; ".join(said))
-    found = [*shut_out, *_freshness(row, row.report), *_troubles(row.report)]
+    found = [*shut_out, *own_troubles(row), *_freshness(row, row.report), *_troubles(row.report)]
     return NodeJudgement("look", "; ".join(found)) if found else NodeJudgement("well", "")
+
+
+def own_troubles(row: NodeRow) -> list[str]:
+    """What the node cannot see by itself."""
+    off, found = row.clock_off_seconds, []
+    if row.of_two:
+        found.append(OF_TWO)
+    if abs(off) > CLOCK_SECONDS and not row.own:
+        way = "ahead of" if off > 0 else "behind"
+        found.append(
+            f"its clock is {span(abs(off))} {way} home's, so its reports count at a wrong time and steps wait: set it"
+        )
+    return found
 
 
 def _freshness(row: NodeRow, report: NodeReport) -> list[str]:

@@ -12,12 +12,14 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
+from edge.regions.fleet.judging_nodes import OF_TWO, own_troubles
 from edge.regions.fleet.node_report import NodeReport, NodeWelcome
+from edge.regions.fleet.node_row import NodeRow
 from edge.regions.fleet.registry import NodeRegistry, RegisteredNode
+from edge.regions.fleet.starts import StartsHeard
 from edge.store.disk.durable_files import replace_file
 from edge.store.disk.set_aside import Damaged, read_own_file, set_aside
 
@@ -27,20 +29,6 @@ WATCH_SECONDS = 1.0  # between two looks at this node's own changes
 HISTORY_LIMIT = 4_096  # changes whose time is known: for one beyond them, the time is "at least"
 
 log = logging.getLogger("edge.node")
-
-
-class NodeRow(NamedTuple):
-    """A node as its last report shows it. `report` is None where none was kept. `heard` is when it came, in seconds
-    since the epoch by this node's clock; `behind` are changes that it lacked then, `behind_seconds` since when this
-    node has the first of those. `own`: it is this node. `shut_out`: its token was revoked."""
-
-    known: RegisteredNode
-    report: NodeReport | None
-    heard: float | None
-    behind: int = 0
-    behind_seconds: float = 0.0
-    own: bool = False
-    shut_out: bool = False
 
 
 class _Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +62,7 @@ class KnownNodes:
         self._path, self._own, self._changes = path, own, changes
         self._net_key, self._clock = net_key, clock
         self._heard: dict[str, _Kept] = {each.node: each for each in self._read()}
+        self._starts: dict[str, StartsHeard] = {}
         self._history = deque[tuple[int, float]](maxlen=HISTORY_LIMIT)  # (changes, since when), both rising
         self._unwritten = False
 
@@ -85,7 +74,17 @@ class KnownNodes:
         self.note_changes()
         self._heard[node] = _Kept(node=node, heard=self._clock(), report=report)
         self._unwritten = True
-        return NodeWelcome(name=token_name, net_key=self._net_key)
+        was_of_two = self.is_of_two(node)
+        self._starts[node] = self._starts.get(node, StartsHeard()).after(report.start, self._clock())
+        if self.is_of_two(node) and not was_of_two:
+            log.error("node %s (%s): %s", token_name, node, OF_TWO)
+        trouble = "; ".join(own_troubles(self._row(self.registry.named(node))))
+        return NodeWelcome(name=token_name, net_key=self._net_key, trouble=trouble)
+
+    def is_of_two(self, node: str) -> bool:
+        """Whether two nodes report with this id, so that what one says of its reports is not true of the other's."""
+        heard = self._starts.get(node)
+        return heard is not None and heard.are_of_two(self._clock())
 
     async def rows(self) -> list[NodeRow]:
         """This node's first, then by name."""
@@ -105,6 +104,7 @@ class KnownNodes:
         """Raises what `NodeRegistry.forget` raises."""
         gone = await asyncio.to_thread(self.registry.forget, name)
         self._heard.pop(gone.node, None)
+        self._starts.pop(gone.node, None)
         self._unwritten = True
         return gone
 
@@ -146,7 +146,9 @@ class KnownNodes:
             return NodeRow(known, None, None, shut_out=shut_out)
         lacks = max(0, self._history[-1][0] - kept.report.changes) if self._history else 0
         since = self._since(kept.report.changes) if lacks else 0.0
-        return NodeRow(known, kept.report, kept.heard, lacks, since, shut_out=shut_out)
+        return NodeRow(
+            *(known, kept.report, kept.heard, lacks, since), shut_out=shut_out, of_two=self.is_of_two(known.node)
+        )
 
     def _since(self, changes: int) -> float:
         """For how many seconds this node has had the first change beyond `changes`."""

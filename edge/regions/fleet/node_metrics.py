@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from edge.regions.fleet.judging_nodes import UNHEARD_SECONDS
-from edge.regions.fleet.known_nodes import NodeRow
 from edge.regions.fleet.node_report import NodeReport, SourceReport
+from edge.regions.fleet.node_row import NodeRow
 from edge.wire.exposition import Family, Sample
 
 
@@ -51,6 +51,7 @@ def build_nodes_metrics(rows: Sequence[NodeRow], now: float) -> list[Family]:
         of_row("heard_seconds", "Seconds since a node reported.", lambda row: _age(row, now)),
         of_row("behind_changes", "Changes that a node lacked when it reported.", lambda row: row.behind),
         of_row("behind_seconds", "For how long there has been the first of these.", lambda row: row.behind_seconds),
+        of_row("id_shared", "1 while two nodes report with one id.", lambda row: float(row.of_two)),
         of_report("revision", "The sum of the revisions that a node serves, of all apps.", lambda said: said.changes),
         of_report(
             "stale", "1 for a node that offers nothing new, since its heads are too old.", lambda said: said.stale

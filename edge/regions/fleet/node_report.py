@@ -40,7 +40,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     """`changes` is the sum of all apps' revisions that the node serves: it rises by one with each change of any app.
     `clock` is the node's, in seconds since the epoch. `stale`: it offers no new updates, since its heads are too old.
     `refused` counts what it did not accept of its source, by error code, since it started. `unsent_bytes` wait to be
-    sent home. `source` is null on a node that holds the truth."""
+    sent home. `source` is null on a node that holds the truth. `start` is random, of the process that reports."""
 
     region: RegionName = ""
     role: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{1,16}$(?!\n)")] = "standalone"
@@ -66,11 +66,14 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     unsent_bytes: Natural = 0
     devices_url: Text = ""
     certificate_seconds: Annotated[float, msgspec.Meta(ge=-SECONDS_LIMIT, le=SECONDS_LIMIT)] | None = None
+    start: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{0,32}$")] = ""
 
 
 class NodeWelcome(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a report. `name` is what people call the node: its token's name. `net_key` is the key by which
-    networks are numbered, the same on every node, so that a network counts once."""
+    networks are numbered, the same on every node, so that a network counts once. `trouble`: what home sees of the node
+    that it cannot see itself, for people; "" is nothing."""
 
     name: str = ""
     net_key: str = ""
+    trouble: str = ""

@@ -64,6 +64,7 @@ class Reporting:
         self._news = asyncio.Event()
         self.welcome = NodeWelcome()
         self.problem = ""  # why the last report was not taken
+        self.trouble = ""  # what home sees of this node
 
     @property
     def seen(self) -> HomeSeen:
@@ -116,6 +117,9 @@ class Reporting:
         self._accepted += 1
         self._accepted_at = self._monotonic()
         self.welcome = welcome
+        if welcome.trouble and _without_digits(welcome.trouble) != _without_digits(self.trouble):
+            log.error("the node above says of this one: %s", welcome.trouble)
+        self.trouble = welcome.trouble
         for told in self.on_welcome:
             told(welcome)
 
@@ -136,3 +140,8 @@ class Reporting:
 
 def _jittered(seconds: float, drawn: float) -> float:
     return seconds * (1 - JITTER + 2 * JITTER * drawn)
+
+
+def _without_digits(text: str) -> str:
+    """The same for a trouble that grows."""
+    return "".join(each for each in text if not each.isdigit())

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.domain.errors import Forbidden
-from edge.regions.fleet.judging_nodes import UNHEARD_SECONDS, judge_node
+from edge.regions.fleet.judging_nodes import OF_TWO, UNHEARD_SECONDS, judge_node
 from edge.regions.fleet.known_nodes import KnownNodes
 from edge.regions.fleet.node_report import NodeReport, SourceReport
 from edge.regions.fleet.registry import NodeRegistry, RegisteredNode
@@ -171,3 +171,25 @@ async def test_a_node_that_lags_for_long_is_to_be_looked_at(home):
     home.now = 1_060.0
     await home.hear(changes=5)
     assert await home.judged() == ("look", "behind by 1 change, 50 s")
+
+
+async def test_two_nodes_with_one_id_are_named_once_and_until_one_of_them_stopped(home, caplog):
+    for start in "abababab":
+        home.now += 5
+        welcome = await home.fleet.hear("eu-1", EU, a_report(start=start, clock=home.now))
+    assert "two nodes report with this id" in welcome.trouble
+    assert await home.judged() == ("look", welcome.trouble)
+    assert home.fleet.is_of_two(EU) and (await home.row()).of_two
+    assert [each.message for each in caplog.records if "two nodes" in each.message] == [f"node eu-1 (e0e0): {OF_TWO}"]
+    for _ in range(200):
+        home.now += 5
+        welcome = await home.fleet.hear("eu-1", EU, a_report(start="b", clock=home.now))
+    assert (welcome.trouble, await home.judged()) == ("", ("well", ""))
+
+
+@pytest.mark.parametrize(("off", "words"), [(7_200, "2 h ahead of"), (-7_200, "2 h behind"), (59, ""), (-59, "")])
+async def test_a_wrong_clock_is_named_here_and_there(home, off, words):
+    welcome = await home.fleet.hear("eu-1", EU, a_report(clock=home.now + off))
+    home.now += 10
+    assert (await home.judged()).sentence == welcome.trouble
+    assert words in welcome.trouble if words else not welcome.trouble

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from edge.control.ports import ControlPorts
 from edge.control.shapes.figures.reports import MissingReports, ReportsOfNode
 from edge.domain.guarding.reported import ReportedUntil, missing_at
-from edge.regions.fleet.registry import NodeRegistry
+from edge.regions.fleet.known_nodes import KnownNodes
 from edge.regions.sending.sent_ledger import SentLedger
 
 LATE_SECONDS = 60.0  # a node sends at least every 10 s, and says then until when that is all
 
 
-def reported_until(registry: NodeRegistry, ledger: SentLedger) -> tuple[ReportedUntil, ...]:
+def reported_until(fleet: KnownNodes, ledger: SentLedger) -> tuple[ReportedUntil, ...]:
     """Of every node that speaks here, also of one that has sent nothing yet; not of one that was forgotten."""
     known = {each.node: each for each in ledger.nodes()}
     return tuple(
@@ -22,8 +22,9 @@ def reported_until(registry: NodeRegistry, ledger: SentLedger) -> tuple[Reported
             known[node.node].all_until_ms if node.node in known else 0,
             known[node.node].clock_off_ms if node.node in known else 0,
             known[node.node].erased_until_ms if node.node in known else 0,
+            fleet.is_of_two(node.node),
         )
-        for node in registry.nodes()
+        for node in fleet.registry.nodes()
     )
 
 
@@ -31,7 +32,7 @@ def missing_reports(ports: ControlPorts) -> list[MissingReports]:
     """Of nodes whose reports are late, or count at a wrong time, the longest missing first."""
     if ports.receiving is None:
         return []
-    nodes = reported_until(ports.fleet.registry, ports.receiving.ledger)
+    nodes = reported_until(ports.fleet, ports.receiving.ledger)
     now = ports.clock.now()
     return [
         MissingReports(
@@ -57,7 +58,7 @@ def reports_of_nodes(ports: ControlPorts) -> list[ReportsOfNode]:
     if ports.receiving is None:
         return []
     now, said = ports.clock.now(), {each.node: each for each in ports.receiving.ledger.nodes()}
-    nodes = reported_until(ports.fleet.registry, ports.receiving.ledger)
+    nodes = reported_until(ports.fleet, ports.receiving.ledger)
     return [
         ReportsOfNode(
             node=each.node,

@@ -66,7 +66,7 @@ def _waits_for(call: Call[None], watch: Watch | None, standing: GuardStanding | 
     receiving, evidence = call.ports.receiving, standing.evidence if standing is not None else None
     if receiving is None or watch is None or evidence is None or evidence.watch != watch.id:
         return ""
-    nodes = reported_until(call.ports.fleet.registry, receiving.ledger)
+    nodes = reported_until(call.ports.fleet, receiving.ledger)
     return waits_for(watch, structs.replace(evidence, reported=nodes), call.ports.clock.now())
 
 

@@ -183,7 +183,8 @@ class NodeConditions:
             return GuardSeen()
         acting, blind = guard.watched.acting, bool(self.blindness)
         return GuardSeen(
-            acting, dict(guard.deeds), guard.blocked, guard.given_up, blind, self._folding.condition.unwatched
+            *(acting, dict(guard.deeds), guard.blocked, guard.given_up, blind),
+            *(self._folding.condition.unwatched, guard.held_steps),
         )
 
     def _observe(self, workers: list[WorkerStatus], totals: Mapping[str, int], messages: MessagesSeen) -> Observed:

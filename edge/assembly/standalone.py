@@ -102,6 +102,7 @@ class Standalone(ServingNode):
             *(self._evidence_of, self.messaging.outbox.post, time.time),
             tell_guarding=self.telemetry.tell_guarding,
             blindness=self._blindness,
+            nodes=lambda: reported_until(self.fleet, self._receiving.ledger),
         )
         spool_limit = config.telemetry.spool_limit_bytes
         self._outcomes = OutcomeSpool(self.directory.spool_dir, self.directory.node, spool_limit)

@@ -14,6 +14,7 @@ from edge.domain.changes.commands import (
 from edge.domain.changes.guard.guard_commands import GuardSettings, SetGuard
 from edge.domain.errors import Unavailable
 from edge.domain.guarding.evidence import Evidence, Verdict
+from edge.domain.guarding.reported import ReportedUntil
 from edge.domain.guarding.watch import rules_of, watch_of
 from edge.domain.schedule.rollout import Move
 from edge.store.damage import NotTaken
@@ -34,6 +35,7 @@ class Node:
     refuses: bool = False
     blind: str = ""
     on: str = "production"
+    nodes: tuple[ReportedUntil, ...] = ()
 
     def __post_init__(self):
         releases = self.truth.releases
@@ -41,6 +43,7 @@ class Node:
             *(releases, releases.heads, self._announce, self._standing, self._post, lambda: self.now),
             tell_guarding=self.guarding.append,
             blindness=lambda: self.blind,
+            nodes=lambda: self.nodes,
         )
 
     async def _announce(self, app, head):

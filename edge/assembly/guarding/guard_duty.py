@@ -19,6 +19,7 @@ from edge.domain.changes.commands import Change
 from edge.domain.changes.guard.acting import (
     act_on,
     change_id_of,
+    hold_at,
     is_due,
     is_soon_known,
     is_unseen,
@@ -31,6 +32,7 @@ from edge.domain.changes.guard.acting import (
 from edge.domain.changes.guard.guard_commands import GUARD_NAME, GuardActs
 from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.guarding.evidence import Evidence
+from edge.domain.guarding.reported import ReportedUntil, held_by, missing_sentence
 from edge.domain.guarding.watch import Watch
 from edge.domain.model import AppId, AppState, UsedId
 from edge.messages.notice import Notice
@@ -69,10 +71,12 @@ class GuardDuty:
         clock: Callable[[], float],
         tell_guarding: Callable[[bool], None],
         blindness: Callable[[], str],
+        nodes: Callable[[], tuple[ReportedUntil, ...]] = tuple,
     ) -> None:
         """`heads` are those that this node serves; `clock` is in seconds since the epoch. `tell_guarding` is told after
         each look whether there is a release that the guard may act on. `blindness` is why nothing is counted now, "" if
-        it is."""
+        it is. `nodes` send their reports here."""
+        self.held_steps = 0  # whose time is up, and which nodes that say nothing hold
         self.deeds = Counter[str]()
         self.given_up = 0
         self.watched = WatchedApps(releases, heads)
@@ -82,7 +86,8 @@ class GuardDuty:
         self._post = post
         self._clock = clock
         self._tell_guarding = tell_guarding
-        self._blindness = blindness
+        self._blindness, self._nodes = blindness, nodes
+        self._held_told: set[tuple[str, int]] = set()
         self._began = self._seen_at = clock()
         self._heard = asyncio.Event()
         self._found: dict[tuple[str, str], Evidence] = {}  # by app and watch
@@ -148,6 +153,22 @@ class GuardDuty:
         for app, watch in self._watches():
             if is_due(watch, self._clock()):
                 await self._end_step(app, watch)
+        await self._tell_held()
+
+    async def _tell_held(self) -> None:
+        """Of steps whose time is up and that wait for nodes which say nothing: nobody may be awake to look."""
+        now = self._clock()
+        held = held_by(self._nodes(), now * 1000)
+        due = [(app, watch) for app, watch in self._watches() if held and is_due(watch, now)]
+        self.held_steps = len(due)
+        steps = {(watch.id, watch.rollout.step) for _, watch in due if watch.rollout is not None}
+        self._held_told &= steps
+        for app, watch in due:
+            step = (watch.id, watch.rollout.step if watch.rollout is not None else 0)
+            if step not in self._held_told:
+                said = f"{missing_sentence(held, now * 1000)}; without them no step begins"
+                if await self._attempt(app, said, partial(_held, watch, held)):
+                    self._held_told.add(step)
 
     async def stop_unseen(self) -> None:
         """Rollouts whose next step would begin by time while nothing is counted."""
@@ -273,6 +294,10 @@ def _stands_still(known: Evidence) -> str:
 
 def _unseen(watch: str, seen_at: float, state: AppState, now: float) -> GuardActs | None:
     return stop_unseen(state, watch, seen_at, now)
+
+
+def _held(watch: Watch, held: tuple[ReportedUntil, ...], state: AppState, now: float) -> GuardActs | None:
+    return hold_at(state, watch, held, now)
 
 
 def _about(evidence: Evidence, state: AppState, now: float) -> GuardActs | None:

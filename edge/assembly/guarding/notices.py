@@ -69,6 +69,11 @@ def _what_now(app: str, command: GuardActs) -> str:
             return f"Its devices go back at their next check. See `edge guard show {place}`."
         case GuardDeed.ADVANCE:
             return f"See `edge rollout show {place}`."
+        case GuardDeed.WAIT if command.finding is Finding.BLIND:
+            return (
+                "It goes on by itself once they are here: see `edge node list`. `edge node forget NODE` says that a "
+                f"node is gone for good, and nothing waits for it; `edge rollout advance {place}` does not wait."
+            )
         case GuardDeed.WAIT:
             return f"It goes on by itself once enough is known; `edge rollout advance {place}` does not wait."
         case GuardDeed.TELL:

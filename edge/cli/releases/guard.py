@@ -13,8 +13,8 @@ from edge.domain.guard_policy import GuardAction, Guarded, GuardMetric
 from edge.domain.guarding.sentences import digits, odds_said, percent
 
 GOING_ON = (
-    "no step begins by itself without them: edge rollout advance begins it all the same, edge node forget says that a "
-    "node is gone"
+    "no step begins by itself without them: edge rollout advance {app} {channel} begins it all the same; "
+    "edge node forget {nodes} says that it is gone for good"
 )
 LISTED_MOST = 100  # the node's own limit
 ROWS = 3  # of a breakdown: the page has more
@@ -86,7 +86,8 @@ def show(client: ControlClient, out: Output, app: str, channel: str) -> None:
         for each in missing_lines(found["missing_reports"]):
             note(each)
         if found["missing_reports"] and found["auto_advance"]:
-            note(GOING_ON)
+            nodes = " or ".join(each["name"] for each in found["missing_reports"])
+            note(GOING_ON.format(app=app, channel=channel, nodes=nodes))
 
     out.result(found, print_text)
     if found["unknown"]:

@@ -10,6 +10,7 @@ import msgspec
 # report of a step may count in another one, or before the release began.
 CLOCK_LIMIT_MS = 60_000
 NAMED_NODES = 3  # in a sentence
+HELD_MS = 900_000  # a step whose time is up waits so long for a node that says nothing before people are told
 
 
 class ReportedUntil(msgspec.Struct, frozen=True):
@@ -36,6 +37,11 @@ def missing_at(nodes: tuple[ReportedUntil, ...], at_ms: float) -> tuple[Reported
     """Those of which something that was reported before `at_ms` may not be here, the longest missing first."""
     found = [each for each in nodes if each.of_two or each.until_ms < at_ms or abs(each.clock_off_ms) > CLOCK_LIMIT_MS]
     return tuple(sorted(found, key=lambda each: (each.until_ms, each.node)))
+
+
+def held_by(nodes: tuple[ReportedUntil, ...], now_ms: float) -> tuple[ReportedUntil, ...]:
+    """Those for which people are told that a step waits: it may be that they never come back."""
+    return missing_at(nodes, now_ms - HELD_MS)
 
 
 def missing_sentence(missing: tuple[ReportedUntil, ...], now_ms: float) -> str:

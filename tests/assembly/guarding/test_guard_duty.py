@@ -246,6 +246,34 @@ async def test_a_step_waits_for_the_reports_of_a_region_and_a_pause_does_not(nod
     assert node.channel.rollout.phase is Phase.PAUSED
 
 
+async def test_a_step_that_a_dead_region_holds_is_told_once_more_and_does_not_begin(node):
+    roll_out(node, rules(auto_advance=True))
+    node.now = NOW + 3_700
+    await node.guard.look()  # nothing is known yet: that is told
+    node.nodes = (ReportedUntil("a1", "eu-1", "eu", int((NOW + 3_000) * 1000)),)
+    await node.guard.look()
+    await node.guard.tell()
+    assert (node.guard.deeds, node.guard.held_steps) == ({"wait": 1}, 0)
+    node.now = NOW + 3_000 + 901
+    for _ in range(3):
+        await node.guard.look()
+    await node.guard.tell()
+    assert (node.channel.rollout.step, node.guard.deeds, node.guard.held_steps) == (0, {"wait": 2}, 1)
+    assert node.last().reason == (
+        "waits for the reports of eu (eu-1), complete until 901 s ago; without them no step begins"
+    )
+    told = node.posted[-1]
+    assert (told.kind, told.id) == (NoticeKind.ROLLOUT_WAITS, node.last().change_id)
+    assert "edge node forget NODE" in told.text and "edge rollout advance" in told.text
+    other = Node(node.truth, now=node.now, nodes=node.nodes)
+    await other.guard.look()
+    assert other.guard.deeds == {}
+    node.nodes = ()
+    await node.find(Verdict.PASSES)
+    await node.guard.look()
+    assert (node.channel.rollout.step, node.guard.held_steps) == (1, 0)
+
+
 async def test_what_was_found_by_other_rules_leads_to_nothing(node):
     roll_out(node)
     late = node.evidence()

@@ -5,11 +5,11 @@ It stands on the state as it is now; `apply` refuses the command if a person dec
 
 import hashlib
 
-from edge.domain.changes.guard.guard_changes import is_told, may_act
+from edge.domain.changes.guard.guard_changes import is_held_told, is_told, may_act
 from edge.domain.changes.guard.guard_commands import Finding, GuardActs, GuardDeed, GuardFigures
 from edge.domain.guard_policy import GuardAction
 from edge.domain.guarding.evidence import Evidence, Verdict
-from edge.domain.guarding.reported import missing_at, missing_sentence
+from edge.domain.guarding.reported import ReportedUntil, missing_at, missing_sentence
 from edge.domain.guarding.watch import Watch, rules_of, watches_of
 from edge.domain.model import AppState, Channel, ChannelName, Phase
 from edge.domain.schedule.rollout import step_at, step_began, step_ends
@@ -60,6 +60,15 @@ def wait_at(state: AppState, watch: Watch, evidence: Evidence | None, now: float
     if not is_due(watch, now) or is_told(channel, watch.id, Finding.UNSURE, step):
         return None
     return _command(watch, GuardDeed.WAIT, Finding.UNSURE, evidence, now)
+
+
+def hold_at(state: AppState, watch: Watch, held: tuple[ReportedUntil, ...], now: float) -> GuardActs | None:
+    """That a step whose time is up is held by nodes that say nothing, which is told once a step, whatever was told of
+    it before."""
+    channel = state.channels[ChannelName(watch.channel)]
+    if not held or not is_due(watch, now) or is_held_told(channel, watch.id, _step(watch, now)):
+        return None
+    return _command(watch, GuardDeed.WAIT, Finding.BLIND, None, now)
 
 
 def is_due(watch: Watch, now: float) -> bool:

@@ -191,14 +191,21 @@ def may_act(channel: Channel, watch: Watch, deed: GuardDeed) -> bool:
 
 def _tell(channel: Channel, watch: Watch, command: GuardActs) -> Channel:
     """Raises Conflict `already_told`."""
-    if is_told(channel, watch.id, command.finding, command.step):
+    held = command.deed is GuardDeed.WAIT and command.finding is Finding.BLIND
+    word = _held_word(command.step) if held else _word(command.finding, command.step)
+    if word in _said(channel, watch.id):
         raise Conflict("already_told", f"the guard of channel {channel.name!r} has told this")
-    return _noting(channel, watch, _word(command.finding, command.step))
+    return _noting(channel, watch, word)
 
 
 def is_told(channel: Channel, watch: str, finding: Finding, step: int | None) -> bool:
     """Whether the guard has told this of the watch; of a step, that it waits."""
     return _word(finding, step) in _said(channel, watch)
+
+
+def is_held_told(channel: Channel, watch: str, step: int | None) -> bool:
+    """Whether the guard has told of the step that nodes which say nothing hold it."""
+    return _held_word(step) in _said(channel, watch)
 
 
 def _noting(channel: Channel, watch: Watch, word: str) -> Channel:
@@ -209,6 +216,10 @@ def _noting(channel: Channel, watch: Watch, word: str) -> Channel:
 def _said(channel: Channel, watch: str) -> tuple[str, ...]:
     told = channel.guard_told
     return told.said if told is not None and told.watch == watch else ()
+
+
+def _held_word(step: int | None) -> str:
+    return f"held {step}"
 
 
 def _word(finding: Finding, step: int | None) -> str:

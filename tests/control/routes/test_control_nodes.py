@@ -10,7 +10,7 @@ async def report(acme, body=REPORT, *, node="a5a5", by="node", status=200):
 
 
 async def test_a_report_is_welcomed_with_the_name_and_the_key_of_networks(acme):
-    assert await report(acme) == {"name": "node", "net_key": "key"}
+    assert await report(acme) == {"name": "node", "net_key": "key", "trouble": ""}
     home, node = await acme("GET", "/v1/nodes", by="reader")
     assert (home["name"], home["own"], home["region"]) == ("home", True, "eu")
     assert (node["name"], node["node"], node["region"], node["own"]) == ("node", "a5a5", "us", False)
@@ -61,4 +61,4 @@ async def test_a_node_is_forgotten_by_admins(acme):
     assert await acme("DELETE", "/v1/nodes/node", by="publisher", status=403) == "forbidden"
     assert await acme("DELETE", "/v1/nodes/node") == {"node": "a5a5", "name": "node", "forgotten": True}
     assert await acme("GET", "/v1/nodes/node", status=404) == "unknown_node"
-    assert await report(acme, node="b6b6") == {"name": "node", "net_key": "key"}
+    assert await report(acme, node="b6b6") == {"name": "node", "net_key": "key", "trouble": ""}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edge.domain.model import Digest
 from edge.store.disk.durable_files import write_scratch
-from edge.store.file_proof import forget_cached, hash_file
+from edge.store.disk.file_proof import forget_cached, hash_file
 from edge.store.objects.port import ObjectStore, blob_key
 
 

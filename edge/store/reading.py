@@ -11,6 +11,7 @@ from operator import is_
 from edge.domain.errors import NotFound, Unavailable
 from edge.domain.model import AppId, AppState, Digest
 from edge.store.heads import SHARDS, Head, Heads, HeadShard, shard_of
+from edge.store.held_heads import Apps, HeldHeads, NothingHeld, stamps
 from edge.store.key_set import Trust
 from edge.store.objects.port import ObjectStore
 from edge.store.remembered import RememberedNames
@@ -25,11 +26,14 @@ class ReleaseReader:
     """Safe among threads; every call blocks.
 
     `shards` has the heads. `refused` counts refused documents by code; `problems` states, by head shard, what is wrong
-    with it now. As in `Heads`, a store may be `copied`.
+    with it now. As in `Heads`, a store may be `copied`; an app that is `held` has the head that is served.
     """
 
-    def __init__(self, store: ObjectStore, trust: Trust, *, copied: bool = False) -> None:
+    def __init__(
+        self, store: ObjectStore, trust: Trust, held: HeldHeads | None = None, *, copied: bool = False
+    ) -> None:
         self.refused: Counter[str] = Counter()
+        self._held = held or NothingHeld()
         self._store = store
         self._trust = trust
         self.shards = Heads(store, trust, self.refused, copied=copied)
@@ -37,7 +41,7 @@ class ReleaseReader:
         self._remembered = RememberedNames(trust.seen)
         self._marks: dict[tuple[AppId, int], Digest] = {}
         self._marking = threading.Lock()
-        self._caught_up: list[dict[AppId, Head]] = []  # the heads whose apps are all remembered
+        self._caught_up: list[Apps] = []  # the heads whose apps are all remembered
 
     @property
     def problems(self) -> dict[str, str]:
@@ -78,8 +82,8 @@ class ReleaseReader:
     def known_heads(self, app: AppId | None) -> Hashable:
         """Differs once this process has read or written another head of the app, or of any app: costs no reading."""
         if app is not None:
-            return self.known_shard(shard_of(app)).apps.get(app)
-        return tuple(tuple(self.known_shard(shard).apps.items()) for shard in SHARDS)
+            return self._known(shard_of(app)).get(app)
+        return tuple(tuple(self.known_shard(shard).apps.items()) for shard in SHARDS), stamps(self._held, SHARDS)
 
     def known_shard(self, shard: str) -> HeadShard:
         """The shard as this process has read or written it last: costs no reading."""
@@ -121,14 +125,21 @@ class ReleaseReader:
 
     def remember(self, limit: int = REMEMBERED_LIMIT) -> None:
         """Remember what version names the apps have used, as far as that has changed since; `limit` apps at most."""
-        good = [self.known_shard(shard).apps for shard in SHARDS if shard not in self.problems]
+        good = [self._known(shard) for shard in SHARDS if shard not in self.problems]
         if len(good) == len(self._caught_up) and all(map(is_, good, self._caught_up)):
             return  # the same ones, which are replaced whole
         heads = {app: head for apps in good for app, head in apps.items()}
         if self._remembered.catch_up(heads, lambda app, head: self.load_revision(app, *parts_of(head)), limit):
             self._caught_up = good
 
-    def _standing(self, shard: str) -> dict[AppId, Head]:
+    def _known(self, shard: str) -> Apps:
+        """The heads of the last good version, as they are served."""
+        return self._held.serve(shard, lambda: self.known_shard(shard).apps)
+
+    def _standing(self, shard: str) -> Apps:
+        return self._held.serve(shard, lambda: self._stored(shard))
+
+    def _stored(self, shard: str) -> Apps:
         """The heads of a shard; if that went back, the last good ones whose revisions are still in the store, and for
         other apps what it went back to."""
         good, older = self.last_good_shard(shard).apps, self.shards.older.get(shard)

@@ -30,7 +30,7 @@ from edge.config import Config, Control, Devices
 from edge.domain.changes.commands import Change, ChannelSettings, Command, CreateApp, CreateChannel, PublishBundle
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, Bundle, Digest, FileEntry
-from edge.store.file_proof import hash_file
+from edge.store.disk.file_proof import hash_file
 from edge.store.objects.port import blob_key
 
 APP = AppId("com.example.rotten")

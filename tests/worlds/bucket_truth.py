@@ -64,6 +64,7 @@ class BucketOrigin:
             directory.mirror,
             directory.mirror_trust,
             _nobody_hears,
+            directory.held,
             checks={TOKENS_KEY: Tokens(directory.mirror, directory.mirror_trust, None)},
         )
         try:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from edge.control.tokens import Tokens
 from edge.node.processes.data_directory import DataDirectory, OpenedDirectory
-from edge.regions.following.first_sight import wait_for_first_sight
 from edge.regions.following.follower import Follower, FollowTerms
 from edge.regions.source import SourceLost
+from edge.regions.sources.first_sight import wait_for_first_sight
 from edge.regions.sources.store import StoreSource
 from edge.store.damage import NotTaken
+from edge.store.held_heads import HeldHeads
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import TOKENS_KEY
@@ -90,12 +91,14 @@ class FollowedWorld:
         await wait_for_first_sight(self.source, directory.mirror, directory.node_dir, "", lambda: 0.5)
         self.directory, self.mirror = directory, directory.mirror
         self.trust = open_trust(directory.mirror, directory.node_dir, self.now)
-        self.reader = ReleaseReader(directory.mirror, self.trust, copied=True)
+        self.held = HeldHeads(directory.node_dir)
+        self.reader = ReleaseReader(directory.mirror, self.trust, self.held, copied=True)
         self.follower = Follower(
             self.source,
             wrap(directory.mirror),
             self.trust,
             self.hear,
+            self.held,
             heads=None if shared else self.reader.shards,
             checks={TOKENS_KEY: Tokens(directory.mirror, self.trust, None)},
             terms=FollowTerms(

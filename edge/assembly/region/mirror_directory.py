@@ -6,6 +6,7 @@ from pathlib import Path
 from edge.domain.errors import EdgeError
 from edge.node.processes.data_directory import OpenedDirectory
 from edge.regions.following.followed_releases import FollowedReleases
+from edge.store.held_heads import HeldHeads
 from edge.store.key_set import open_trust
 
 
@@ -21,7 +22,8 @@ class MirrorDirectory(OpenedDirectory):
         self.store = self.mirror
         self.trust = open_trust(self.store, self.node_dir, now)
         self.reserve.fill()
-        self.releases = FollowedReleases(self.store, self.trust, home)
+        self.held = HeldHeads(self.node_dir, self.reserve)
+        self.releases = FollowedReleases(self.store, self.trust, home, self.held)
 
     def renew(self, now: float) -> None:
         """Give the copy its key set again, if that was damaged, too."""

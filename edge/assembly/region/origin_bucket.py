@@ -35,13 +35,18 @@ class OriginBucket:
             directory.mirror,
             directory.mirror_trust,
             lambda heads: supervisor.take_heads(heads, None),
+            directory.held,
             checks={TOKENS_KEY: Tokens(directory.mirror, directory.mirror_trust, None)},
             reserve=directory.reserve,
             terms=FollowTerms(poll_seconds=config.upstream.poll_seconds, shared=True),
         )
-        supervisor.prover.puller = self.follower
+        prover = supervisor.prover
+        prover.puller = puller = self.follower.puller
+        puller.on_pulled = prover.note_upload
+        self.follower.holding.lacks = lambda digest, app: prover.prove_all([digest], app)
 
     async def close(self) -> None:
+        await self.follower.close()
         await self.follower.fetcher.close()
         await self.source.close()
 

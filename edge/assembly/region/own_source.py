@@ -1,7 +1,7 @@
 """How a node stands to what it follows, in the words of its report."""
 
 from edge.regions.fleet.node_report import WORDS_LIMIT, SourceReport
-from edge.regions.following.standing import FollowStanding
+from edge.regions.following.follower import FollowStanding
 
 
 def source_report(standing: FollowStanding, now: float) -> SourceReport:

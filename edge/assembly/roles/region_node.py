@@ -41,10 +41,10 @@ from edge.node.succession.estate import Estate
 from edge.node.succession.ports import DEVICES
 from edge.page.door.login_links import LoginLinks
 from edge.regions.feed.feed import Feed
-from edge.regions.following.first_sight import wait_for_first_sight
 from edge.regions.following.follow_metrics import build_follow_metrics
 from edge.regions.following.follower import Follower, FollowTerms
 from edge.regions.sharing.sharing_metrics import build_sharing_metrics
+from edge.regions.sources.first_sight import wait_for_first_sight
 from edge.regions.sources.nats_jobs import hearing
 from edge.store.heads import Head
 from edge.store.objects.fs import FsStore
@@ -91,18 +91,18 @@ class RegionNode(ServingNode):
             self.directory.mirror,
             self.directory.trust,
             lambda heads: self.supervisor.take_heads(heads, None),
+            self.directory.held,
             heads=self.directory.releases.shards,
             checks={TOKENS_KEY: self.tokens},
             reserve=self.directory.reserve,
             terms=FollowTerms(upstream.poll_seconds, upstream.cache_limit_bytes),
         )
-        self.supervisor.prover.puller = self.follower
-        self.follower.on_reachable = self.supervisor.prover.recheck
+        self._join_proofs()
         self.follower.tending.damaged = self._damaged_apps
         self._to_home = open_home(config)
         self._prepare_answers(config)
-        self.follower.on_coming = self.feed.events.tell
-        self.feed.pull = lambda digest: self.follower.pull(digest, "")
+        self.follower.on_coming = self.follower.on_late = self.feed.events.tell
+        self.feed.pull = lambda digest: self.follower.puller.pull(digest, "")
         self.supervisor.duties.jobs |= {
             "nodes": self.fleet.run,
             "follow": self.follower.run,
@@ -121,6 +121,14 @@ class RegionNode(ServingNode):
         self.supervisor.on_heads = self._hear_heads
         self.supervisor.duties.jobs |= hearing(upstream, self.directory.trust.store_id, self.follower)
         self.change = ChangeOver(config, self.supervisor, ports, estate)
+
+    def _join_proofs(self) -> None:
+        """What is missing is asked of the source, and not offered while it does not come."""
+        prover = self.supervisor.prover
+        prover.puller = puller = self.follower.puller
+        self.follower.on_reachable = prover.recheck
+        puller.on_pulled = prover.note_upload
+        self.follower.holding.lacks = lambda digest, app: prover.prove_all([digest], app)
 
     def _prepare_answers(self, config: Config) -> None:
         """What the control API asks."""
@@ -182,6 +190,7 @@ class RegionNode(ServingNode):
 
     async def _finish(self) -> None:
         await self._outcomes.close()
+        await self.follower.close()
         await self.follower.fetcher.close()
         await self._source.close()
         if self._to_home is not None:

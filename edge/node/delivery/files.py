@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from edge.node.proving.verdicts import NotProvenYet, ProofPort, fault_of
-from edge.store.file_proof import FileIdentity, identity_of
+from edge.store.disk.file_proof import FileIdentity, identity_of
 
 OPEN_FILES_LIMIT = 512  # half the usual limit of 1,024 descriptors a process; connections get the rest
 PROVEN_LIMIT = 16_384  # proofs that outlive their descriptors, 8 MB: the supervisor is not asked again for them

@@ -16,6 +16,7 @@ from edge.store.disk.set_aside import (
     read_own_file,
     set_aside,
 )
+from edge.store.held_heads import HeldHeads
 from edge.store.key_set import KEY_SET_KEY, Trust, open_trust
 from edge.store.keys.pin import PIN_FILE
 from edge.store.objects.fs import FsStore
@@ -47,6 +48,7 @@ class OpenedDirectory(DataPaths):
     trust: Trust
     releases: ReleaseReader
     bucket: S3Store | None = None  # the truth, where it is elsewhere; `releases` and `trust` are of it
+    held: HeldHeads  # of the mirror, where it is a copy
     _mirrored: tuple[ReleaseReader, Trust] | None = None
 
     def __init__(self, data_dir: Path, now: float) -> None:
@@ -149,7 +151,8 @@ class DataDirectory(OpenedDirectory):
         # With a memory of its own: the mirror may be behind the bucket, of which `node_dir` remembers more.
         self.mirror_memory.mkdir(mode=0o700, exist_ok=True)
         trust = open_trust(self.mirror, self.mirror_memory, now)
-        copied = ReleaseReader(self.mirror, trust, copied=True)
+        self.held = HeldHeads(self.mirror_memory, self.reserve)
+        copied = ReleaseReader(self.mirror, trust, self.held, copied=True)
         self._mirrored = copied, trust
         return copied
 

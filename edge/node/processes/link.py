@@ -19,7 +19,7 @@ from edge.node.observing.counts import WorkerCounts
 from edge.node.tls.pair import Pair
 from edge.node.tls.tickets import TicketKeys
 from edge.store.damage import Damage
-from edge.store.file_proof import FileIdentity
+from edge.store.disk.file_proof import FileIdentity
 from edge.store.releases import Head
 
 DAMAGES_SHOWN_LIMIT = 100  # of a worker, in the node's status: enough to see what kind of loss it is

@@ -35,7 +35,7 @@ from edge.node.processes.listening import LISTEN_BACKLOG, listen
 from edge.node.processes.pool import CannotStart, PoolPorts, WorkerPool
 from edge.node.proving.proof_book import ProofBook
 from edge.node.proving.prover import BlobProver
-from edge.node.proving.quarantine import Quarantine
+from edge.node.proving.quarantine import FOLLOW, PUBLISH_AGAIN, Quarantine
 from edge.node.proving.scrubbing import Scrubbing
 from edge.node.service.heard_proofs import HeardProofs
 from edge.node.service.limits.event_limits import EventLimits
@@ -105,7 +105,8 @@ class Supervisor:
         self.failures = NodeFailures(EventLimits(telemetry.app_events_per_second, telemetry.address_events_per_second))
         self._known_facts = KnownFacts(self.desk.table_path, directory.behaviour_table)
         self._book = ProofBook(directory.proofs_path)
-        quarantine = Quarantine(self._book, self._tell_quarantine)
+        cure = FOLLOW if directory.partial else PUBLISH_AGAIN
+        quarantine = Quarantine(self._book, self._tell_quarantine, cure=cure)
         self.prover = BlobProver(directory.mirror, self._book, quarantine, clock)
         self.scrubbing = Scrubbing(
             *(directory.store_dir, self._book, self.prover, lambda: self._heads, clock), partial=directory.partial

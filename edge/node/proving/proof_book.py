@@ -16,7 +16,7 @@ from typing import Any
 
 from edge.domain.model import Digest
 from edge.node.proving.verdicts import BlobDamage, Fault
-from edge.store.file_proof import FileIdentity
+from edge.store.disk.file_proof import FileIdentity
 
 SCHEMA_NUMBER = 2
 DIGEST_BYTES = 32

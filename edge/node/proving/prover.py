@@ -14,7 +14,7 @@ from typing import NamedTuple
 from edge.node.proving.proof_book import ProofBook
 from edge.node.proving.quarantine import Quarantine
 from edge.node.proving.verdicts import BlobDamage, DamagedBlob, Fault, NoPuller, NotProvenYet, Puller, fault_of
-from edge.store.file_proof import FileIdentity, forget_cached, hash_file, identity_of
+from edge.store.disk.file_proof import FileIdentity, forget_cached, hash_file, identity_of
 from edge.store.objects.port import ObjectStore, blob_key
 
 READINGS_LIMIT = 2  # small blobs read at a time, and as many cores at most

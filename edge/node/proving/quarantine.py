@@ -11,6 +11,8 @@ from edge.node.proving.proof_book import ProofBook
 from edge.node.proving.verdicts import BlobDamage, Fault
 
 QUARANTINE_LIMIT = 10_000  # blobs named to workers and in the log; with more, the disk is lost, and the log shows it
+PUBLISH_AGAIN = "publish the same bundle again, which uploads what is missing, or run `edge store repair`"
+FOLLOW = "it did not come from what this node follows, which is asked for it again every minute"
 
 _WORDS = {
     Fault.WRONG: "is damaged: its bytes on disk do not match the digest in its name",
@@ -23,19 +25,24 @@ log = logging.getLogger("edge.blobs")
 
 class Quarantine:
     """Belongs to one thread. `changed` is called after each change of `digests`; `found` counts blobs by fault, since
-    this process started. At most `limit` blobs are kept."""
+    this process started. At most `limit` blobs are kept. `cure` is what the log says to do."""
 
     def __init__(
-        self, book: ProofBook, changed: Callable[[], None] = lambda: None, limit: int = QUARANTINE_LIMIT
+        self,
+        book: ProofBook,
+        changed: Callable[[], None] = lambda: None,
+        limit: int = QUARANTINE_LIMIT,
+        cure: str = PUBLISH_AGAIN,
     ) -> None:
         self.found: Counter[str] = Counter()
         self.healed = 0
         self.changed = changed
         self._book = book
+        self._cure = cure
         self._limit = limit
         self._damage = dict(list(book.damage().items())[:limit])
         for digest, damage in self._damage.items():
-            _say(digest, damage)
+            self._say(digest, damage)
 
     def __len__(self) -> int:
         return len(self._damage)
@@ -63,7 +70,7 @@ class Quarantine:
         self._book.note_damage(digest, damage)
         if held is None or held.fault is not damage.fault:
             self.found[damage.fault.value] += 1
-            _say(digest, damage)
+            self._say(digest, damage)
         if held is None:
             self.changed()
 
@@ -80,13 +87,9 @@ class Quarantine:
             self._book.forget_damage(digest)
             self.changed()
 
-
-def _say(digest: str, damage: BlobDamage) -> None:
-    log.error(
-        "blob %s %s. A release of %s names it: until it is whole, devices are not offered it and get 503, or, if it is"
-        " of a patch, get the whole file"
-        " (publish the same bundle again, which uploads what is missing, or run `edge store repair`)",
-        digest,
-        _WORDS[damage.fault],
-        damage.app or "an app",
-    )
+    def _say(self, digest: str, damage: BlobDamage) -> None:
+        log.error(
+            "blob %s %s. A release of %s names it: until it is whole, devices are not offered it and get 503, or, if it"
+            " is of a patch, get the whole file (%s)",
+            *(digest, _WORDS[damage.fault], damage.app or "an app", self._cure),
+        )

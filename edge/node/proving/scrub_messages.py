@@ -3,7 +3,7 @@
 import msgspec
 
 from edge.domain.model import AppId, Digest
-from edge.store.file_proof import FileIdentity
+from edge.store.disk.file_proof import FileIdentity
 
 
 class ScrubApp(msgspec.Struct, frozen=True):

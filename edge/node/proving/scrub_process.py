@@ -26,7 +26,7 @@ from edge.domain.model import AppState, Bundle, Digest, Retired
 from edge.domain.patches.document import parse_patches
 from edge.node.proving.scrub_messages import ScrubApp, ScrubReport
 from edge.store.blobs import read_blob
-from edge.store.file_proof import READ_BYTES, FileIdentity, hash_blocks, identity_of
+from edge.store.disk.file_proof import READ_BYTES, FileIdentity, hash_blocks, identity_of
 from edge.store.objects.files import StoreFiles
 from edge.store.objects.port import ObjectStore, blob_key
 from edge.store.revisions import Revisions

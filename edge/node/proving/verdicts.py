@@ -4,7 +4,7 @@ import enum
 import errno
 from typing import NamedTuple, Protocol
 
-from edge.store.file_proof import FileIdentity
+from edge.store.disk.file_proof import FileIdentity
 
 # The process is short of something; the blob may be as good as ever.
 _SHORTAGE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN, errno.EINTR}

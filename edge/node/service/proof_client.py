@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from edge.node.proving.verdicts import DamagedBlob, NotProvenYet
 from edge.node.service.numbered_replies import NumberedReplies
-from edge.store.file_proof import FileIdentity
+from edge.store.disk.file_proof import FileIdentity
 
 ANSWER_SECONDS = 600.0  # devices leave long before; a blob of 1 GiB on a slow disk takes minutes
 

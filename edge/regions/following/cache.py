@@ -5,9 +5,10 @@ the time at which it was fetched. What is gone is fetched again when a device as
 """
 
 import logging
+import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -32,13 +33,15 @@ class _Lying(NamedTuple):
 
 class CacheRoom:
     """`held_bytes` as of the last `measure`; `evicted` and `evicted_bytes` since the start. `kept` returns the blobs
-    that must stay, by digest; None if that is not known of all apps: then nothing goes."""
+    that must stay, by digest; None if that is not known of all apps: then nothing goes. Of the others, those go first
+    that `goes_first`, however young."""
 
     def __init__(
         self,
         mirror: FsStore,
         limit_bytes: int,
         kept: Callable[[], set[str] | None],
+        goes_first: Callable[[str], bool] = lambda digest: False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.held_bytes = 0
@@ -46,6 +49,7 @@ class CacheRoom:
         self._folder = mirror.root / BLOBS_FOLDER
         self._limit = limit_bytes
         self._kept = kept
+        self._goes_first = goes_first
         self._clock = clock
         self._too_small = False
         self._measure_at, self._fetched_bytes = 0.0, 0
@@ -69,21 +73,38 @@ class CacheRoom:
         """Make room on a full disk; returns how many bytes were freed."""
         return self._free(wanted_bytes)
 
+    def drop(self, digests: Collection[str]) -> None:
+        """Delete those of these that need not stay."""
+        kept = self._kept() if digests else None
+        if kept is not None:
+            gone = set(digests) - kept
+            self._delete(each for each in self._lying() if each.path.name in gone)
+
     def _free(self, wanted_bytes: int) -> int:
-        kept, now, freed = self._kept(), self._clock(), 0
-        for each in sorted(self._lying()) if kept is not None else ():
-            assert kept is not None
+        kept, now = self._kept(), self._clock()
+        may_go = (each for each in self._lying() if kept is not None and each.path.name not in kept)
+        first, later = list[_Lying](), list[_Lying]()
+        for each in sorted(may_go):
+            if self._goes_first(each.path.name):
+                first.append(each)
+            elif now - each.fetched >= YOUNG_SECONDS:
+                later.append(each)
+        freed = self._delete((*first, *later), wanted_bytes)
+        self._tell(freed, wanted_bytes)
+        return freed
+
+    def _delete(self, files: Iterable[_Lying], wanted_bytes: float = math.inf) -> int:
+        """One after the other, until so many bytes are freed; returns how many were."""
+        freed = 0
+        for each in files:
             if freed >= wanted_bytes:
                 break
-            if each.path.name in kept or now - each.fetched < YOUNG_SECONDS:
-                continue
             with suppress(OSError):
                 each.path.unlink()
                 freed += each.bytes
                 self.evicted += 1
         self.evicted_bytes += freed
         self.held_bytes -= freed
-        self._tell(freed, wanted_bytes)
         return freed
 
     def _tell(self, freed: int, wanted: int) -> None:

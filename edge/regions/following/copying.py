@@ -6,6 +6,7 @@ Everything here blocks.
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import Protocol
 
 from edge.domain.model import AppId, AppState
 from edge.regions.following.chain import KEPT_REVISIONS, ChainedRevision
@@ -16,6 +17,16 @@ from edge.store.objects.fs import FsStore
 from edge.store.objects.port import AlreadyExists, Stale, Stored, revision_key, revision_number, revisions_prefix
 from edge.store.revisions import Revisions
 from edge.store.stored_document import digest_of
+
+
+class DocumentCheck(Protocol):
+    """Of a document that is neither heads nor keys."""
+
+    def take(self, sealed: bytes, keep: Callable[[], object]) -> None:
+        """Accept a version from the source, which `keep` writes, and no older one after it. Raises Untrusted."""
+
+    def order_of(self, stored: Stored) -> tuple[int, int]:
+        """Of a version that is here; (0, 0) for one that is not to be believed."""
 
 
 class StoreCopy:

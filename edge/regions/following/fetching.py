@@ -11,8 +11,9 @@ import heapq
 import itertools
 import logging
 import math
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from edge.domain.errors import EdgeError, NotFound
@@ -28,6 +29,10 @@ AT_ONCE = 24  # with those that devices wait for
 WAITING_LIMIT = 100_000  # blobs in line, 20 MB; what does not fit is pulled when a device asks
 ATTEMPTS = 3  # at one blob in a row that bring nothing of it
 PAUSE_SECONDS = 0.5  # before the second attempt; twice as long before the third
+
+STILL_SECONDS = 4.0  # without a byte of a blob that a device waits for, it is not to be had now; a device waits 5 s
+FAILED_SECONDS = 10.0  # after that: devices that ask for it again cost the source nothing
+FAILED_LIMIT = 10_000
 
 DEVICE_WAITS, BUILD_WAITS = (0.0, 0.0), (1.0, 0.0)  # before everything that is fetched ahead
 AHEAD = 3.0  # the priority of what channels offer, behind what was announced
@@ -110,6 +115,11 @@ class BlobFetcher:
     def arrived_bytes(self) -> int:
         """Fetched since the start, with what has come of the transfers on their way."""
         return self.fetched_bytes + sum(job.transfer.received for job in self._jobs.values() if job.transfer)
+
+    def received(self, digest: Digest) -> int:
+        """Bytes of the blob that the transfer on its way has brought."""
+        job = self._jobs.get(digest)
+        return job.transfer.received if job is not None and job.transfer is not None else 0
 
     async def fetch(self, wanted: WantedBlob, priority: Priority, *, again: bool = False) -> bool:
         """Whether the blob is here now. `again`: also if there is a file, which is known to be wrong. Goes on if the
@@ -231,3 +241,55 @@ class BlobFetcher:
                 self._said.clear()
             self._said.add(reason)
             log.warning("blob %s cannot be fetched: %s", digest, reason)
+
+
+class BlobPuller:
+    """Fetches what a device waits for. Belongs to the loop. `on_pulled` is called with the blob and the app when
+    something came that was not to be had at first."""
+
+    def __init__(self, fetcher: BlobFetcher, clock: Callable[[], float] = time.time) -> None:
+        self.on_pulled: Callable[[str, str], Awaitable[None]] = _say_nothing
+        self.still_seconds = STILL_SECONDS
+        self._fetcher = fetcher
+        self._clock = clock
+        self._failed: dict[str, float] = {}  # what could not be pulled, and until when nobody asks again
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def pull(self, digest: str, app: str) -> bool:
+        """Whether the blob is here now, whole: fetched if it was missing, and again if it is damaged. All who ask at
+        once share one transfer. It goes on if they leave, and if nothing comes of it."""
+        now = self._clock()
+        if self._failed.get(digest, 0.0) > now:
+            return False
+        wanted = WantedBlob(Digest(digest), None)
+        fetching = asyncio.ensure_future(self._fetcher.fetch(wanted, DEVICE_WAITS, again=True))
+        if await self._comes(wanted.digest, fetching):
+            return True
+        if not fetching.done():
+            late = asyncio.create_task(self._tell(digest, app, fetching))
+            self._late.add(late)
+            late.add_done_callback(self._late.discard)
+        self._failed = {each: until for each, until in self._failed.items() if until > now}
+        if len(self._failed) < FAILED_LIMIT:
+            self._failed[digest] = now + FAILED_SECONDS
+        return False
+
+    async def _comes(self, digest: Digest, fetching: "asyncio.Future[bool]") -> bool:
+        """Whether it came, before nothing of it came for `still_seconds`."""
+        arrived = -1
+        while not fetching.done():
+            come = self._fetcher.received(digest)
+            if come == arrived:
+                return False
+            arrived = come
+            await asyncio.wait({fetching}, timeout=self.still_seconds)
+        return fetching.result()
+
+    async def _tell(self, digest: str, app: str, fetching: "asyncio.Future[bool]") -> None:
+        if await fetching:
+            self._failed.pop(digest, None)
+            await self.on_pulled(digest, app)
+
+
+async def _say_nothing(digest: str, app: str) -> None:
+    return None

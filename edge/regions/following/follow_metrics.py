@@ -32,6 +32,18 @@ def build_follow_metrics(follower: Follower | None) -> list[Family]:
         ),
         family("evicted_bytes_total", "counter", "Their bytes.", lambda f: f.tending.room.evicted_bytes),
         family("mended_total", "counter", "Apps that were damaged in the copy and mended.", lambda f: f.tending.mended),
+        family(
+            "held_apps",
+            "gauge",
+            "Apps that are served from an older revision, since the files of the newer one are not here yet.",
+            lambda f: f.standing.held_apps,
+        ),
+        family(
+            "announced_bytes",
+            "gauge",
+            "Bytes of files that were announced and that no revision names yet.",
+            lambda f: f.announced.outstanding_bytes,
+        ),
         family("waiting_blobs", "gauge", "Files in line to be fetched.", lambda f: f.fetcher.waiting),
         family("mirrored_bytes", "gauge", "Bytes of files in the copy.", lambda f: f.tending.room.held_bytes),
     ]

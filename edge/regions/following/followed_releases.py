@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from edge.domain.errors import Conflict
 from edge.domain.model import AppId
+from edge.store.held_heads import HeldHeads
 from edge.store.key_set import Trust
 from edge.store.objects.port import ObjectStore
 from edge.store.reading import ReleaseReader
@@ -23,8 +24,8 @@ def elsewhere(what: str, home: str) -> Conflict:
 class FollowedReleases(ReleaseReader):
     """`home` is the address where changes are made. Safe among threads; every call blocks."""
 
-    def __init__(self, store: ObjectStore, trust: Trust, home: str) -> None:
-        super().__init__(store, trust, copied=True)
+    def __init__(self, store: ObjectStore, trust: Trust, home: str, held: HeldHeads | None = None) -> None:
+        super().__init__(store, trust, held, copied=True)
         self._home = home
 
     def commit(self, *args: Any, **kwargs: Any) -> NoReturn:

@@ -7,46 +7,38 @@ What fails verification is refused, counted and said once; the last good copy go
 import asyncio
 import logging
 import random
-import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from edge.domain.errors import EdgeError
-from edge.domain.model import AppId, Digest
-from edge.regions.following.copying import StoreCopy
-from edge.regions.following.fetching import DEVICE_WAITS, BlobFetcher
-from edge.regions.following.holding import HeldBack, ReleaseHolding
+from edge.domain.model import AppId
+from edge.regions.following.announced import AnnouncedBlobs
+from edge.regions.following.bringing import AppBringer
+from edge.regions.following.copying import DocumentCheck, StoreCopy
+from edge.regions.following.fetching import BlobFetcher, BlobPuller
+from edge.regions.following.holding import ReleaseHolding
 from edge.regions.following.shards import ShardTaker
-from edge.regions.following.standing import FollowStanding
 from edge.regions.following.tending import Tending
-from edge.regions.following.transfer import BLOB_LIMIT_BYTES, WantedBlob
 from edge.regions.pace import wait_seconds
 from edge.regions.source import BlobsComing, Document, HeadsMoved, SourceEvent, SourceLost, SourceRefuses, TruthSource
 from edge.store.damage import NotTaken
 from edge.store.disk.room import NoReserve, Reserve
-from edge.store.heads import OLDER, SHARDS, Head, Heads
+from edge.store.heads import OLDER, SHARDS, Head, Heads, shard_of
+from edge.store.held_heads import Apps, HeldHeads
 from edge.store.key_set import KEY_SET_KEY, Trust
 from edge.store.objects.fs import FsStore
-from edge.store.objects.port import Stored, head_key
+from edge.store.objects.port import head_key
 from edge.store.stored_document import Untrusted
 
 LOOK_LIMIT_SECONDS = 60.0  # for the answer with all documents; a source that takes longer is lost
 DOCUMENTS_LIMIT_BYTES = 256 * 2**20  # of one answer: the heads of a million apps
 TELLING_SECONDS = 2.0  # that a look waits for the workers to have the news
-ANNOUNCED_SECONDS = 600.0  # after the announcement of its blobs, a release is expected
-ANNOUNCED_LIMIT = 10_000  # apps with announced releases; what does not fit is fetched once its revision is here
-COMING_LIMIT = 20_000  # blobs of one announcement
 LEAST_SECONDS = 0.1  # between two looks, however many hints come
+APPS_LIMIT = 10_000  # of which it is remembered why their latest revision is not here
 
-FAILED_SECONDS = 10.0  # after a blob could not be pulled: devices that ask for it again cost the source nothing
-FAILED_LIMIT = 10_000
-
-ANNOUNCED = 2.0  # the priority of announced blobs: before what channels offer
-
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHARD_OF = {head_key(shard): shard for shard in SHARDS}
 
 OnHeads = Callable[[Mapping[AppId, Head]], Awaitable[NotTaken]]
@@ -54,14 +46,24 @@ OnHeads = Callable[[Mapping[AppId, Head]], Awaitable[NotTaken]]
 log = logging.getLogger("edge.follow")
 
 
-class DocumentCheck(Protocol):
-    """Of a document that is neither heads nor keys."""
+class FollowStanding(NamedTuple):
+    """As of now, for whoever asks: readiness, metrics, the list of nodes. Times are in seconds since the epoch, 0.0 for
+    never. `verified_issued`: when the verified heads were signed, by shard. `refused` counts refused documents and
+    blobs by code, each once; `refusal` is the latest of those that still stand, "" for none. `unreachable_since` None:
+    the last look came to an end. `held_apps` are served from an older revision than the copy names."""
 
-    def take(self, sealed: bytes, keep: Callable[[], object]) -> None:
-        """Accept a version from the source, which `keep` writes, and no older one after it. Raises Untrusted."""
-
-    def order_of(self, stored: Stored) -> tuple[int, int]:
-        """Of a version that is here; (0, 0) for one that is not to be believed."""
+    source: str
+    verified_issued: Mapping[str, float]
+    last_look: float
+    last_change: float
+    refused: Counter[str]
+    refusal: str
+    waiting_blobs: int
+    mirrored_bytes: int
+    fetched_bytes: int
+    unreachable_since: float | None
+    trouble: str
+    held_apps: int
 
 
 class FollowTerms(NamedTuple):
@@ -79,9 +81,9 @@ class FollowTerms(NamedTuple):
 
 
 class Follower:
-    """Belongs to the loop; one at a time runs on a copy. `checks` verify documents by key that are neither heads nor
-    keys; others are not copied. `on_heads` is told of the heads whose revisions the copy has. `heads` are those that
-    the node serves from, so that a shard is verified and remembered once."""
+    """Belongs to the loop; one at a time runs on a copy, of which `held` is what is not served yet. `checks` verify
+    documents by key that are neither heads nor keys; others are not copied. `on_heads` is told of the heads that are to
+    be served. `heads` are those that the node serves from, so that a shard is verified and remembered once."""
 
     def __init__(
         self,
@@ -89,6 +91,7 @@ class Follower:
         mirror: FsStore,
         trust: Trust,
         on_heads: OnHeads,
+        held: HeldHeads,
         *,
         heads: Heads | None = None,
         checks: Mapping[str, DocumentCheck] | None = None,
@@ -104,10 +107,18 @@ class Follower:
         self._heads = heads or Heads(mirror, trust, self.refused, copied=True)
         self._copy = StoreCopy(mirror, reserve or NoReserve())
         self.fetcher = BlobFetcher(source, mirror, self.refused)
-        self._taker = ShardTaker(source, self._copy, self._heads, self.fetcher, self._is_announced, terms.clock)
-        self.holding = ReleaseHolding(self._copy, self.fetcher)
+        self.puller = BlobPuller(self.fetcher, terms.clock)
+        self.announced = AnnouncedBlobs(self.fetcher, terms.cache_limit_bytes, self.refused, terms.clock)
+        self._bringer = AppBringer(source, self._copy, self.fetcher, self.announced.name, terms.clock)
+        self.holding = ReleaseHolding(self._copy, self.fetcher, self._bringer, lambda: self._answers)
+        self._taker = ShardTaker(
+            *(self._copy, self._heads, held, self.fetcher, self._bringer, self.holding),
+            announced=self.announced.is_expected,
+            tell=self._tell_late,
+            trouble=self._note_app,
+        )
         self.tending = Tending(
-            *(self._copy, self._heads, self._taker, on_heads, self._forget_shard),
+            *(self._copy, self._heads, self._taker, self._bringer, on_heads, self._forget_shard, self.announced),
             *(terms.cache_limit_bytes, terms.clock),
         )
         self.tending.keeps_history = terms.shared
@@ -115,16 +126,15 @@ class Follower:
         self.fetcher.on_full = self.tending.make_room
         self.on_reachable: Callable[[], Awaitable[None]] | None = None  # when a source that was lost answers again
         self.on_coming: Callable[[BlobsComing], None] = lambda coming: None  # for those that follow this node
+        self.on_late: Callable[[HeadsMoved], None] = lambda moved: None  # for them: what the copy named is here now
         self._tags: dict[str, str] = {}  # of the documents that were taken
         self._stands: dict[str, tuple[str, str]] = {}  # by key: the tag of a refused document, and why
         self._outrun: dict[str, str] = {}  # tags of documents that were older than what is here, by key
-        self._failed: dict[str, float] = {}  # blobs that could not be pulled, and until when nobody asks again
-        self._announced: dict[AppId, float] = {}
+        self._apps: dict[AppId, str] = {}  # why the latest of these is not here
         self._hinted = asyncio.Event()
         self._hears = False  # the source's events, now
         self._looking = asyncio.Lock()
         self._kept: set[asyncio.Future[Any]] = set()
-        self._held: set[asyncio.Task[None]] = set()  # releases whose files are on their way
         self._last_look = self._last_change = 0.0
         self._unreachable_since: float | None = None
         self._trouble, self._has_followed = "", False
@@ -138,17 +148,22 @@ class Follower:
             last_look=self._last_look,
             last_change=self._last_change,
             refused=Counter(self.refused),
-            refusal=next((reason for _, reason in reversed(self._stands.values())), ""),
+            refusal=next(iter((*(why for _, why in reversed(self._stands.values())), *self._apps.values(), ""))),
             waiting_blobs=self.fetcher.waiting,
             mirrored_bytes=self.tending.room.held_bytes,
             fetched_bytes=self.fetcher.fetched_bytes,
             unreachable_since=self._unreachable_since,
             trouble=self._trouble,
+            held_apps=self._taker.held_apps,
         )
 
     def order_of(self, shard: str) -> tuple[int, int]:
         """Of the shard as this node has it: a hint of no later one is no news."""
         return self._heads.known(shard).order
+
+    @property
+    def _answers(self) -> bool:
+        return self._last_look > 0.0 and self._unreachable_since is None
 
     @property
     def is_hinted(self) -> bool:
@@ -163,8 +178,12 @@ class Follower:
                 tasks.create_task(self._hear_on())
                 tasks.create_task(self.tending.run())
         finally:
-            for each in self._held:
-                each.cancel()
+            await self.close()
+
+    async def close(self) -> None:
+        """Ends what is on its way, but for transfers; the next process goes on with it."""
+        await self._taker.close()
+        await self.announced.close()
 
     def hint(self, event: SourceEvent) -> None:
         """Somebody says that something moved, or is coming: look sooner, fetch ahead."""
@@ -172,27 +191,15 @@ class Follower:
             case HeadsMoved():
                 self._hinted.set()
             case BlobsComing(app, blobs):
-                self._expect(app, blobs)
+                self.announced.expect(app, blobs)
                 self.on_coming(event)
-
-    async def pull(self, digest: str, app: str) -> bool:
-        """Whether the blob is here now, whole: fetched if it was missing, and again if it is damaged. All who ask at
-        once share one transfer, which goes on if they leave."""
-        now = self._terms.clock()
-        if self._failed.get(digest, 0.0) > now:
-            return False
-        if await self.fetcher.fetch(WantedBlob(Digest(digest), None), DEVICE_WAITS, again=True):
-            return True
-        self._failed = {each: until for each, until in self._failed.items() if until > now}
-        if len(self._failed) < FAILED_LIMIT:
-            self._failed[digest] = now + FAILED_SECONDS
-        return False
 
     async def look(self) -> None:
         """Take what has changed since the last look. Raises EdgeError for whatever the source answers, OSError."""
         async with self._looking:
             try:
                 await self._look()
+                await self._taker.resume()
             except (EdgeError, OSError) as error:
                 self._note_trouble(error)
                 raise
@@ -227,7 +234,7 @@ class Follower:
             log.info("following %s", self.source.name)
         self._unreachable_since, self._trouble, self._has_followed = None, "", True
 
-    async def _kept_from(self, document: Document, take: Callable[[Document], Awaitable[str]]) -> Exception | None:
+    async def _kept_from(self, document: Document, take: Callable[[Document], Awaitable[None]]) -> Exception | None:
         """What kept the document from being taken, if that was not its own fault. One does not keep the others."""
         try:
             await self._take(document, take)
@@ -235,52 +242,53 @@ class Follower:
             return error
         return None
 
-    async def _take(self, document: Document, take: Callable[[Document], Awaitable[str]]) -> None:
+    async def _take(self, document: Document, take: Callable[[Document], Awaitable[None]]) -> None:
         try:
-            if not document.content:
+            if document.content:
+                await take(document)
+            else:
                 self._check_gone(document)
-            trouble = await take(document) if document.content else ""
         except (SourceLost, SourceRefuses):
             raise
         except EdgeError as error:
             if not self._is_outrun(document, error):
                 self._refuse(document, error)
             return
-        if trouble:
-            self._stands[document.key] = document.tag, trouble
-            return
         self._stands.pop(document.key, None)
         self._tags[document.key] = document.tag
 
-    async def _take_small(self, document: Document) -> str:
+    async def _take_small(self, document: Document) -> None:
         check = self._checks.get(document.key)
         if document.key == KEY_SET_KEY:
             await asyncio.to_thread(self._trust.offer, document.content)
         elif check is not None:
             keep = partial(self._copy.put, document.key, document.content, check.order_of)
             await asyncio.to_thread(check.take, document.content, keep)
-        return ""
 
-    async def _take_shard(self, document: Document) -> str:
-        shard = _SHARD_OF[document.key]
-        before = dict(self._heads.known(shard).apps)
-        taken = await self._taker.take(shard, document.content)
-        if taken.news:
-            self._last_change = self._terms.clock()
-            now, held = await self.holding.sort(taken.news, before)
-            for each in held:
-                later = asyncio.create_task(self._tell_later(each))
-                self._held.add(later)
-                later.add_done_callback(self._held.discard)
-            if now:
-                telling = asyncio.ensure_future(self._on_heads(now))
-                self._keep(telling)
-                await asyncio.wait({telling}, timeout=TELLING_SECONDS)  # a stuck worker does not keep news from others
-        return "" if taken.whole else taken.trouble
+    async def _take_shard(self, document: Document) -> None:
+        news = await self._taker.take(_SHARD_OF[document.key], document.content)
+        if news:
+            await self._tell(news)
 
-    async def _tell_later(self, held: HeldBack) -> None:
-        if await self.holding.wait(held):
-            await self._on_heads({held.app: held.head})
+    async def _tell(self, news: Apps) -> None:
+        self._last_change = self._terms.clock()
+        self._apps = {app: why for app, why in self._apps.items() if app not in news}
+        telling = asyncio.ensure_future(self._on_heads(news))
+        self._keep(telling)
+        await asyncio.wait({telling}, timeout=TELLING_SECONDS)  # a stuck worker does not keep news from others
+
+    async def _tell_late(self, news: Apps) -> None:
+        await self._tell(news)
+        self.on_late(HeadsMoved(tuple({shard_of(app) for app in news})))
+
+    def _note_app(self, app: AppId, error: Exception) -> None:
+        """It is served as before, and tried again at the next look. What is wrong is counted and said once."""
+        why = f"app {app!r} is served as before: {error}"
+        if isinstance(error, Untrusted) and self._apps.get(app) != why:
+            self.refused[error.code] += 1
+            log.error("refused from %s: %s", self.source.name, why)
+        if len(self._apps) < APPS_LIMIT or app in self._apps:
+            self._apps[app] = why
 
     def _check_gone(self, document: Document) -> None:
         """A document that this node has does not vanish. Raises Untrusted."""
@@ -322,6 +330,7 @@ class Follower:
 
     async def _look_on(self) -> None:
         failures = 0
+        await self._taker.resume()  # what is all here needs no source
         while True:
             self._hinted.clear()
             try:
@@ -351,23 +360,6 @@ class Follower:
                 self._hears = False
             await asyncio.sleep(wait_seconds(1.0, failures, self._terms.draw))
             self._hinted.set()  # what moved while nobody told
-
-    def _expect(self, app: AppId, blobs: tuple[tuple[str, int], ...]) -> None:
-        """Believed as far as fetching goes: what does not have its digest is dropped, what nothing names, evicted."""
-        now = self._terms.clock()
-        self._announced = {each: at for each, at in self._announced.items() if now - at < ANNOUNCED_SECONDS}
-        if len(self._announced) < ANNOUNCED_LIMIT:
-            self._announced[app] = now
-        wanted = [
-            WantedBlob(Digest(digest), size)
-            for digest, size in blobs[:COMING_LIMIT]
-            if _DIGEST.fullmatch(digest) and 0 <= size <= BLOB_LIMIT_BYTES
-        ]
-        self.fetcher.ahead(wanted, (ANNOUNCED, -now))
-
-    def _is_announced(self, app: AppId) -> bool:
-        at = self._announced.get(app)
-        return at is not None and self._terms.clock() - at < ANNOUNCED_SECONDS
 
 
 def _way_on(error: Exception) -> str:

@@ -1,110 +1,101 @@
-"""Holds a new release back from the workers until the files that it offers are here; the old one is offered meanwhile.
+"""How long a new revision waits for the files that it offers, while what was offered before goes on being offered.
 
-Only what does nothing but begin to offer something newer waits: a withdrawal, a pause or a way back never does.
+Only what does nothing but begin to offer something newer waits until they are here: a withdrawal, a pause or a way back
+never does.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import NamedTuple
 
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId, AppState, Channel, VersionName
 from edge.domain.states import served_of
+from edge.regions.following.bringing import AppBringer
 from edge.regions.following.copying import StoreCopy
 from edge.regions.following.fetching import BUILD_WAITS, BlobFetcher, Came
-from edge.regions.following.needs import blobs_of, offered_now
 from edge.regions.following.transfer import WantedBlob
 from edge.store.heads import Head
 
-STALLED_SECONDS = 60.0  # without a byte from the source: then the release is offered, and devices' requests pull
-HELD_SECONDS = 1800.0  # at most, however its bytes trickle
+OFFERED_WAIT_SECONDS = 1.0  # of what does not begin something newer, for what it offers
+STALLED_SECONDS = 60.0  # without a byte from a source that answers: then it is told without its files
+HELD_SECONDS = 1800.0  # at most, while the source answers, however its bytes trickle
 AGAIN_SECONDS = 1.0  # between two looks at what has arrived
+AGAIN_PAUSES = 8  # of those at most until files are asked for again that a source did not give
+LACKED_LIMIT = 64  # missing files of one release that are proven missing before it is told; the others, when asked for
 
 
-class HeldBack(NamedTuple):
-    """A release that is told once `wanted` are here."""
-
-    app: AppId
-    head: Head
-    wanted: list[WantedBlob]
+async def _say_nothing(digest: str, app: str) -> None:
+    return None
 
 
 class ReleaseHolding:
-    """Belongs to the loop. `told` are the heads that workers were told last, by app."""
+    """Belongs to the loop. `lacks` is told of files that a release is told without, by digest and app, and returns when
+    the node offers nothing that needs them. `answers` is whether the source does."""
 
     def __init__(
         self,
         copy: StoreCopy,
         fetcher: BlobFetcher,
+        bringer: AppBringer,
+        answers: Callable[[], bool],
         monotonic: Callable[[], float] = time.monotonic,
         pause_seconds: float = AGAIN_SECONDS,
     ) -> None:
-        self.told: dict[AppId, Head] = {}
+        self.lacks: Callable[[str, str], Awaitable[object]] = _say_nothing
         self.pause_seconds = pause_seconds
         self._copy = copy
         self._fetcher = fetcher
+        self._bringer = bringer
+        self._answers = answers
         self._monotonic = monotonic
-        self._latest: dict[AppId, Head] = {}
 
-    async def sort(
-        self, news: Mapping[AppId, Head], before: Mapping[AppId, Head]
-    ) -> tuple[dict[AppId, Head], list[HeldBack]]:
-        """What is told now, and what is held back; `before` are the heads that an earlier process told."""
-        self._latest |= news
-        held = await asyncio.to_thread(self._find_held, news, {**before, **self.told})
-        later = {each.app for each in held}
-        now = {app: head for app, head in news.items() if app not in later}
-        for app in later & before.keys():
-            self.told.setdefault(app, before[app])
-        self.told |= now
-        return now, held
+    async def wait(self, app: AppId, served: Head | None, state: AppState) -> None:
+        """Returns when the revision may be told in place of the `served` one."""
+        wanted = await asyncio.to_thread(self._bringer.missing, state)
+        if not wanted:
+            return
+        if not await asyncio.to_thread(self._holds, app, served, state):
+            fetching = asyncio.ensure_future(self._fetcher.fetch_missing(wanted, BUILD_WAITS))
+            await asyncio.wait({fetching}, timeout=OFFERED_WAIT_SECONDS)
+            fetching.cancel()  # the transfers go on
+            return
+        await self._until_here(wanted)
+        lacking = await asyncio.to_thread(self._fetcher.missing, wanted)
+        await asyncio.gather(*(self.lacks(each.digest, app) for each in lacking[:LACKED_LIMIT]))
 
-    async def wait(self, held: HeldBack) -> bool:
-        """Until the files are here, or come no more; returns whether the release is still the latest."""
-        began = moved = self._monotonic()
-        arrived, lost = self._fetcher.arrived_bytes, True
-        while lost and self._is_latest(held):
-            fetching = asyncio.ensure_future(self._fetcher.fetch_all(held.wanted, BUILD_WAITS))
-            while not fetching.done() and self._is_latest(held):
-                await asyncio.wait({fetching}, timeout=self.pause_seconds)
-                now = self._monotonic()
-                if self._fetcher.arrived_bytes != arrived:
-                    arrived, moved = self._fetcher.arrived_bytes, now
-                if now - moved >= STALLED_SECONDS or now - began >= HELD_SECONDS:
-                    fetching.cancel()
-                    return self._tell(held)
-            lost = fetching.done() and Came.LOST in fetching.result().values()
-            fetching.cancel()
+    async def _until_here(self, wanted: list[WantedBlob]) -> None:
+        """Or until they come no more. While the source does not answer, nothing else can be offered in their place, and
+        no time passes."""
+        held = still = 0.0
+        arrived, last, lost, pause = self._fetcher.arrived_bytes, self._monotonic(), True, self.pause_seconds
+        while lost:
+            fetching = asyncio.ensure_future(self._fetcher.fetch_all(wanted, BUILD_WAITS))
+            try:
+                while not fetching.done():
+                    await asyncio.wait({fetching}, timeout=self.pause_seconds)
+                    now, come = self._monotonic(), self._fetcher.arrived_bytes
+                    passed = now - last if self._answers() else 0.0
+                    held, still = held + passed, still + passed if come == arrived else 0.0
+                    arrived, last = come, now
+                    if still >= STALLED_SECONDS or held >= HELD_SECONDS:
+                        return
+                lost = Came.LOST in fetching.result().values()
+            finally:
+                fetching.cancel()
             if lost:
-                await asyncio.sleep(self.pause_seconds)
-        return self._tell(held)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, AGAIN_PAUSES * self.pause_seconds)
 
-    def _is_latest(self, held: HeldBack) -> bool:
-        return self._latest.get(held.app) == held.head
-
-    def _tell(self, held: HeldBack) -> bool:
-        if not self._is_latest(held):
-            return False
-        self.told[held.app] = held.head
-        return True
-
-    def _find_held(self, news: Mapping[AppId, Head], told: Mapping[AppId, Head]) -> list[HeldBack]:
+    def _holds(self, app: AppId, served: Head | None, state: AppState) -> bool:
         """In a thread. What cannot be compared is told."""
-        found: list[HeldBack] = []
-        for app, head in news.items():
-            known = told.get(app)
-            if known is None or known == head:
-                continue
-            with suppress(EdgeError, OSError):
-                state = self._copy.read(app, head)
-                blobs = (blob for bundle in offered_now(state) for blob in blobs_of(self._copy.mirror, bundle))
-                wanted = self._fetcher.missing(dict.fromkeys(blobs))
-                if wanted and only_begins(self._copy.read(app, known), state):
-                    found.append(HeldBack(app, head, wanted))
-        return found
+        if served is None:
+            return False
+        try:
+            return only_begins(self._copy.read(app, served), state)
+        except (EdgeError, OSError):
+            return False
 
 
 def only_begins(before: AppState, after: AppState) -> bool:

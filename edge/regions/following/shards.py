@@ -1,232 +1,290 @@
-"""Takes one head shard from the source: verified, then everything that it newly names, then the shard itself.
+"""Takes head shards from the source: verified, then what they newly name, each app for itself.
 
-A fork holds the whole shard, and with it every app in it: somebody signed two histories. A revision that the source
-cannot give holds its app alone, and after some looks no longer the shard.
+The copy has a shard when its look ends. Apps whose revisions or files are not here by then are held
+(`store.held_heads`): they are served as before, also by the next process, and told once they have come. A fork that is
+found by then refuses the whole shard, and with it every app in it: somebody signed two histories.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext, suppress
 from typing import NamedTuple
 
 from edge.domain.errors import EdgeError
-from edge.domain.model import AppId, AppState
-from edge.regions.following.chain import FORKED, ChainedRevision, read_chain
+from edge.domain.model import AppId
+from edge.regions.following.bringing import AppBringer
+from edge.regions.following.chain import FORKED
 from edge.regions.following.copying import StoreCopy
-from edge.regions.following.fetching import AHEAD, BUILD_WAITS, BlobFetcher, Came
-from edge.regions.following.needs import blobs_of, documents_to_build, documents_to_read, offered_now
-from edge.regions.following.transfer import WantedBlob
-from edge.regions.source import SourceLost, TruthSource
-from edge.store.heads import Head, Heads
-from edge.store.healing import is_intact
+from edge.regions.following.fetching import BlobFetcher
+from edge.regions.following.holding import ReleaseHolding
+from edge.regions.source import SourceLost
+from edge.store.heads import SHARDS, Head, Heads
+from edge.store.held_heads import Apps, HeldHead, HeldHeads
 from edge.store.objects.port import head_key
 
-APPS_AT_ONCE = 16  # brought of one shard; a cold region brings all
-BRING_SECONDS = 10.0  # for the revisions of one app since the last look; the next look goes on with what has come
-MISSED_LIMIT = 3  # looks at a revision that the source does not give, before its shard goes on without it
-# For the blobs of a release of an app that is served already: at the latest then it is served. No look takes longer
-# for it, since the next one may bring a pause.
-OFFERED_WAIT_SECONDS = 2.0
+APPS_AT_ONCE = 16  # brought at once of all shards; a cold region brings all
+BRING_SECONDS = 60.0  # for the revisions of one app since the last look; after that others have their turn
+LOOK_SECONDS = 2.0  # that a look waits for what it began; the rest is told when it is here
+CHAIN_SECONDS = 8.0  # and then for the proof that an app's revisions follow the known ones: it may show a fork
+LAND_SHARE = 10.0  # of the time that noting what has come takes, until more of the shard is noted
 
 log = logging.getLogger("edge.follow")
 
 
-class TakenShard(NamedTuple):
-    """`news`: heads whose revisions are here now. `whole`: the copy has the shard; else `trouble` says why not."""
+class _Coming:
+    """An app on the way to this head. `kept`: the copy has the shard that names it."""
 
-    news: dict[AppId, Head]
-    whole: bool
-    trouble: str = ""
+    def __init__(self, head: Head, *, kept: bool = False) -> None:
+        self.head = head
+        self.kept = kept
+        self.task: asyncio.Task[None] | None = None
+        self.proven = asyncio.Event()  # its revisions follow the known ones; or the task is done
+
+    @property
+    def is_here(self) -> bool:
+        task = self.task
+        return task is not None and task.done() and not task.cancelled() and task.exception() is None
+
+    @property
+    def is_idle(self) -> bool:
+        return self.task is None or (self.task.done() and not self.is_here)
+
+    @property
+    def error(self) -> BaseException | None:
+        task = self.task
+        return task.exception() if task is not None and task.done() and not task.cancelled() else None
 
 
 class _Judged(NamedTuple):
-    """`moved`: each app's head, and the newest revision of it that the copy has. `accepted`: by an operator, after the
-    store went back."""
+    """What is to be brought of a verified shard. `settled` is served already, and here: what is missing beside a
+    revision is mended in the background. `accepted`: by an operator, after the store went back."""
 
-    moved: dict[AppId, tuple[Head, Head | None]]
+    moved: dict[AppId, Head]
+    settled: dict[AppId, Head]
+    served: Apps
+    known: Apps
     accepted: bool
 
 
 class ShardTaker:
-    """Belongs to the loop. `announced(app)`: whether a release of it was announced lately."""
+    """Belongs to the loop. `announced(app)`: whether a release of it was announced lately. `tell` is called with heads
+    that came after their look; `trouble` with what keeps an app from coming."""
 
     def __init__(
         self,
-        source: TruthSource,
         copy: StoreCopy,
         heads: Heads,
+        held: HeldHeads,
         fetcher: BlobFetcher,
+        bringer: AppBringer,
+        holding: ReleaseHolding,
+        *,
         announced: Callable[[AppId], bool],
-        clock: Callable[[], float] = time.time,
+        tell: Callable[[Apps], Awaitable[object]],
+        trouble: Callable[[AppId, Exception], None],
     ) -> None:
-        self._source = source
-        self._copy = copy
-        self._heads = heads
-        self._fetcher = fetcher
-        self._announced = announced
-        self._clock = clock
+        self.look_seconds = LOOK_SECONDS
+        self._copy, self._heads, self._held = copy, heads, held
+        self._fetcher, self._bringer, self._holding = fetcher, bringer, holding
+        self._announced, self._tell, self._trouble = announced, tell, trouble
         self._here: dict[AppId, Head] = {}  # whose revisions are known to be in the copy
-        self._missed: dict[AppId, tuple[Head, int]] = {}
+        self._coming: dict[str, dict[AppId, _Coming]] = {}  # by shard: what is not served yet
+        self._writing: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._places = asyncio.Semaphore(APPS_AT_ONCE)
-        self._ahead: set[asyncio.Future[None]] = set()
-        self._one_ahead = asyncio.Lock()  # reading manifests must not keep threads from those that are served
+        self._landing: dict[str, asyncio.Task[None]] = {}
 
-    def forget(self, app: AppId) -> None:
-        """Its revision is looked for again at the next take: it may be damaged."""
-        self._here.pop(app, None)
+    @property
+    def held_apps(self) -> int:
+        """Apps that are served from an older head than the copy's, or not yet."""
+        return sum(len(coming) for coming in self._coming.values())
 
-    async def take(self, name: str, content: bytes) -> TakenShard:
-        """Raises Untrusted for a shard of which nothing is used, SourceLost, OSError."""
+    def served(self) -> dict[AppId, Head]:
+        """Every app's head, as it is served. Blocks."""
+        return {app: head for shard in SHARDS for app, head in self._served(shard).items()}
+
+    def coming(self) -> dict[AppId, Head]:
+        """The heads that are held."""
+        return {app: each.head for coming in list(self._coming.values()) for app, each in list(coming.items())}
+
+    async def take(self, name: str, content: bytes) -> dict[AppId, Head]:
+        """The heads that can be told now. Raises Untrusted for a shard of which nothing is used, OSError."""
         judged = await asyncio.to_thread(self._judge, name, content)
-        moved, accepted = {app: head for app, (head, _) in judged.moved.items()}, judged.accepted
-        waits_until = asyncio.get_running_loop().time() + OFFERED_WAIT_SECONDS
-        with self._fetcher.releases_first():
-            found = await asyncio.gather(
-                *(
-                    self._bring(app, head, before, waits_until, accepted=accepted)
-                    for app, (head, before) in judged.moved.items()
-                ),
-                return_exceptions=True,
-            )
-        news, troubles = self._sort(moved, found)
-        if troubles and any(self._holds(app, moved[app]) for app in troubles):
-            if not news:
-                raise next(iter(troubles.values()))
-            return TakenShard(news, whole=False, trouble=str(next(iter(troubles.values()))))
-        await asyncio.to_thread(self._write, name, content)
-        return TakenShard(news, whole=True, trouble=str(next(iter(troubles.values()), "")))
+        before = await self._coming_of(name)
+        fresh, begun = dict[AppId, _Coming](), dict[AppId, _Coming]()
+        for app, head in judged.moved.items():
+            old = before.get(app)
+            if old is not None and old.head == head:
+                fresh[app] = old
+                continue
+            fresh[app] = begun[app] = _Coming(head)
+            served, known = judged.served.get(app), judged.known.get(app)
+            self._begin(name, app, begun[app], served, known, accepted=judged.accepted)
+        await self._wait(begun)
+        self._check(begun)
+        # What is settled may be a change of this node's own that its workers were not told of.
+        news = judged.settled | await self._keep(name, content, fresh)
+        self._here |= news
+        self._hear(name)
+        return news
 
-    def _sort(
-        self, moved: dict[AppId, Head], found: list[BaseException | None]
-    ) -> tuple[dict[AppId, Head], dict[AppId, Exception]]:
-        """What came, and why the others did not. Raises a fork, and what is a bug; then nothing counts as come."""
-        news, troubles = dict[AppId, Head](), dict[AppId, Exception]()
-        for (app, head), result in zip(moved.items(), found, strict=True):
-            if result is None:
-                news[app] = head
-            elif not isinstance(result, EdgeError | OSError) or getattr(result, "code", "") == FORKED:
-                raise result
-            else:
-                troubles[app] = result
-        for app, head in news.items():
-            self._here[app] = head
-            self._missed.pop(app, None)
-        return news, troubles
+    async def resume(self) -> None:
+        """Try again what is held and on no way: after a restart, and with a source that answers."""
+        begun: dict[AppId, _Coming] = {}
+        for name in SHARDS:
+            coming = await self._coming_of(name)
+            idle = {app: each for app, each in coming.items() if each.is_idle}
+            if idle:
+                served, known = await asyncio.to_thread(self._served, name), self._heads.known(name)
+                for app, each in idle.items():
+                    self._begin(name, app, each, served.get(app), known.apps.get(app), accepted=False, again=True)
+                begun |= idle
+            self._hear(name)
+        await self._wait(begun)
+        if self._landing:
+            await asyncio.wait(self._landing.values(), timeout=self.look_seconds)
 
-    def _holds(self, app: AppId, head: Head) -> bool:
-        """Whether the shard still waits for the app's revision."""
-        missed, count = self._missed.get(app, (head, 0))
-        count = count + 1 if missed == head else 1
-        self._missed[app] = head, count
-        return count < MISSED_LIMIT
+    async def close(self) -> None:
+        """Ends everything; the next process goes on with it."""
+        tasks = [each.task for coming in self._coming.values() for each in coming.values() if each.task is not None]
+        for task in (*tasks, *self._landing.values()):
+            task.cancel()
+        await asyncio.gather(*tasks, *self._landing.values(), return_exceptions=True)
+
+    def _served(self, name: str) -> Apps:
+        """Blocks."""
+        return self._held.serve(name, lambda: self._heads.known(name).apps)
 
     def _judge(self, name: str, content: bytes) -> _Judged:
         """In a thread. Raises Untrusted."""
-        shard, known = self._heads.judge(name, content), self._heads.known(name)
-        moved = {
-            app: (head, self._copy.known_of(app, known.apps.get(app)))
-            for app, head in shard.apps.items()
-            if self._here.get(app) != head
-        }
-        return _Judged(moved, accepted=shard.epoch > known.epoch)
+        shard, known, served = self._heads.judge(name, content), self._heads.known(name), self._served(name)
+        unseen = {app: head for app, head in shard.apps.items() if self._here.get(app) != head}
+        settled = {app: head for app, head in unseen.items() if served.get(app) == head and self._copy.has(app, head)}
+        moved = {app: head for app, head in unseen.items() if app not in settled}
+        return _Judged(moved, settled, served, known.apps, accepted=shard.epoch > known.epoch)
 
-    async def _bring(self, app: AppId, head: Head, before: Head | None, waits_until: float, *, accepted: bool) -> None:
-        """Returns when the copy has the revision and what it is compiled from; and, for an app that is served already
-        or was announced, what its channels offer, if that comes in time."""
-        if before == head:
-            return  # it was written whole; what is missing beside it is mended in the background
-        async with self._places:
-            # Of an app that is served already, the change is small: one that comes too slowly keeps none of the others.
-            try:
-                async with asyncio.timeout(None if before is None else BRING_SECONDS):
-                    chain = await read_chain(self._source, app, head, before, accepted=accepted)
-                    state = await self.complete(app, head, chain)
-            except TimeoutError as error:
-                raise SourceLost("source_lost", f"the revisions of app {app!r} come too slowly") from error
-            if before is not None or self._announced(app):
-                await self._await_offered(state, waits_until)
-            else:
-                self._look_ahead(state)
+    async def _coming_of(self, name: str) -> dict[AppId, _Coming]:
+        """With what an earlier process held."""
+        if name not in self._coming:
+            held = await asyncio.to_thread(self._held.entries, name)
+            apps = (await asyncio.to_thread(self._heads.last_good, name)).apps if held else {}
+            found = {app: apps[app] for app, each in held.items() if app in apps and each.holds(apps[app])}
+            self._coming.setdefault(name, {app: _Coming(head, kept=True) for app, head in found.items()})
+        return self._coming[name]
 
-    async def complete(self, app: AppId, head: Head, chain: list[ChainedRevision]) -> AppState:
-        """Write the revisions after what the latest needs; returns its state. Raises EdgeError, OSError."""
-        await self._fetch(await asyncio.to_thread(self._missing_to_read, chain[0].content, app, head))
-        state, missing = await asyncio.to_thread(self._written, app, head, chain)
-        await self._fetch(missing)
-        return state
+    def _begin(
+        self,
+        name: str,
+        app: AppId,
+        coming: _Coming,
+        served: Head | None,
+        known: Head | None,
+        *,
+        accepted: bool,
+        again: bool = False,
+    ) -> None:
+        arriving = self._arrive(app, coming, served, known, accepted=accepted, again=again)
+        coming.task = asyncio.create_task(arriving)
+        coming.task.add_done_callback(lambda done: self._note(name, app, coming))
 
-    def _missing_to_read(self, content: bytes, app: AppId, head: Head) -> list[WantedBlob]:
-        return self._fetcher.missing(documents_to_read(content, app, head.revision))
+    async def _arrive(
+        self, app: AppId, coming: _Coming, served: Head | None, known: Head | None, *, accepted: bool, again: bool
+    ) -> None:
+        """Returns when the head can be told."""
+        with nullcontext() if again else self._fetcher.releases_first():
+            async with self._places:
+                try:
+                    async with asyncio.timeout(BRING_SECONDS):
+                        state = await self._bringer.bring(
+                            app, coming.head, known, accepted=accepted, proven=coming.proven.set
+                        )
+                except TimeoutError as error:
+                    raise SourceLost("source_lost", f"the revisions of app {app!r} come too slowly") from error
+        if served is not None or self._announced(app):
+            await self._holding.wait(app, served, state)
+        else:
+            self._bringer.look_ahead(state)
 
-    def _written(self, app: AppId, head: Head, chain: list[ChainedRevision]) -> tuple[AppState, list[WantedBlob]]:
-        """The state that is in the copy now, and the documents that a snapshot of it lacks. In a thread."""
-        self._copy.add_revisions(app, chain)
-        state = self._copy.read(app, head)
-        return state, self._fetcher.missing(documents_to_build(state, self._clock()))
+    def _note(self, name: str, app: AppId, coming: _Coming) -> None:
+        coming.proven.set()
+        error = coming.error
+        if getattr(error, "code", "") == FORKED and not coming.kept:
+            return  # the whole shard is refused
+        if isinstance(error, EdgeError | OSError):
+            self._trouble(app, error)
+        elif error is not None:
+            log.error("bug while bringing revision %d of app %s", coming.head.revision, app, exc_info=error)
+        elif coming.kept:
+            self._hear(name)
 
-    async def mend(self, app: AppId, head: Head, *, deep: bool) -> bool:
-        """Fetch again what the copy lacks of the app's revision and of what it is compiled from, and with `deep` what
-        is wrong there; have what its channels offer fetched. Returns whether something was mended. Raises EdgeError,
-        OSError."""
-        try:
-            content = await asyncio.to_thread(self._copy.content, app, head)
-        except (EdgeError, OSError):
-            self._look_ahead(await self.complete(app, head, await read_chain(self._source, app, head, None)))
-            return True
-        mended = await self._mend_all(await asyncio.to_thread(documents_to_read, content, app, head.revision), deep)
-        state = await asyncio.to_thread(self._copy.read, app, head)
-        mended += await self._mend_all(documents_to_build(state, self._clock()), deep)
-        self._look_ahead(state)
-        return bool(mended)
-
-    async def _mend_all(self, documents: list[WantedBlob], deep: bool) -> int:
-        def wrong() -> list[WantedBlob]:
-            if not deep:
-                return self._fetcher.missing(documents)
-            return [each for each in documents if not is_intact(self._copy.mirror, each.digest)]
-
-        asked = [self._fetcher.fetch(each, BUILD_WAITS, again=deep) for each in await asyncio.to_thread(wrong)]
-        return sum(await asyncio.gather(*asked))
-
-    async def _await_offered(self, state: AppState, until: float) -> None:
-        """Fetch what the channels offer; returns when it is here, or at this time of the loop's clock. The transfers go
-        on after it, but a pause and a withdrawal wait for none."""
-        wanted = await asyncio.to_thread(self._missing, state)
-        if not wanted:
+    async def _wait(self, begun: Mapping[AppId, _Coming]) -> None:
+        tasks = {each.task for each in begun.values() if each.task is not None}
+        if not tasks or not (await asyncio.wait(tasks, timeout=self.look_seconds))[1]:
             return
-        waiting = asyncio.ensure_future(self._fetcher.fetch_missing(wanted, BUILD_WAITS))
-        await asyncio.wait({waiting}, timeout=max(0.0, until - asyncio.get_running_loop().time()))
-        if not waiting.done():
-            waiting.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CHAIN_SECONDS):
+                for each in begun.values():
+                    await each.proven.wait()
 
-    def _look_ahead(self, state: AppState) -> None:
-        """Have what the channels offer fetched, once there is nothing to do for those that are served."""
-        looking = asyncio.ensure_future(self._fetch_ahead(state))
-        self._ahead.add(looking)
-        looking.add_done_callback(self._ahead.discard)
+    def _check(self, begun: Mapping[AppId, _Coming]) -> None:
+        """Raises a fork: then nothing of the shard counts."""
+        fork = next((each.error for each in begun.values() if getattr(each.error, "code", "") == FORKED), None)
+        if fork is not None:
+            for each in begun.values():
+                if each.task is not None:
+                    each.task.cancel()
+            raise fork
 
-    async def _fetch_ahead(self, state: AppState) -> None:
-        async with self._one_ahead:
-            await self._fetcher.is_free()
-            wanted = await asyncio.to_thread(self._missing, state)
-            newest = max((bundle.published for bundle in offered_now(state)), default=0.0)
-            self._fetcher.ahead(wanted, (AHEAD, -newest))
+    async def _keep(self, name: str, content: bytes, fresh: dict[AppId, _Coming]) -> dict[AppId, Head]:
+        """The commit point of the copy: the shard, and before it what is held of it. Returns what is served newly."""
+        async with self._writing[name]:
+            replaced = [each for app, each in self._coming[name].items() if fresh.get(app) is not each]
+            fresh = {app: each for app, each in fresh.items() if not (each.kept and self._here.get(app) == each.head)}
+            news = {app: each.head for app, each in fresh.items() if each.is_here}
+            late = {app: each for app, each in fresh.items() if app not in news}
+            await asyncio.to_thread(self._write, name, content, {app: each.head for app, each in late.items()})
+            for each in replaced:
+                if each.task is not None:
+                    each.task.cancel()
+            self._coming[name] = late
+            for each in late.values():
+                each.kept = True
+        return news
 
-    def _missing(self, state: AppState) -> list[WantedBlob]:
-        """In a thread."""
-        blobs = (blob for bundle in offered_now(state) for blob in blobs_of(self._copy.mirror, bundle))
-        return self._fetcher.missing(dict.fromkeys(blobs))
-
-    async def _fetch(self, missing: list[WantedBlob]) -> None:
-        """What the source does not have is left out: the node serves the app without it, and names it. Raises
-        SourceLost if it did not answer."""
-        found = await self._fetcher.fetch_missing(missing, BUILD_WAITS)
-        lost = [each.digest for each, came in found.items() if came is Came.LOST]
-        if lost:
-            raise SourceLost("source_lost", f"blob {lost[0]} did not arrive")
-
-    def _write(self, name: str, content: bytes) -> None:
-        """The commit point of the copy. In a thread."""
+    def _write(self, name: str, content: bytes, late: Apps) -> None:
+        """Whatever a crash leaves, no app goes back, and none is served of which something is not here. In a thread."""
+        served = self._served(name)
+        held = {app: HeldHead(served.get(app), head) for app, head in late.items()}
+        self._held.write(name, {**self._held.entries(name), **held})
         self._copy.put(head_key(name), content, lambda stored: self._heads.order_of(name, stored))
         self._heads.shard(name)
+        self._held.write(name, held)
+
+    def _hear(self, name: str) -> None:
+        if name not in self._landing and self._landed(name):
+            landing = self._landing[name] = asyncio.create_task(self._land(name))
+            landing.add_done_callback(lambda done: self._landing.pop(name, None))
+
+    def _landed(self, name: str) -> dict[AppId, Head]:
+        coming = self._coming.get(name, {})
+        return {app: each.head for app, each in coming.items() if each.kept and each.is_here}
+
+    async def _land(self, name: str) -> None:
+        """Serve what came after its look."""
+        while self._landed(name):
+            began = time.monotonic()
+            async with self._writing[name]:
+                news, entries = self._landed(name), await asyncio.to_thread(self._held.entries, name)
+                left = {app: each for app, each in entries.items() if app not in news}
+                try:
+                    await asyncio.to_thread(self._held.write, name, left)
+                except OSError as error:  # the next look tries again
+                    log.error("cannot note what of head shard %s is here now: %s", name, error)
+                    return
+                self._here |= news
+                for app in news:
+                    del self._coming[name][app]
+            await self._tell(news)
+            await asyncio.sleep((time.monotonic() - began) * LAND_SHARE)

@@ -10,6 +10,8 @@ from contextlib import suppress
 
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId
+from edge.regions.following.announced import AnnouncedBlobs
+from edge.regions.following.bringing import AppBringer
 from edge.regions.following.cache import CacheRoom
 from edge.regions.following.copying import StoreCopy
 from edge.regions.following.needs import kept_blobs
@@ -38,13 +40,15 @@ class Tending:
         copy: StoreCopy,
         heads: Heads,
         taker: ShardTaker,
+        bringer: AppBringer,
         announce: _Announce,
         forget_shard: Callable[[str], None],
+        announced: AnnouncedBlobs,
         cache_limit_bytes: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.damaged: Callable[[], Awaitable[Collection[AppId]]] = _none
-        self.room = CacheRoom(copy.mirror, cache_limit_bytes, self._kept, clock)
+        self.room = CacheRoom(copy.mirror, cache_limit_bytes, self._kept, announced.is_outstanding, clock)
         self.fetched_bytes: Callable[[], int] = lambda: 0  # since the start
         self.mended = 0
         self.keeps_history = False
@@ -53,6 +57,8 @@ class Tending:
         self._copy = copy
         self._heads = heads
         self._taker = taker
+        self._bringer = bringer
+        self._announced = announced
         self._announce = announce
         self._forget_shard = forget_shard
         self._clock = clock
@@ -66,6 +72,7 @@ class Tending:
             if self._clock() >= whole_at:
                 await self.go_round()
                 whole_at = self._clock() + WHOLE_ROUND_SECONDS
+            await asyncio.to_thread(self.room.drop, self._announced.take_overdue())
             await asyncio.to_thread(self.room.shrink, self.fetched_bytes())
             await asyncio.sleep(TEND_SECONDS)
 
@@ -101,8 +108,8 @@ class Tending:
             await asyncio.sleep((time.monotonic() - began) * PAUSE_SHARE)
 
     def heads(self) -> dict[AppId, Head]:
-        """As the copy has them."""
-        return {app: head for shard in SHARDS for app, head in self._heads.known(shard).apps.items()}
+        """As they are served."""
+        return self._taker.served()
 
     def make_room(self) -> bool:
         """On a full disk: whether some was made. Blocks."""
@@ -111,7 +118,7 @@ class Tending:
     async def _mend(self, app: AppId, head: Head, *, deep: bool) -> None:
         with suppress(SourceLost, SourceRefuses):  # the next round is soon
             try:
-                changed = await self._taker.mend(app, head, deep=deep)
+                changed = await self._bringer.mend(app, head, deep=deep)
             except (EdgeError, OSError) as error:
                 if self._said.get(app) != str(error):
                     self._said[app] = str(error)
@@ -126,12 +133,20 @@ class Tending:
     def _kept(self) -> set[str] | None:
         """None where an app's revision cannot be read now: what it offers is not known. In a thread."""
         kept = set[str]()
-        for app, head in self.heads().items():
+        heads = self.heads()
+        for app, head in heads.items():
             try:
-                kept |= kept_blobs(self._copy.mirror, self._copy.content(app, head), self._copy.read(app, head))
+                kept |= self._kept_of(app, head)
             except (EdgeError, OSError):
                 return None
+        for app, head in self._taker.coming().items():
+            if head != heads.get(app):
+                with suppress(EdgeError, OSError):  # it may not be here yet
+                    kept |= self._kept_of(app, head)
         return kept
+
+    def _kept_of(self, app: AppId, head: Head) -> set[str]:
+        return kept_blobs(self._copy.mirror, self._copy.content(app, head), self._copy.read(app, head))
 
 
 async def _none() -> Collection[AppId]:

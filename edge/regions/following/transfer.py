@@ -18,8 +18,8 @@ from edge.domain.errors import EdgeError
 from edge.domain.model import Digest
 from edge.regions.source import SourceLost, TruthSource
 from edge.store.disk.durable_files import FILE_MODE
+from edge.store.disk.file_proof import READ_BYTES
 from edge.store.disk.room import room_for
-from edge.store.file_proof import READ_BYTES
 from edge.store.healing import keep_blob
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from edge.domain.errors import Conflict, Unavailable
 from edge.store.disk.durable_files import FILE_MODE
-from edge.store.file_proof import hash_file
+from edge.store.disk.file_proof import hash_file
 from edge.store.heads import SHARDS, Heads
 from edge.store.key_set import KEY_SET_KEY, Trust
 from edge.store.objects.port import AlreadyExists, Measured, ObjectStore, Stale, Stored, head_key, proven_digest

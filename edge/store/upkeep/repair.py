@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from edge.domain.model import Digest
 from edge.store.disk.durable_files import FILE_MODE
-from edge.store.file_proof import hash_file
+from edge.store.disk.file_proof import hash_file
 from edge.store.healing import keep_blob
 from edge.store.objects.port import AlreadyExists, CollectableStore, ObjectStore, Stale, proven_digest
 from edge.store.upkeep.archive import ExportedStore

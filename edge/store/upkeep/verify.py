@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from edge.domain.errors import EdgeError
 from edge.domain.model import AppId, Digest
-from edge.store.file_proof import hash_file
+from edge.store.disk.file_proof import hash_file
 from edge.store.heads import SHARDS, Head, Heads, shard_of
 from edge.store.key_set import KEY_SET_KEY, Trust
 from edge.store.objects.files import StoreFiles

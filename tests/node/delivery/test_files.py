@@ -11,7 +11,7 @@ from proving import open_files
 
 from edge.node.delivery.files import OpenFiles
 from edge.node.proving.verdicts import DamagedBlob, NotProvenYet
-from edge.store.file_proof import identity_of
+from edge.store.disk.file_proof import identity_of
 from edge.store.healing import keep_bytes
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key

@@ -7,7 +7,7 @@ import pytest
 
 from edge.node.proving.proof_book import ProofBook
 from edge.node.proving.verdicts import BlobDamage, Fault
-from edge.store.file_proof import FileIdentity
+from edge.store.disk.file_proof import FileIdentity
 
 DIGEST, OTHER = "ab" * 32, "cd" * 32
 FILE = FileIdentity(2**64 - 1, 2**64 - 2, 12, 1_700_000_000_000_000_001, 1_700_000_000_000_000_002)

@@ -13,7 +13,7 @@ from proving import a_book, a_prover
 
 from edge.node.proving.prover import LARGE_BLOB_BYTES, READINGS_LIMIT
 from edge.node.proving.verdicts import DamagedBlob, Fault, NotProvenYet
-from edge.store.file_proof import FileIdentity
+from edge.store.disk.file_proof import FileIdentity
 from edge.store.healing import keep_bytes
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key

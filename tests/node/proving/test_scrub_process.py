@@ -5,7 +5,7 @@ import os
 import pytest
 
 from edge.node.proving.scrub_process import BLOBS_PER_REPORT, Pacer, Scrub
-from edge.store.file_proof import READ_BYTES
+from edge.store.disk.file_proof import READ_BYTES
 from edge.store.healing import keep_bytes
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import blob_key

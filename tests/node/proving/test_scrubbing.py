@@ -12,7 +12,7 @@ from node_world import PROMPT_SECONDS, a_truth, publish
 from proving import a_book, a_prover
 
 from edge.node.proving.scrubbing import Scrubbing
-from edge.store.file_proof import FileIdentity
+from edge.store.disk.file_proof import FileIdentity
 from edge.store.heads import Head
 from edge.store.healing import keep_bytes
 from edge.store.objects.port import blob_key, revision_key

@@ -6,7 +6,7 @@ import pytest
 
 from edge.node.proving.verdicts import DamagedBlob, NotProvenYet
 from edge.node.service.proof_client import ProofAnswer, ProofClient
-from edge.store.file_proof import FileIdentity
+from edge.store.disk.file_proof import FileIdentity
 
 FILE = FileIdentity(1, 2, 3, 4, 5)
 

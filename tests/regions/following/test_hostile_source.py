@@ -1,5 +1,7 @@
 """A source that lies in every way: refused by name, counted and said once; the last good copy goes on being served."""
 
+import asyncio
+import os
 import re
 import shutil
 import time
@@ -14,8 +16,9 @@ from edge.control.roles import Role
 from edge.control.tokens import Tokens
 from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel, SetChannel
 from edge.node.processes.data_directory import DataDirectory
-from edge.regions.following.first_sight import see_first
-from edge.regions.source import Document
+from edge.regions.following.announced import EXPECTED_SECONDS, OVER_BUDGET
+from edge.regions.source import BlobsComing, Document
+from edge.regions.sources.first_sight import see_first
 from edge.store.heads import HEAD_DOMAIN, SHARDS, shard_of
 from edge.store.key_set import KEY_SET_KEY
 from edge.store.objects.fs import FsStore
@@ -177,13 +180,13 @@ async def test_a_fork_is_refused_for_good(world, caplog):
         settings = ChannelSettings(public=True, spread_seconds=seconds)
         fork.releases.commit(APP, a_change(SetChannel(name="production", settings=settings)))
     honest, world.follower.source = world.source, TestedSource(fork.mirror)
-    world.follower._taker._source = world.follower.source
+    world.follower._bringer._source = world.follower.source
     for _ in range(3):
         await world.follower.look()
     assert dict(world.follower.refused) == {"forked_history": 1}
     assert len([each for each in caplog.records if "has another history" in each.getMessage()]) == 1
     assert world.reader.head(APP).revision == 4
-    world.follower.source = world.follower._taker._source = honest
+    world.follower.source = world.follower._bringer._source = honest
     world.change(40)
     await world.follower.look()
     assert world.revisions == {APP: 5}
@@ -246,7 +249,7 @@ async def test_a_blob_that_lies_never_gets_its_name(world, kind, lie):
     assert not world.mirror.has(blob_key(wanted))
     assert world.follower.refused["bad_digest"] >= 1
     world.be_honest()
-    assert await world.follower.pull(wanted, APP)
+    assert await world.follower.puller.pull(wanted, APP)
     assert digest_of(world.mirror.get(blob_key(wanted)).data) == wanted
 
 
@@ -263,6 +266,68 @@ async def test_what_the_source_names_beyond_what_is_followed_is_neither_kept_nor
         await world.follower.look()
     assert copy_of(world.mirror) == before
     assert len(world.source.known) == 2 + len(SHARDS)
+
+
+async def announced(world, sizes):
+    """The digests of files that the source has, of these sizes, and announces."""
+    contents = [os.urandom(size) for size in sizes]
+    blobs = [(digest_of(content), len(content)) for content in contents]
+    for (digest, _), content in zip(blobs, contents, strict=True):
+        world.truth.mirror.create(blob_key(digest), content)
+    world.follower.hint(BlobsComing(APP, tuple(blobs)))
+    while world.follower.announced._looking:
+        await asyncio.sleep(0)
+    await world.settle()
+    return [digest for digest, _ in blobs]
+
+
+def here(world, digests):
+    return [digest for digest in digests if world.mirror.has(blob_key(digest))]
+
+
+async def test_what_is_announced_and_nothing_names_takes_no_more_than_its_budget(world, caplog):
+    before = copy_of(world.mirror)
+    world.follower.announced.limit_bytes = 250_000
+    blobs = await announced(world, [100_000] * 5)
+    assert len(here(world, blobs)) == 2 and world.follower.announced.outstanding_bytes == 200_000
+    blobs += await announced(world, [100_000] * 5)
+    assert len(here(world, blobs)) == 2 and world.follower.refused[OVER_BUDGET] == 8
+    assert caplog.text.count("files were announced beyond") == 1
+    # Nothing named them in time: they go, and others may come.
+    world.now += EXPECTED_SECONDS
+    world.follower.tending.room.drop(world.follower.announced.take_overdue())
+    assert copy_of(world.mirror) == before and not world.follower.announced.outstanding_bytes
+    assert len(here(world, await announced(world, [100_000] * 5))) == 2
+
+
+async def test_what_is_announced_and_nothing_names_goes_before_what_devices_may_still_fetch(world):
+    older = digest_of(b"older" * 1000)
+    world.mirror.create(blob_key(older), b"older" * 1000)
+    blobs, offered = await announced(world, [100_000] * 3), copy_of(world.truth.mirror)
+    os.utime(world.mirror.place(blob_key(older)), (1.0, 1.0))
+    assert world.follower.tending.room.free(250_000) >= 250_000
+    assert here(world, blobs) == [] and here(world, [older]) == [older]
+    assert {key for key in copy_of(world.mirror) if key.startswith("blobs/")} >= {
+        key for key in offered if key.startswith("blobs/") and key.rpartition("/")[2] not in blobs
+    }
+
+
+async def test_what_is_here_already_is_neither_charged_nor_let_go_of_when_it_is_announced(world):
+    older = digest_of(b"older" * 1000)
+    world.mirror.create(blob_key(older), b"older" * 1000)
+    world.follower.hint(BlobsComing(APP, ((older, 5000),)))
+    while world.follower.announced._looking:
+        await asyncio.sleep(0)
+    assert not world.follower.announced.outstanding_bytes
+
+
+async def test_what_a_revision_names_is_charged_no_more(world):
+    committed = publish(world.truth, "1.0.2")
+    bundle = committed.state.bundles["1.0.2"]
+    world.follower.hint(BlobsComing(APP, ((bundle.zip, bundle.zip_bytes),)))
+    await world.follower.look()
+    await world.settle()
+    assert world.revisions == {APP: 4} and not world.follower.announced.outstanding_bytes
 
 
 async def test_a_first_sight_of_another_root_than_the_one_that_joined_is_refused(world):

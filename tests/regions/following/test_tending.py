@@ -1,5 +1,6 @@
 """A copy that is damaged is mended from the source, and one that grows too large lets go of what nothing offers."""
 
+import asyncio
 import hashlib
 import os
 
@@ -151,18 +152,36 @@ async def test_a_file_that_was_let_go_of_is_pulled_again(world):
     await world.follower.look()
     await world.settle()
     world.mirror.place(blob_key(older.zip)).unlink()
-    assert await world.follower.pull(older.zip, APP) and world.mirror.has(blob_key(older.zip))
+    assert await world.follower.puller.pull(older.zip, APP) and world.mirror.has(blob_key(older.zip))
 
 
 async def test_a_file_that_cannot_be_pulled_is_not_asked_for_at_each_request(world):
     world.source.lost = True
-    assert not await world.follower.pull("ab" * 32, APP)
+    assert not await world.follower.puller.pull("ab" * 32, APP)
     asked = world.source.asked["ab" * 32]
-    assert not await world.follower.pull("ab" * 32, APP)
+    assert not await world.follower.puller.pull("ab" * 32, APP)
     assert world.source.asked["ab" * 32] == asked
     world.now += 60.0
-    assert not await world.follower.pull("ab" * 32, APP)
+    assert not await world.follower.puller.pull("ab" * 32, APP)
     assert world.source.asked["ab" * 32] > asked
+
+
+async def test_a_file_of_which_nothing_comes_is_not_to_be_had_until_it_is_here(world):
+    older = next(iter(world.committed.state.bundles.values())).zip
+    world.mirror.place(blob_key(older)).unlink()
+    world.source.gate, pulled = asyncio.Event(), asyncio.Event()
+    told = []
+
+    async def note(digest, app):
+        told.append((digest, app))
+        pulled.set()
+
+    puller = world.follower.puller
+    puller.on_pulled, puller.still_seconds = note, 0.01
+    assert not await puller.pull(older, APP) and told == []
+    world.source.gate.set()
+    await pulled.wait()
+    assert told == [(older, APP)] and world.mirror.has(blob_key(older))
 
 
 async def test_on_a_full_disk_what_nothing_offers_makes_room(world):

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from edge.store.file_proof import READ_BYTES, forget_cached, hash_file, identity_of
+from edge.store.disk.file_proof import READ_BYTES, forget_cached, hash_file, identity_of
 
 
 @pytest.fixture

@@ -114,8 +114,8 @@ class FollowedWorld:
 
     async def settle(self) -> None:
         """Until nothing is on its way."""
-        while self.follower.fetcher.waiting:
-            await asyncio.sleep(0)
+        while self.follower.fetcher.waiting or self.follower._bringer._ahead:
+            await asyncio.sleep(0.001)
 
     @property
     def revisions(self) -> dict:

@@ -47,6 +47,7 @@ from edge.regions.sharing.sharing_metrics import build_sharing_metrics
 from edge.regions.sources.first_sight import wait_for_first_sight
 from edge.regions.sources.nats_jobs import hearing
 from edge.store.heads import Head
+from edge.store.keys.pin import PIN_FILE
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import TOKENS_KEY
 from edge.wire.exposition import Family
@@ -55,7 +56,8 @@ from edge.wire.exposition import Family
 async def see_source(config: Config) -> None:
     """Before a `RegionNode` of this data directory: returns when it has a key set to go on from. Raises EdgeError."""
     paths, upstream = DataPaths(Path(config.data_dir)), config.upstream
-    check_free(paths.facts_dir)
+    if not (paths.node_dir / PIN_FILE).exists():  # else a node may run here that is about to be succeeded
+        check_free(paths.facts_dir)
     paths.node_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     source = open_source(upstream, config.store)
     try:

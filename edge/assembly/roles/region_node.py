@@ -104,7 +104,7 @@ class RegionNode(ServingNode):
         self._to_home = open_home(config)
         self._prepare_answers(config)
         self.follower.on_coming = self.follower.on_late = self.feed.events.tell
-        self.feed.pull = lambda digest: self.follower.puller.pull(digest, "")
+        self.feed.pull = self.follower.puller.bring
         self.supervisor.duties.jobs |= {
             "nodes": self.fleet.run,
             "follow": self.follower.run,

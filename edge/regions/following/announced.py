@@ -20,6 +20,7 @@ EXPECTED_SECONDS = 600.0  # after the announcement of its files, a release is ex
 APPS_LIMIT = 10_000  # with announced releases; what does not fit is fetched once its revision is here
 BLOBS_LIMIT = 20_000  # of one announcement
 ANNOUNCEMENTS_LIMIT = 64  # that are looked at or wait for it; the others are forgotten
+OUTSTANDING_LIMIT = 20_000  # files that no revision names yet: made-up ones leave room in line for those of releases
 OUTSTANDING_LIMIT_BYTES = 4 * 2**30  # that no revision names yet, by the sizes that were announced
 OUTSTANDING_SHARE = 0.2  # of the cache's limit, at most
 ANNOUNCED = 2.0  # the priority: before what channels offer
@@ -110,7 +111,8 @@ class AnnouncedBlobs:
             taken: list[WantedBlob] = []
             for each in missing:
                 size = each.bytes or 0
-                if each.digest not in self._outstanding and size <= left:
+                has_place = len(self._outstanding) < OUTSTANDING_LIMIT
+                if each.digest not in self._outstanding and size <= left and has_place:
                     self._outstanding[each.digest] = _Announced(size, now)
                     left -= size
                     taken.append(each)
@@ -122,7 +124,8 @@ class AnnouncedBlobs:
             self._refused[OVER_BUDGET] += beyond
             if not self._is_over:
                 log.warning(
-                    "files were announced beyond %d bytes that no revision names yet: they are fetched once one does",
-                    self.limit_bytes,
+                    "files were announced beyond %d bytes or %d files that no revision names yet: they are fetched "
+                    "once one does",
+                    *(self.limit_bytes, OUTSTANDING_LIMIT),
                 )
         self._is_over = bool(beyond)

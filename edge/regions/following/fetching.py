@@ -265,14 +265,31 @@ class BlobPuller:
         fetching = asyncio.ensure_future(self._fetcher.fetch(wanted, DEVICE_WAITS, again=True))
         if await self._comes(wanted.digest, fetching):
             return True
-        if not fetching.done():
+        if fetching.done():
+            self._note_failed(digest, now)
+        else:
             late = asyncio.create_task(self._tell(digest, app, fetching))
             self._late.add(late)
             late.add_done_callback(self._late.discard)
+        return False
+
+    async def bring(self, digest: str) -> bool:
+        """Whether the blob is here now, however long that takes; False: the source does not have it. For those that
+        follow this node. Raises SourceLost."""
+        now = self._clock()
+        if self._failed.get(digest, 0.0) > now:
+            raise SourceLost("not_yet", f"blob {digest} could not be fetched just now; try again")
+        wanted = WantedBlob(Digest(digest), None)
+        came = (await self._fetcher.fetch_missing([wanted], DEVICE_WAITS))[wanted]
+        if came is Came.LOST:
+            self._note_failed(digest, now)
+            raise SourceLost("not_yet", f"blob {digest} cannot be fetched now; try again")
+        return came is Came.HERE
+
+    def _note_failed(self, digest: str, now: float) -> None:
         self._failed = {each: until for each, until in self._failed.items() if until > now}
         if len(self._failed) < FAILED_LIMIT:
             self._failed[digest] = now + FAILED_SECONDS
-        return False
 
     async def _comes(self, digest: Digest, fetching: "asyncio.Future[bool]") -> bool:
         """Whether it came, before nothing of it came for `still_seconds`."""

@@ -312,6 +312,17 @@ async def test_what_is_announced_and_nothing_names_goes_before_what_devices_may_
     }
 
 
+async def test_files_that_exist_nowhere_leave_room_in_line_for_those_of_releases(world, monkeypatch):
+    monkeypatch.setattr("edge.regions.following.announced.OUTSTANDING_LIMIT", 10)
+    for n in range(5):
+        world.follower.hint(BlobsComing(APP, tuple((f"{n * 10 + i:064x}", 0) for i in range(10))))
+    while world.follower.announced._looking:
+        await asyncio.sleep(0)
+    await world.settle()
+    asked = [digest for digest in world.source.asked if digest.startswith("0" * 60)]
+    assert len(asked) == 10 and world.follower.refused[OVER_BUDGET] == 40
+
+
 async def test_what_is_here_already_is_neither_charged_nor_let_go_of_when_it_is_announced(world):
     older = digest_of(b"older" * 1000)
     world.mirror.create(blob_key(older), b"older" * 1000)

@@ -12,6 +12,7 @@ from node_world import publish
 from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel, SetChannel, SetOverride
 from edge.regions.following.cache import YOUNG_SECONDS
 from edge.regions.following.chain import KEPT_REVISIONS
+from edge.regions.source import SourceLost
 from edge.store.heads import shard_of
 from edge.store.objects.port import blob_key, head_key, revision_key, revisions_prefix
 
@@ -182,6 +183,19 @@ async def test_a_file_of_which_nothing_comes_is_not_to_be_had_until_it_is_here(w
     world.source.gate.set()
     await pulled.wait()
     assert told == [(older, APP)] and world.mirror.has(blob_key(older))
+
+
+async def test_whoever_follows_this_node_is_not_told_that_a_file_is_nowhere_while_the_source_is_lost(world):
+    older = next(iter(world.committed.state.bundles.values())).zip
+    world.mirror.place(blob_key(older)).unlink()
+    world.source.lost = True
+    for _ in range(2):
+        with pytest.raises(SourceLost):
+            await world.follower.puller.bring(older)
+    world.source.lost = False
+    world.now += 60.0
+    assert await world.follower.puller.bring(older) and world.mirror.has(blob_key(older))
+    assert not await world.follower.puller.bring("ab" * 32)
 
 
 async def test_on_a_full_disk_what_nothing_offers_makes_room(world):

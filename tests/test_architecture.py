@@ -121,7 +121,12 @@ BELOW_WITHIN = {
             "trials",
         },  # raw events: keeping, exporting, erasing; the audit
     },
-    "control": {"shapes": {""}, "routes": {"", "shapes"}, "": {"shapes", "routes"}},
+    "control": {
+        "access": set(),  # who may do what
+        "": {"access", "shapes", "routes"},
+        "shapes": {"", "access"},
+        "routes": {"", "access", "shapes"},
+    },
     "page": {
         "words": set(),
         "charts": {"words"},

@@ -34,6 +34,7 @@ from edge.bundles.patches.making import (
 from edge.bundles.patches.wanted import PATCHED_RELEASES, PATCHED_RELEASES_LIMIT
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, WINDOWS
 from edge.config import Retention, Telemetry
+from edge.control.access.token_document import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
 from edge.control.routes.figures.asking import SINCE_MOST
 from edge.control.routes.figures.releases import REVISIONS_LIMIT
 from edge.control.shapes.outcomes import (
@@ -43,7 +44,6 @@ from edge.control.shapes.outcomes import (
     PAST_LIMIT_SECONDS,
 )
 from edge.control.shapes.streamed import STALL_SECONDS
-from edge.control.token_document import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
 from edge.control.upload_quota import LEAST_BYTES
 from edge.domain.behaviour.daily_counts import FEATURES_LIMIT
 from edge.domain.changes.apps import EVENT_KEYS_LIMIT, KEEP_LIMIT_SECONDS

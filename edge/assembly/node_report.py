@@ -14,9 +14,9 @@ from edge.assembly.guarding.guard_duty import GuardDuty
 from edge.assembly.guarding.sight import blindness_of
 from edge.assembly.region.figures_elsewhere import FiguresElsewhere
 from edge.assembly.watching_room import is_short
+from edge.control.access.tokens import Tokens
 from edge.control.shapes.common import DamageView
 from edge.control.shapes.node import CountingView, DiskView, GuardConditionView, HeadView, NodeStatus, WorkerView
-from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId

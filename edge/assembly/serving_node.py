@@ -16,9 +16,9 @@ from edge.assembly.clock import NodeClock
 from edge.assembly.control_port import serving_control
 from edge.assembly.own_report import OwnReport
 from edge.config import Config, Control
+from edge.control.access.tokens import Tokens
 from edge.control.app import InnerApi, build_control_app
 from edge.control.ports import ControlPorts
-from edge.control.tokens import Tokens
 from edge.facts.recovery import check_free
 from edge.node.processes.data_directory import OpenedDirectory
 from edge.node.processes.data_paths import DataPaths

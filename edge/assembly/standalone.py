@@ -35,7 +35,7 @@ from edge.assembly.region.sources import bucket_place, bucket_variables
 from edge.assembly.serving_node import LEAVE_SECONDS, ServingNode
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config
-from edge.control.first_token import ensure_admin_token
+from edge.control.access.first_token import ensure_admin_token
 from edge.control.ports import ControlPorts
 from edge.control.routes.feed.missing_reports import reported_until
 from edge.control.upload_quota import UploadQuota

@@ -17,11 +17,12 @@ import msgspec
 from aiohttp import hdrs, web
 from multidict import MultiDict
 
+from edge.control.access.roles import Role, allows
+from edge.control.access.tokens import Grant, Tokens
 from edge.control.calls import IDEMPOTENCY_KEY, IF_REVISION, REASON, Call, InnerRequest, check_permission
 from edge.control.openapi import build_openapi
 from edge.control.operations import DRY_RUN, JSON, NOT_TAKEN, Operation, check_here, check_parameters, parse_flag
 from edge.control.ports import ASKED_BY, Asker, ControlPorts
-from edge.control.roles import Role, allows
 from edge.control.routes import apps as routes_apps
 from edge.control.routes import blobs as routes_blobs
 from edge.control.routes import bundles as routes_bundles
@@ -56,7 +57,6 @@ from edge.control.routes.insight import device_story as routes_device_story
 from edge.control.routes.insight import segment_reach as routes_segment_reach
 from edge.control.shapes.common import DamageView, ErrorAnswer, NotTakenView
 from edge.control.shapes.streamed import Streamed, send_streamed
-from edge.control.tokens import Grant, Tokens
 from edge.control.uploads import decode_body, read_body
 from edge.control.work_queue import LOOKS, VERIFICATIONS, looks, verifications
 from edge.domain.errors import EdgeError, Unauthorized

@@ -11,10 +11,10 @@ from urllib.parse import unquote
 from aiohttp import web
 from multidict import MultiMapping
 
+from edge.control.access.roles import Permission, allows, refusal
+from edge.control.access.tokens import Grant
 from edge.control.ports import ControlPorts
-from edge.control.roles import Permission, allows, refusal
 from edge.control.shapes.impact import ImpactView
-from edge.control.tokens import Grant
 from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command, PublishBundle
 from edge.domain.errors import Forbidden, Invalid
 from edge.domain.model import AppId, AppState, parse_app_id

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 import edge
+from edge.control.access.roles import GRANTED, Permission
 from edge.control.calls import IDEMPOTENCY_KEY, IF_REVISION
 from edge.control.operations import DRY_RUN, NOT_TAKEN, RANGE, Operation
-from edge.control.roles import GRANTED, Permission
 from edge.control.routes.apps import HISTORY_DEFAULT, HISTORY_LIMIT
 from edge.control.routes.bundles import LIST_STATES
 from edge.control.routes.devices import WHOLE_TIME, WITHIN

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Asked, Call
-from edge.control.roles import Permission
 from edge.domain.errors import Invalid, Malformed
 from edge.regions.following.followed_releases import elsewhere
 

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
+from edge.control.access.tokens import Tokens
 from edge.control.shapes.apps import AppStats
 from edge.control.shapes.devices import Explanation, RawErasedView
 from edge.control.shapes.figures.audit import AuditView
@@ -14,7 +15,6 @@ from edge.control.shapes.impact import ImpactView, ReachView
 from edge.control.shapes.insight.segment_reach import SegmentsReach
 from edge.control.shapes.node import NodeStatus
 from edge.control.shapes.rollouts import PreviewAnswer, WaitingView
-from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.changes.commands import StartRollout
 from edge.domain.facts import DeviceFacts

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from edge import __version__
-from edge.control.roles import Role
+from edge.control.access.roles import Role
 from edge.control.shapes.apps import AppSummary, AppView
 from edge.page.door.sessions import Session
 from edge.page.house import House

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from edge.control.access.tokens import Grant, Tokens
 from edge.control.app import InnerApi
-from edge.control.tokens import Grant, Tokens
 from edge.page.door.hosts import HostNames
 from edge.page.door.login_links import LoginLinks
 from edge.page.door.sessions import Session, Sessions

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from edge.control.tokens import SECRET_LIMIT, hash_secret
+from edge.control.access.tokens import SECRET_LIMIT, hash_secret
 from edge.domain.errors import Unauthorized
 from edge.page.answers import NOBODY, answer_page, see_other
 from edge.page.door.sessions import SESSION_SECONDS

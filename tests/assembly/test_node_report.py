@@ -11,7 +11,7 @@ from edge.assembly.counting.own_names import OwnNames
 from edge.assembly.folding import Folding
 from edge.assembly.node_report import NodeConditions
 from edge.config import Log, Telemetry, WebhookRules
-from edge.control.tokens import Tokens
+from edge.control.access.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.messages.messaging import Messaging
 from edge.store.heads import shard_of

@@ -3,8 +3,8 @@
 import pytest
 from control_world import APP, NOW, Api, Secrets, World
 
+from edge.control.access.tokens import Tokens
 from edge.control.app import build_control_app
-from edge.control.tokens import Tokens
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases

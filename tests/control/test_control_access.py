@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from control_world import APP, DEVICE, GRANTS, NOW, OTHER
 
+from edge.control.access.roles import Permission, Role, allows
 from edge.control.app import OPERATIONS
 from edge.control.operations import JSON_LIMIT_BYTES
-from edge.control.roles import Permission, Role, allows
 
 P = Permission
 NEEDED = {

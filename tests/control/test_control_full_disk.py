@@ -6,7 +6,7 @@ import os
 import pytest
 from control_world import APP, NOW, Secrets, World
 
-from edge.control.tokens import Tokens
+from edge.control.access.tokens import Tokens
 from edge.store.disk.room import DiskFull
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore

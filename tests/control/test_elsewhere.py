@@ -2,9 +2,9 @@
 
 import pytest
 
+from edge.control.access.roles import Permission
 from edge.control.app import OPERATIONS
 from edge.control.operations import check_here
-from edge.control.roles import Permission
 from edge.domain.errors import Conflict
 
 ORIGIN = "https://origin.example.com:8081"

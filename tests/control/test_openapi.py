@@ -7,9 +7,9 @@ import openapi_spec_validator
 import pytest
 from control_world import APP
 
+from edge.control.access.roles import Permission
 from edge.control.app import OPERATIONS, _encode_openapi, build_control_app
 from edge.control.openapi import build_openapi
-from edge.control.roles import Permission
 
 
 def document():

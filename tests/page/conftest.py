@@ -4,8 +4,8 @@ import pytest
 from control_world import APP, NOW, Api, Secrets, World
 from page_world import Browser
 
+from edge.control.access.tokens import Tokens
 from edge.control.app import InnerApi, build_control_app
-from edge.control.tokens import Tokens
 from edge.page.app import add_page
 from edge.page.door.hosts import HostNames
 from edge.page.door.login_links import LoginLinks

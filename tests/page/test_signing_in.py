@@ -6,7 +6,7 @@ import pytest
 from control_world import Api
 from page_world import COOKIE
 
-from edge.control.tokens import hash_secret
+from edge.control.access.tokens import hash_secret
 from edge.page.app import QUERY_LIMIT
 from edge.page.door.login_links import LINK_SECONDS
 from edge.page.door.sessions import SESSION_SECONDS

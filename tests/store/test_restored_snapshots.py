@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from truths import Truth, a_channel, publish
 
-from edge.control.roles import Role
-from edge.control.tokens import Tokens
+from edge.control.access.roles import Role
+from edge.control.access.tokens import Tokens
 from edge.domain.changes.commands import DeleteBundle, PublishBundle, Undo, WithdrawBundle
 from edge.domain.errors import Conflict, EdgeError, Unauthorized
 from edge.store.acceptance import AcceptedBy

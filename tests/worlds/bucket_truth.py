@@ -8,7 +8,7 @@ from s3_servers import Clock
 from truths import Truth
 
 from edge.assembly.region.origin_bucket import tokens_of
-from edge.control.tokens import Tokens
+from edge.control.access.tokens import Tokens
 from edge.domain.model import AppId
 from edge.node.processes.data_directory import DataDirectory
 from edge.regions.following.follower import Follower

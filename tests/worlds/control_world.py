@@ -19,10 +19,11 @@ from sharing_world import SharingNode
 
 from edge.assembly.region.file_sending import FileSending
 from edge.config import WebhookRules
+from edge.control.access.roles import Role
+from edge.control.access.tokens import Tokens
 from edge.control.app import OPERATIONS
 from edge.control.openapi import statuses_of
 from edge.control.ports import ControlPorts, FoundDevices, MatchCount
-from edge.control.roles import Role
 from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.common import ErrorAnswer
 from edge.control.shapes.devices import ExplainStep, Explanation, RawErasedView
@@ -31,7 +32,6 @@ from edge.control.shapes.impact import ReachView, view_impact
 from edge.control.shapes.insight.segment_reach import view_segments
 from edge.control.shapes.node import NodeStatus
 from edge.control.shapes.rollouts import KnownView, PreviewAnswer, StepView, WaitingView
-from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from edge.control.tokens import Tokens
+from edge.control.access.tokens import Tokens
 from edge.node.processes.data_directory import DataDirectory, OpenedDirectory
 from edge.regions.following.follower import Follower, FollowTerms
 from edge.regions.source import SourceLost

@@ -6,8 +6,8 @@ origin revokes is refused here once the copy has it, what this one revokes at on
 
 from contextlib import suppress
 
-from edge.control.token_document import TokenDocument
-from edge.control.tokens import HeldTokens, Tokens
+from edge.control.access.token_document import TokenDocument
+from edge.control.access.tokens import HeldTokens, Tokens
 from edge.store.disk.room import Reserve
 from edge.store.key_set import Trust
 from edge.store.objects.port import TOKENS_KEY, ObjectStore

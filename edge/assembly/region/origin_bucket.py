@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from edge.assembly.region.bucket_tokens import BucketTokens
 from edge.assembly.region.sources import bucket_place
 from edge.config import Config
-from edge.control.tokens import Tokens
+from edge.control.access.tokens import Tokens
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
 from edge.regions.following.follower import Follower, FollowTerms

@@ -27,8 +27,8 @@ from edge.assembly.region.sources import home_of, open_source
 from edge.assembly.serving_node import ServingNode
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config
+from edge.control.access.tokens import Tokens
 from edge.control.ports import ControlPorts
-from edge.control.tokens import Tokens
 from edge.control.upload_quota import UploadQuota
 from edge.domain.model import AppId
 from edge.facts.recovery import check_free

@@ -9,7 +9,7 @@ import click
 from edge.cli.store.places import StorePlace, bucket_files, bucket_of, with_data_dir, writing_to
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, line, note, size, stages
-from edge.control.tokens import open_tokens
+from edge.control.access.tokens import open_tokens
 from edge.domain.errors import NotFound
 from edge.node.processes.data_paths import DataPaths
 from edge.store.key_set import Trust, read_trust

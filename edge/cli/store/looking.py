@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge.cli.store.places import DAY_SECONDS, StorePlace
 from edge.cli.terminal.output import ReachStage
-from edge.control.tokens import open_tokens
+from edge.control.access.tokens import open_tokens
 from edge.domain.model import AppId
 from edge.store.key_set import Trust, read_trust
 from edge.store.objects.port import TOKENS_KEY, ObjectStore

@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from edge.control.access.roles import Permission, allows
 from edge.control.calls import Call, commit, load_app, require
 from edge.control.operations import Operation, parse_number
-from edge.control.roles import Permission, allows
 from edge.control.routes.channels import view_channel
 from edge.control.shapes.apps import (
     AlteredView,

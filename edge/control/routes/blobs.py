@@ -14,9 +14,9 @@ import msgspec
 
 from edge.bundles.limits import BLOB_LIMIT_BYTES
 from edge.bundles.patches.dcz import PATCHED_LIMIT_BYTES
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, check_app, load_app
 from edge.control.operations import Operation
-from edge.control.roles import Permission
 from edge.control.shapes.bundles import (
     BlobStored,
     MissingAnswer,

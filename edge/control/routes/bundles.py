@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict
 
+from edge.control.access.roles import Permission
 from edge.control.bundle_verification import ParsedPublish, parse_publish, prove_bundle
 from edge.control.calls import Call, ChangeResult, announce_blobs, commit, load_app, require
 from edge.control.operations import Operation, parse_number
-from edge.control.roles import Permission
 from edge.control.routes.channels import view_replaced
 from edge.control.routes.rollouts import parse_plan, view_rollout
 from edge.control.shapes.bundles import (

@@ -2,9 +2,9 @@
 
 from msgspec.structs import asdict
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, ChangeResult, commit, load_app, weigh
 from edge.control.operations import Operation
-from edge.control.roles import Permission
 from edge.control.routes.experiments import view_experiment
 from edge.control.shapes.channels import (
     ChannelChanged,

@@ -8,9 +8,9 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, commit, load_app
 from edge.control.operations import DRY_RUN, Operation, parse_flag, parse_number
-from edge.control.roles import Permission
 from edge.control.routes.apps import HISTORY_DEFAULT, HISTORY_LIMIT
 from edge.control.shapes.devices import (
     BehaviourView,

@@ -4,9 +4,9 @@ import asyncio
 
 from msgspec.structs import asdict
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, commit, load_app
 from edge.control.operations import Operation
-from edge.control.roles import Permission
 from edge.control.shapes.targeting import (
     ArmRequest,
     ArmView,

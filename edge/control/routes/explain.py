@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, check_app
 from edge.control.operations import Operation
-from edge.control.roles import Permission
 from edge.control.segment_trial import check_same_app
 from edge.control.shapes.devices import Explanation
 from edge.control.uploads import decode_body

@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import asdict
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, commit, load_app
 from edge.control.operations import Operation
-from edge.control.roles import Permission
 from edge.control.shapes.targeting import IdSetChanged, IdSetDeleted, IdSetView
 from edge.control.uploads import receive_file
 from edge.control.work_queue import VERIFICATIONS

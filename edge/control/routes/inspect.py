@@ -1,8 +1,8 @@
 """Reading the node: its status and metrics."""
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call
 from edge.control.operations import Operation
-from edge.control.roles import Permission
 from edge.control.shapes.node import NodeStatus
 from edge.wire.exposition import CONTENT_TYPE
 

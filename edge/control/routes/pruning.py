@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, commit, load_app
 from edge.control.operations import Operation
-from edge.control.roles import Permission
 from edge.control.shapes.bundles import BundlesPruned, PrunedBundle, PruneRequest
 from edge.control.work_queue import LOOKS
 from edge.domain.changes.commands import PruneBundles

@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, ChangeResult, command_id, commit, load_app, weigh
 from edge.control.operations import Operation, parse_number
-from edge.control.roles import Permission
 from edge.control.shapes.rollouts import (
     PreviewAnswer,
     RolloutChanged,

@@ -3,9 +3,9 @@
 import msgspec
 from msgspec.structs import asdict
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, commit, load_app
 from edge.control.operations import Operation
-from edge.control.roles import Permission
 from edge.control.routes.explain import parse_country
 from edge.control.segment_trial import Trial, read_device
 from edge.control.shapes.targeting import (

@@ -4,11 +4,11 @@ import asyncio
 import logging
 from typing import Any
 
+from edge.control.access.roles import Permission
+from edge.control.access.tokens import AcceptedTokens
 from edge.control.calls import Call, command_id
 from edge.control.operations import Operation, parse_flag
-from edge.control.roles import Permission
 from edge.control.shapes.store import RestoredApp, RestoredShard, RestoredTokens, RestoredView
-from edge.control.tokens import AcceptedTokens
 from edge.store.acceptance import AcceptedBy, AcceptedShard
 
 EVERY = "every"

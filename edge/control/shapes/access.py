@@ -1,6 +1,6 @@
 """Request bodies and answers about tokens."""
 
-from edge.control.roles import Role
+from edge.control.access.roles import Role
 from edge.control.shapes.common import AnswerBody, RequestBody, Whole
 
 

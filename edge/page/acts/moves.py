@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
-from edge.control.roles import Role
+from edge.control.access.roles import Role
 from edge.control.shapes.channels import ChannelView
 from edge.control.shapes.rollouts import RolloutView
 from edge.domain.model import BUILTIN, Phase

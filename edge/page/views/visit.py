@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from multidict import MultiMapping
 
+from edge.control.access.tokens import Grant
 from edge.control.app import InnerApi
-from edge.control.tokens import Grant
 from edge.domain.errors import EdgeError
 from edge.page.views.remembering import COUNTED, REMEMBERED_SECONDS, AnswerMemory
 

@@ -4,8 +4,8 @@ import pytest
 from bucket_truth import two_origins
 from factories import NOW
 
-from edge.control.roles import Role
-from edge.control.tokens import new_secret
+from edge.control.access.roles import Role
+from edge.control.access.tokens import new_secret
 from edge.domain.errors import Unauthorized
 
 

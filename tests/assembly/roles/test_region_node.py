@@ -10,8 +10,8 @@ from node_world import PROMPT_SECONDS, a_truth, check, publish
 
 from edge.assembly.roles.region_node import RegionNode, see_source
 from edge.config import Config, Control, Devices, UpstreamOptions
-from edge.control.roles import Role
-from edge.control.tokens import Tokens
+from edge.control.access.roles import Role
+from edge.control.access.tokens import Tokens
 from edge.domain.errors import EdgeError
 
 pytestmark = pytest.mark.long

@@ -4,7 +4,7 @@ import shutil
 
 from control_world import APP
 
-from edge.control.tokens import Tokens
+from edge.control.access.tokens import Tokens
 from edge.store.key_set import KEY_SET_KEY, open_trust
 from edge.store.releases import Releases
 from edge.store.signing import load_or_create_writer

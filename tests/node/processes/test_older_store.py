@@ -11,9 +11,9 @@ import pytest
 from factories import APP, NOW, a_change
 from node_world import PROMPT_SECONDS, a_config, a_truth, check, publish, running
 
-from edge.control.first_token import ensure_admin_token
-from edge.control.roles import Role
-from edge.control.tokens import Tokens
+from edge.control.access.first_token import ensure_admin_token
+from edge.control.access.roles import Role
+from edge.control.access.tokens import Tokens
 from edge.domain.changes.commands import ChannelSettings, CreateChannel, WithdrawBundle
 from edge.domain.errors import Conflict
 from edge.node.processes.data_directory import DataDirectory

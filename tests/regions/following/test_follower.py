@@ -7,7 +7,7 @@ from factories import APP, a_change
 from followed_world import FollowedWorld, copy_of
 from node_world import publish
 
-from edge.control.tokens import Tokens, new_secret
+from edge.control.access.tokens import Tokens, new_secret
 from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel, SetChannel
 from edge.regions.following.follow_metrics import build_follow_metrics
 from edge.regions.source import HeadsMoved, SourceLost

@@ -12,8 +12,8 @@ from factories import APP, a_change
 from followed_world import FollowedWorld, TestedSource, copy_of
 from node_world import publish
 
-from edge.control.roles import Role
-from edge.control.tokens import Tokens
+from edge.control.access.roles import Role
+from edge.control.access.tokens import Tokens
 from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel, SetChannel
 from edge.node.processes.data_directory import DataDirectory
 from edge.regions.following.announced import EXPECTED_SECONDS, OVER_BUDGET

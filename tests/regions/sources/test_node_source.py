@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 from control_world import APP, NOW, Secrets, World
 
+from edge.control.access.tokens import Tokens
 from edge.control.app import build_control_app
-from edge.control.tokens import Tokens
 from edge.domain.changes.commands import Change, CreateApp, CreateChannel, SetOverride
 from edge.domain.errors import NotFound
 from edge.regions.feed.events import HEARTBEAT, encode_event

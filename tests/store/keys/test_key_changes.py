@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from truths import KILLED, Truth, a_channel, a_released_truth, die_at, exit_code, fork, publish
 
-from edge.control.roles import Role
-from edge.control.tokens import TOKENS_DOMAIN, Tokens
+from edge.control.access.roles import Role
+from edge.control.access.tokens import TOKENS_DOMAIN, Tokens
 from edge.domain.errors import Conflict, Forbidden, NotFound
 from edge.store.heads import Heads, shard_of
 from edge.store.key_set import KEY_SET_KEY, follow_trust, open_trust, read_trust

@@ -1,8 +1,8 @@
 """The nodes: what each said last, and the route by which they say it."""
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call
 from edge.control.operations import Operation
-from edge.control.roles import Permission
 from edge.control.shapes.node import NodeForgotten, NodeView, view_node
 from edge.regions.fleet.node_report import NODE_REPORT_LIMIT_BYTES, NodeReport, NodeWelcome
 

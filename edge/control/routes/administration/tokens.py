@@ -3,9 +3,9 @@
 import asyncio
 from functools import partial
 
+from edge.control.access.roles import GRANTED, Permission
 from edge.control.calls import Call, command_id
 from edge.control.operations import Operation
-from edge.control.roles import GRANTED, Permission
 from edge.control.shapes.access import LoginLinkMade, OwnToken, TokenMade, TokenRequest, TokenRevoked, TokenView
 from edge.domain.errors import NotFound
 

@@ -6,9 +6,9 @@ from functools import partial
 
 import msgspec
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, command_id
 from edge.control.operations import Operation
-from edge.control.roles import Permission
 from edge.control.shapes.webhooks import (
     DeliveryView,
     WebhookMade,

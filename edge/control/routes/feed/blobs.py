@@ -6,9 +6,9 @@ from contextlib import suppress
 
 from aiohttp import hdrs, web
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call
 from edge.control.operations import RANGE, Operation
-from edge.control.roles import Permission
 from edge.domain.errors import Invalid, NotFound
 from edge.domain.model import parse_digest
 from edge.regions.feed.feed import OpenedBlob

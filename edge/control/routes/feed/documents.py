@@ -4,9 +4,9 @@ from typing import Annotated
 
 import msgspec
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call
 from edge.control.operations import Operation
-from edge.control.roles import Permission
 from edge.control.shapes.common import AnswerBody
 
 KNOWN_LIMIT = 64  # documents; there are 18, and a newer release may have more

@@ -4,10 +4,10 @@ import asyncio
 
 from aiohttp import hdrs, web
 
+from edge.control.access.roles import Permission
+from edge.control.access.tokens import hash_secret
 from edge.control.calls import Call
 from edge.control.operations import Operation
-from edge.control.roles import Permission
-from edge.control.tokens import hash_secret
 from edge.regions.feed.events import HEARTBEAT, Subscription, encode_event
 
 EVENT_STREAM = "text/event-stream"

@@ -4,9 +4,9 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call
 from edge.control.operations import DRY_RUN, Operation, parse_flag, parse_number
-from edge.control.roles import Permission
 from edge.control.routes.devices import WHOLE_TIME, WITHIN
 from edge.control.shapes.devices import BroughtLiftedView
 from edge.control.uploads import read_body

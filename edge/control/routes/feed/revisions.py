@@ -1,8 +1,8 @@
 """An app's revisions for followers, newest first, as one compressed stream."""
 
+from edge.control.access.roles import Permission
 from edge.control.calls import REVISION_DIGITS, Call
 from edge.control.operations import Operation, parse_number
-from edge.control.roles import Permission
 from edge.control.shapes.common import WHOLE_LIMIT
 from edge.control.shapes.streamed import Streamed
 from edge.domain.errors import Invalid

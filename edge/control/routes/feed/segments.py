@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call
 from edge.control.operations import Operation, parse_flag, parse_number
-from edge.control.roles import Permission
 from edge.control.uploads import read_body
 from edge.domain.errors import Conflict
 from edge.regions.sending.receiving import Receiving

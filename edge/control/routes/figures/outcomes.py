@@ -1,8 +1,8 @@
 """Outcomes: support tickets, ratings, revenue, as the team's own systems state them."""
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, load_app
 from edge.control.operations import Operation
-from edge.control.roles import Permission
 from edge.control.shapes.outcomes import OutcomeRequest, OutcomesRequest, OutcomesStored, read_outcome
 from edge.domain.errors import Invalid
 from edge.telemetry.spool.app_records import Outcome, Outcomes

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call
 from edge.control.operations import Operation
-from edge.control.roles import Permission
 from edge.control.routes.figures.asking import SINCE, WEEKS_SECONDS, since_seconds
 from edge.domain.decision.foresight.impact import Offering
 from edge.domain.model import BUILTIN

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, load_app
 from edge.control.operations import Operation
-from edge.control.roles import Permission
 from edge.control.routes.feed.missing_reports import missing_reports, missing_words
 from edge.domain.comparing.reading import ExperimentReading
 from edge.domain.comparing.running import RunningExperiment

@@ -4,9 +4,9 @@ from collections.abc import Container, Mapping
 
 import msgspec
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, check_app, load_app
 from edge.control.operations import Operation, parse_number
-from edge.control.roles import Permission
 from edge.control.routes.figures.asking import (
     DAY_SECONDS,
     LABELS,

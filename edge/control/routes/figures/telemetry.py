@@ -2,10 +2,10 @@
 
 from msgspec import structs
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, check_app
 from edge.control.operations import Operation, parse_number
 from edge.control.ports import ExportFormat
-from edge.control.roles import Permission
 from edge.control.routes.devices import WHOLE_TIME, WITHIN
 from edge.control.routes.feed.missing_reports import reports_of_nodes
 from edge.control.shapes.figures.audit import AuditView, NodeAuditView

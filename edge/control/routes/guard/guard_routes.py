@@ -6,9 +6,9 @@ from typing import Any
 from msgspec import UNSET, structs
 from msgspec.structs import asdict
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, commit, load_app
 from edge.control.operations import Operation, parse_number
-from edge.control.roles import Permission
 from edge.control.routes.feed.missing_reports import missing_reports, reported_until
 from edge.control.shapes.guard.guard_shapes import (
     GuardChanged,

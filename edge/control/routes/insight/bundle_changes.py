@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, load_app
 from edge.control.operations import Operation, parse_number
-from edge.control.roles import Permission
 from edge.control.routes.bundles import read_files
 from edge.control.shapes.insight.bundle_changes import BundleChangesView, FileChangeView, FileGroupView
 from edge.control.work_queue import encode_look

@@ -1,8 +1,8 @@
 """What one device reported to this node, newest first."""
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, check_app
 from edge.control.operations import Operation, parse_number
-from edge.control.roles import Permission
 from edge.control.routes.apps import HISTORY_DEFAULT, HISTORY_LIMIT
 from edge.control.shapes.common import WHOLE_LIMIT
 from edge.control.shapes.insight.device_story import DeviceStory, StoryEventView

@@ -2,9 +2,9 @@
 
 from functools import partial
 
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, check_app, load_app
 from edge.control.operations import Operation
-from edge.control.roles import Permission
 from edge.control.segment_trial import Trial
 from edge.control.shapes.insight.segment_reach import SegmentCounted, SegmentCountRequest, SegmentsReach
 from edge.domain.model import parse_name

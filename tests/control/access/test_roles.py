@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.control.roles import Permission, Role, allows, refusal
+from edge.control.access.roles import Permission, Role, allows, refusal
 
 APP, OTHER = "com.acme.app", "com.other.app"
 P = Permission

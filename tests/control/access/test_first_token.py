@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.control.first_token import ADMIN_TOKEN_FILE, ensure_admin_token
-from edge.control.roles import Role
-from edge.control.tokens import Grant, Tokens, new_secret
+from edge.control.access.first_token import ADMIN_TOKEN_FILE, ensure_admin_token
+from edge.control.access.roles import Role
+from edge.control.access.tokens import Grant, Tokens, new_secret
 from edge.domain.errors import Unauthorized
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore

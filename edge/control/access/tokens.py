@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from edge.control.roles import Role
-from edge.control.token_document import (
+from edge.control.access.roles import Role
+from edge.control.access.token_document import (
     FIRST_START,
     TOKENS_FORMAT,
     TokenDocument,

@@ -8,7 +8,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from edge.control.tokens import Tokens, is_secret, new_secret
+from edge.control.access.tokens import Tokens, is_secret, new_secret
 from edge.store.disk.durable_files import create_file
 from edge.store.disk.set_aside import Damaged, read_own_file
 from edge.store.stored_document import Untrusted

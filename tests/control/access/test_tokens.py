@@ -9,9 +9,9 @@ from contextlib import suppress
 import msgspec
 import pytest
 
-from edge.control.roles import Role
-from edge.control.token_document import LIFETIME_LEAST_SECONDS, LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
-from edge.control.tokens import Grant, Tokens, hash_secret, is_secret, new_secret
+from edge.control.access.roles import Role
+from edge.control.access.token_document import LIFETIME_LEAST_SECONDS, LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
+from edge.control.access.tokens import Grant, Tokens, hash_secret, is_secret, new_secret
 from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from edge.store.key_set import KEY_SET_KEY, open_trust
 from edge.store.objects.fs import FsStore

@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from edge.control.roles import LIMITABLE, Role
+from edge.control.access.roles import LIMITABLE, Role
 from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from edge.domain.facts import DAY_SECONDS
 from edge.domain.model import AppId, parse_app_id

@@ -25,18 +25,32 @@ BELOW = {
     "facts": {"domain", "store"},
     "telemetry": {"domain", "wire", "store", "facts"},  # how a device is used joins what else is known of it
     "node": {"domain", "wire", "store", "facts", "telemetry", "config"},
-    "control": {"domain", "wire", "store", "bundles", "facts", "telemetry", "messages", "regions", "config"},
+    "control": {"domain", "wire", "store", "bundles", "facts", "telemetry", "messages", "push", "regions", "config"},
     "messages": {"domain", "store", "config"},  # what the node says to others, by itself
+    "push": {"domain", "wire", "store", "facts", "telemetry", "messages", "config"},  # messages to people's devices
     "regions": {"domain", "wire", "store", "facts", "telemetry", "config"},  # following the truth, and sending home
     "page": {"domain", "wire", "store", "bundles", "facts", "telemetry", "control", "config"},  # asks what the API asks
     "assembly": {
-        *("domain", "wire", "store", "bundles", "facts", "telemetry", "node", "control", "messages", "regions", "page"),
+        *(
+            "domain",
+            "wire",
+            "store",
+            "bundles",
+            "facts",
+            "telemetry",
+            "node",
+            "control",
+            "messages",
+            "push",
+            "regions",
+            "page",
+        ),
         "config",
     },
     "device": {"domain", "wire", "bundles"},
     "cli": {
         *("domain", "wire", "store", "bundles", "facts", "telemetry"),
-        *("node", "control", "messages", "regions", "page", "assembly", "device", "config"),
+        *("node", "control", "messages", "push", "regions", "page", "assembly", "device", "config"),
     },
 }
 
@@ -49,6 +63,7 @@ BELOW_WITHIN = {
         "targeting": {""},
         "behaviour": {"", "targeting"},  # judges what segments read
         "sharing": {""},  # what nodes in several regions know together about single devices
+        "pushing": {""},  # what goes to one device through a provider
         "forms": {""},
         "patches": {""},
         "guarding": {"", "schedule", "statistics"},  # whether a release fails more than it may
@@ -79,6 +94,7 @@ BELOW_WITHIN = {
         "sharing": {""},
         "fleet": {""},
     },
+    "push": {"providers": set(), "": {"providers"}},
     "facts": {"sharing": set(), "": {"sharing"}},  # what of them all nodes are to know
     "bundles": {
         "": set(),

@@ -1,0 +1,1 @@
+from edge.push.providers.port import PushProvider as PushProvider

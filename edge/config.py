@@ -51,6 +51,7 @@ from edge.config_sections import (
 )
 from edge.domain.errors import EdgeError
 from edge.domain.targeting.places import NodePlace, parse_location
+from edge.store.secrets.key_file import SECRETS_FILE
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -86,7 +87,7 @@ PATHS = frozenset(
     {
         *("data_dir", "devices.tls_certificate", "devices.tls_key", "control.tls_certificate", "control.tls_key"),
         *("telemetry.clickhouse_password_file", "upstream.token_file", "store.credentials_file"),
-        "upstream.nats_credentials_file",
+        *("upstream.nats_credentials_file", "secrets_key_file"),
     }
 )
 
@@ -95,6 +96,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Everything that a node is started with; README.md beside edge.toml describes each option."""
 
     data_dir: str = "edge-data"
+    secrets_key_file: str = ""
     role: NodeRole = "standalone"
     region: Annotated[str, msgspec.Meta(pattern=REGION)] = ""
     location: str = ""
@@ -117,6 +119,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def node_dir(self) -> Path:
         """The folder of this node's own state: its key, the first admin's token, telemetry."""
         return Path(self.data_dir) / "node"
+
+    @property
+    def secrets_path(self) -> Path:
+        """The file of the keys that seal secrets in the store."""
+        return Path(self.secrets_key_file) if self.secrets_key_file else self.node_dir / SECRETS_FILE
 
     @property
     def place(self) -> NodePlace:

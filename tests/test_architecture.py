@@ -83,7 +83,8 @@ BELOW_WITHIN = {
         "": {"objects", "disk", "keys"},
         "s3": {"", "objects", "disk", "keys"},  # also what reads releases whose truth is there
         "keys": {"", "objects", "disk"},  # who may write: read by `key_set`, which what changes it builds on
-        "upkeep": {"", "objects", "disk", "keys", "s3"},
+        "secrets": {"disk"},  # secrets at rest
+        "upkeep": {"", "objects", "disk", "keys", "s3", "secrets"},
     },
     "regions": {
         "": set(),

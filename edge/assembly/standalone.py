@@ -57,6 +57,7 @@ from edge.regions.sharing.sharing_metrics import build_sharing_metrics
 from edge.regions.sources.nats_jobs import telling
 from edge.regions.upstream import Upstream
 from edge.store.heads import Head
+from edge.store.secrets.secret_box import SecretBox
 from edge.telemetry.votes.standing import GuardStanding, StandingQuestion
 from edge.wire.exposition import Family
 
@@ -77,6 +78,7 @@ class Standalone(ServingNode):
         self.directory = DataDirectory(Path(config.data_dir), time.time(), bucket)
         self.tokens = tokens_of(self.directory)
         self.admin_token_file = ensure_admin_token(self.tokens, self.directory.node_dir, time.time())
+        self.secrets = SecretBox(config.secrets_path, make=not config.secrets_key_file)
         self.messaging = Messaging(self.directory.node_dir, config.webhooks)
         ports = self._ports
         self.device_port, self.control_port = port_of(ports.devices), port_of(ports.control)

@@ -54,6 +54,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "restart": VerbEntry("node.restart", "restart", "Restart this machine's node without refusing a connection."),
     "rollback": VerbEntry("releases.going_back", "rollback", "Return a channel to what it offered before."),
     "rollout": VerbEntry("releases.rollouts", "rollout", "Roll a bundle out to a growing share of devices."),
+    "secrets": VerbEntry("keys.sealing", "sealing", "Show and rotate the keys that seal secrets in the store."),
     "segment": VerbEntry("devices.segments", "segment", "Manage segments: devices selected by an expression."),
     "serve": VerbEntry("node.serve", "serve", "Run a node."),
     "stats": VerbEntry("figures.stats", "stats", "Show who has what, whether it works, how it is used."),

@@ -17,12 +17,15 @@ import msgspec
 from edge.domain.errors import Invalid
 from edge.store.objects.files import StoreFiles
 from edge.store.objects.port import Stored
+from edge.store.secrets.key_file import SECRETS_FILE
 from edge.store.stored_document import Untrusted, digest_of, parse_document
 
 EXPORT_FORMAT = 1
 BEGIN, END = "edge-export.json", "edge-export-end.json"
 NODE_FOLDER = "node/"
-NODE_FILES = ("writer.key", "trust.json", "root.key")  # what signs, which store it belongs to, and the root's if here
+# What signs, which store it belongs to; where they are here, the root's key, and those that seal secrets in the store.
+NODE_FILES = ("writer.key", "trust.json", "root.key", SECRETS_FILE)
+NEEDED_FILES = NODE_FILES[:2]
 DOCUMENT_LIMIT_BYTES = 64 << 20  # of a document in a hostile export; the largest real ones have some MB
 FILE_MODE = 0o600
 

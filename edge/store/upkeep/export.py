@@ -19,12 +19,12 @@ from edge.domain.model import AppId, Digest
 from edge.store.disk.durable_files import DIRECTORY_MODE, FILE_MODE, sync_directory
 from edge.store.heads import OLDER, SHARDS, Head, Heads
 from edge.store.key_set import KEY_SET_KEY, Trust, read_trust
-from edge.store.keys.root_keys import ROOT_FILE
 from edge.store.objects.files import StoreFiles
 from edge.store.objects.port import ObjectStore, Stored, blob_key, head_key, proven_digest
 from edge.store.stored_document import Untrusted
 from edge.store.upkeep.archive import (
     EXPORT_FORMAT,
+    NEEDED_FILES,
     NODE_FILES,
     NODE_FOLDER,
     ExportBegin,
@@ -186,8 +186,8 @@ def _unpack(source: IO[bytes], making: Path, reach: ReachPart) -> tuple[ExportBe
 
 
 def _node_files(node_dir: Path) -> dict[str, bytes]:
-    """The root's key is among them only if it is kept here, apart from the writer's. Raises FileNotFoundError."""
-    there = [name for name in NODE_FILES if name != ROOT_FILE or (node_dir / name).exists()]
+    """The root's key and those of secrets are among them only if they are kept here. Raises FileNotFoundError."""
+    there = [name for name in NODE_FILES if name in NEEDED_FILES or (node_dir / name).exists()]
     return {name: (node_dir / name).read_bytes() for name in there}
 
 

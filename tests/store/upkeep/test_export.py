@@ -13,6 +13,7 @@ from truths import Truth, a_released_truth, publish
 from edge.domain.errors import Conflict, EdgeError, Forbidden, Unavailable
 from edge.store.key_set import KEY_SET_KEY, read_trust
 from edge.store.objects.files import StoreFiles
+from edge.store.secrets.secret_box import SecretBox
 from edge.store.signing import load_or_create_writer
 from edge.store.stored_document import Untrusted
 from edge.store.upkeep.archive import BEGIN, END, ExportedStore
@@ -237,3 +238,11 @@ def test_an_export_goes_through_a_pipe(truth):
     job = StoreExport(StoreFiles(truth.store.root), truth.top, {})
     job.write(pipe, now=NOW, retention_seconds=RETENTION_SECONDS, keys=True, reach=quietly)
     assert pipe.content == exported(truth)
+
+
+def test_the_keys_of_secrets_go_with_the_other_keys(truth, tmp_path):
+    box = SecretBox(truth.top / "secrets.key", make=True)
+    sealed = box.seal(b"secret", "here")
+    imported(exported(truth), tmp_path / "other")
+    assert SecretBox(tmp_path / "other" / "secrets.key", make=False).open(sealed, "here") == b"secret"
+    assert b"edge-secrets-1:" not in exported(truth, keys=False)

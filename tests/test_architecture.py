@@ -57,7 +57,8 @@ BELOW = {
 # Within a package: a part may import the parts in its set, and itself. "" stands for the package's own modules.
 BELOW_WITHIN = {
     "domain": {
-        "": set(),
+        "app_parts": set(),
+        "": {"app_parts"},
         "statistics": {""},
         "schedule": {""},
         "targeting": {""},
@@ -73,8 +74,9 @@ BELOW_WITHIN = {
             "statistics",
             "guarding",
         },  # what an experiment shows; one network's cap is the guard's
-        "changes": {"", "schedule", "targeting", "guarding", "comparing"},
-        "decision": {"", "schedule", "targeting", "forms", "patches"},
+        "features": {"", "app_parts", "targeting"},  # what an app's code asks for by name, by segment
+        "changes": {"", "app_parts", "schedule", "targeting", "guarding", "comparing", "features"},
+        "decision": {"", "app_parts", "schedule", "targeting", "forms", "patches", "features"},
     },
     "wire": {"plugins": set(), "": {"plugins"}},
     "store": {

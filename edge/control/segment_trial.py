@@ -10,7 +10,7 @@ from edge.domain.facts import DeviceFacts
 from edge.domain.model import AppState, StoredIdSet, UpdateCheck
 from edge.domain.states import id_set_of
 from edge.domain.targeting.compiler import NO_MEMORY, SegmentMemory
-from edge.domain.targeting.conditions import Comparison, Condition, Feature, Member, TextTest, atoms_of
+from edge.domain.targeting.conditions import Comparison, Condition, Member, TextTest, UsedFeature, atoms_of
 from edge.domain.targeting.id_sets import IdSet, parse_id_set
 from edge.domain.targeting.language import Field
 from edge.domain.targeting.parser import check_expression, parse_expression
@@ -74,8 +74,8 @@ class Trial:
         """The fields and features that the expression uses and that are unknown for this device, each once."""
         return [_name_of(each) for each, knows in self._known.items() if knows is not None and not knows(check, facts)]
 
-    def _knows(self, used: Field | Feature) -> Matches | None:
-        if isinstance(used, Feature):
+    def _knows(self, used: Field | UsedFeature) -> Matches | None:
+        if isinstance(used, UsedFeature):
             return lambda check, facts: facts.behaviour.features is not None
         # An unknown value does not even equal itself.
         return self._compile(f"{used.name} == {used.name}") if used.may_be_unknown else None
@@ -88,19 +88,19 @@ class Trial:
         return compile_segment(self._app, self._name, where, place=self._place, sets=self._sets, memory=memory)
 
 
-def _used_in(condition: Condition) -> Iterator[Field | Feature]:
+def _used_in(condition: Condition) -> Iterator[Field | UsedFeature]:
     for atom in atoms_of(condition):
         match atom:
             case Comparison(field=field, other=Field() as other):
                 yield from (field, other)
             case Comparison(field=field) | Member(field=field) | TextTest(field=field):
                 yield field
-            case Feature():
+            case UsedFeature():
                 yield atom
 
 
-def _name_of(used: Field | Feature) -> str:
-    return f'feature("{used.name}")' if isinstance(used, Feature) else used.name
+def _name_of(used: Field | UsedFeature) -> str:
+    return f'feature("{used.name}")' if isinstance(used, UsedFeature) else used.name
 
 
 def _read_set(store: ObjectStore, held: StoredIdSet) -> IdSet:

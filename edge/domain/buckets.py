@@ -34,3 +34,8 @@ def hold_out_salt(app: str, group: str) -> bytes:
 def segment_salt(app: str, segment: str) -> bytes:
     """The salt of `bucket(percent)` in a segment's expression."""
     return f"segment\0{app}\0{segment}\0".encode()
+
+
+def feature_salt(app: str, salt: str, rule: str = "") -> bytes:
+    """Of the devices that a feature's share takes, or the share of one of its rules."""
+    return f"feature\0{app}\0{salt}\0{rule}\0".encode()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, NewType
 
+from edge.domain.app_parts.stored_features import Feature
 from edge.domain.errors import Invalid
 from edge.domain.file_names import NameFacts
 from edge.domain.guard_policy import GUARD_DEFAULT, GuardPolicy, GuardTold
@@ -297,6 +298,7 @@ class AppState:
     overrides: Mapping[DeviceId, ChannelName] = field(default_factory=dict)
     segments: Mapping[SegmentName, Segment] = field(default_factory=dict)
     id_sets: Mapping[IdSetName, StoredIdSet] = field(default_factory=dict)
+    features: Mapping[str, Feature] = field(default_factory=dict)
     event_keys: tuple[EventKey, ...] = ()  # latest last; none: events of its code are taken without one
     recent: tuple[UsedId | str, ...] = ()
     deleted: float = 0.0  # seconds since the epoch; 0: it is not

@@ -4,6 +4,7 @@ import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from edge.domain.app_parts.stored_features import Feature
 from edge.domain.errors import Conflict, NotFound
 from edge.domain.model import (
     BUILTIN,
@@ -62,6 +63,11 @@ def segment_of(state: AppState, name: str) -> Segment:
 def id_set_of(state: AppState, name: str) -> StoredIdSet:
     """Raises NotFound `unknown_id_set`."""
     return _found(state, state.id_sets.get(IdSetName(name)), "id set", name)
+
+
+def feature_of(state: AppState, name: str) -> Feature:
+    """Raises NotFound `unknown_feature`."""
+    return _found(state, state.features.get(name), "feature", name)
 
 
 def good_ones(state: AppState, channel: Channel) -> Iterator[VersionName]:

@@ -25,9 +25,10 @@ from edge.domain.model import AppId, AppState, Channel, ChannelName, DeviceId, D
 from edge.domain.shares import format_share
 from edge.store.stored_document import Untrusted, digest_of, parse_document
 
-# 5 has a gated rollout, which an older release would advance by time, 4 a segment's `leave`, which one would drop, and
-# 3 may jump: they are written only where that is so; 1 had command ids without the commands they were used for.
-REVISION_FORMAT = 5
+# 6 has features and 4 a segment's `leave`, which an older release would drop, 5 has a gated rollout, which one would
+# advance by time, and 3 may jump: they are written only where that is so; 1 had command ids without the commands they
+# were used for.
+REVISION_FORMAT = 6
 OVERRIDES_FORMAT = 1
 REVISION_LIMIT_BYTES = 4 * 1024 * 1024  # every node fetches, verifies and parses it at each change of the app
 NO_OVERRIDES = b'{"format":1,"overrides":{}}'  # a blob without any
@@ -172,6 +173,8 @@ def encode_revision(
 
 def _format_of(state: AppState, jumps: bool) -> int:
     """The least that says what this state has."""
+    if state.features:
+        return 6
     if any(each.rollout is not None and each.rollout.gated for each in state.channels.values()):
         return 5
     return 4 if any(each.leave for each in state.segments.values()) else 3 if jumps else 2

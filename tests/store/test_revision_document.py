@@ -5,6 +5,7 @@ import msgspec
 import pytest
 from factories import APP, a_bundle, a_change, a_manifest, a_released_app, digest
 
+from edge.domain.app_parts.stored_features import Feature, FeatureKind, FeatureRule, Prerequisite
 from edge.domain.changes.commands import (
     AcceptRestored,
     ChannelSettings,
@@ -123,6 +124,19 @@ def test_a_way_out_of_a_segment_has_a_format_that_earlier_releases_refuse():
     leaving = replace(plain, leave="sessions_7d < 7")
     for segment, number in ((plain, 2), (leaving, 4)):
         state = replace(a_released_app(), segments={segment.name: segment})
+        content = encoded(state)
+        assert msgspec.json.decode(content)["format"] == number
+        assert parse_revision(content, APP, state.revision, {}.__getitem__).state == state
+
+
+def test_features_have_a_format_that_earlier_releases_refuse():
+    rule = FeatureRule(name="droids", where='platform == "android"', value="1.0", share=5)
+    prerequisite = Prerequisite(feature="speed", value="0.5")
+    feature = Feature(
+        name="fast", kind=FeatureKind.FLOAT, default="0.5", salt="s", rules=(rule,), prerequisites=(prerequisite,)
+    )
+    for features, number in (({}, 2), ({"fast": feature}, 6)):
+        state = replace(a_released_app(), features=features)
         content = encoded(state)
         assert msgspec.json.decode(content)["format"] == number
         assert parse_revision(content, APP, state.revision, {}.__getitem__).state == state

@@ -17,12 +17,12 @@ from edge.domain.targeting.conditions import (
     Bucket,
     Comparison,
     Constant,
-    Feature,
     Flag,
     InSet,
     Member,
     Not,
     TextTest,
+    UsedFeature,
 )
 from edge.domain.targeting.country_centres import CENTRES
 from edge.domain.targeting.id_sets import encode_id_set, parse_id_set
@@ -136,7 +136,7 @@ atoms = st.one_of(
     st.builds(TextTest, st.sampled_from(["startsWith", "endsWith", "contains"]), _text_fields, _texts),
     st.builds(Bucket, st.sampled_from([1, 500, 25_000, 50_000, 99_999, 100_000])),
     st.builds(InSet, st.sampled_from(["vip", "empty", "gone"])),
-    st.builds(Feature, st.sampled_from(["a", "b"])),
+    st.builds(UsedFeature, st.sampled_from(["a", "b"])),
 )
 
 
@@ -200,7 +200,7 @@ def _call(condition, for_cel: bool) -> str:
             return f"bucket_{thousandths}" if for_cel else f"bucket({thousandths / 1000})"
         case InSet(name):
             return f"in_set_{name}" if for_cel else f'in_set("{name}")'
-        case Feature(name):
+        case UsedFeature(name):
             return f"feature_{name}" if for_cel else f'feature("{name}")'
     raise AssertionError(condition)
 
@@ -242,7 +242,7 @@ def cel_values(world: World) -> dict:
 _CALLS = [
     *(Bucket(n) for n in (1, 500, 25_000, 50_000, 99_999, 100_000)),
     *(InSet(name) for name in ("vip", "empty", "gone")),
-    *(Feature(name) for name in ("a", "b")),
+    *(UsedFeature(name) for name in ("a", "b")),
 ]
 CEL_CALLS = [_call(call, for_cel=True) for call in _CALLS]
 
@@ -284,7 +284,7 @@ def _call_meaning(condition, world: World) -> bool | None:
         case InSet(name):
             ids = {text.strip().lower() for text in IDS.get(name, ())}
             return world.check.device in ids or world.check.custom_id in ids - {""} if ids else None
-        case Feature(name):
+        case UsedFeature(name):
             return None if world.facts.behaviour.features is None else name in world.facts.behaviour.features
     raise AssertionError(condition)
 

@@ -6,6 +6,7 @@ import msgspec
 from factories import NOW, a_bundle, a_change, digest
 from hypothesis import strategies as st
 
+from edge.domain.app_parts.stored_features import FeatureKind
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import (
     NOTHING,
@@ -37,6 +38,15 @@ from edge.domain.changes.commands import (
     Undo,
     WithdrawBundle,
 )
+from edge.domain.changes.features.feature_commands import (
+    DeleteFeature,
+    FeatureSettings,
+    NewFeatureRule,
+    NewFeatureShare,
+    NewPrerequisite,
+    SetFeature,
+    SwitchFeature,
+)
 from edge.domain.changes.guard.guard_commands import Finding, GuardActs, GuardDeed, GuardSettings, SetGuard
 from edge.domain.errors import EdgeError
 from edge.domain.guard_policy import GuardAction, Guarded
@@ -51,6 +61,7 @@ ANYWHERE = "?"  # stands for a channel where something is under way
 VERSIONS = ("0.9.0", "1.0.1", "1.0.2", "1.0.3", "1.0.4", "1.1.0")
 CHANNELS = ("production", "beta", "inner")
 SEGMENTS = ("droids", "team", "some")
+FEATURES = ("checkout", "dark", "fast")
 DEVICES = tuple(f"{number:08x}-0000-4000-8000-000000000000" for number in range(12))
 KEYS = tuple(f"pk_{letter * 24}" for letter in "abc")
 STEPS = ((1_000, 5_000, 50_000, 100_000), (1,), (30_000, 60_000), (100_000,))
@@ -158,6 +169,7 @@ def _settled(channel: Channel) -> Channel:
 # --- random changes ---
 
 _versions, _channels, _segments = map(st.sampled_from, (VERSIONS, CHANNELS, SEGMENTS))
+_features = st.sampled_from(FEATURES)
 _devices, _flags = st.sampled_from(DEVICES), st.booleans()
 _targets = st.sampled_from((*VERSIONS, "builtin"))
 _seldom = st.sampled_from((False, False, False, True))
@@ -207,6 +219,32 @@ def _segment_settings(draw) -> SegmentSettings:
     }
     leads = draw(st.sampled_from((None, *CHANNELS)))
     return SegmentSettings(**given, channel=leads)
+
+
+_some_values = st.sampled_from(("true", "false"))
+
+
+@st.composite
+def _feature_settings(draw) -> FeatureSettings:
+    """Of a boolean feature; now and then of another kind, which only a new one can have."""
+    in_segment = st.builds(NewFeatureRule, value=_some_values, segment=_segments, share=st.sampled_from((None, 5_000)))
+    by_words = st.builds(NewFeatureRule, value=_some_values, where=st.sampled_from(("is_prod", 'in_set("vip")')))
+    given = {
+        "rules": st.lists(in_segment | by_words, max_size=3).map(tuple),
+        "share": st.none() | st.builds(NewFeatureShare, share=st.sampled_from((1, 50_000)), value=_some_values),
+        "prerequisites": st.lists(
+            st.builds(NewPrerequisite, feature=_features, value=st.none() | _some_values), max_size=2
+        ).map(tuple),
+        "needs": st.sampled_from(("", "1.0.2", ">=1.1")),
+        "server_only": _flags,
+    }
+    names = draw(st.sets(st.sampled_from(sorted(given)), max_size=3))
+    settings = FeatureSettings(**{name: draw(given[name]) for name in sorted(names)})
+    if draw(_seldom):
+        return settings
+    kind = draw(st.sampled_from((FeatureKind.BOOLEAN, FeatureKind.BOOLEAN, FeatureKind.JSON)))
+    default = draw(_some_values) if kind is FeatureKind.BOOLEAN else "{}"
+    return msgspec.structs.replace(settings, kind=kind, default=default)
 
 
 _plain_arms = st.lists(_versions, min_size=2, max_size=3).map(
@@ -267,6 +305,9 @@ _SETTING_UP = (
     st.builds(DeleteSegment, name=_segments),
     st.builds(PutIdSet, name=st.just("vip"), blob=st.just(digest("vip")), ids=st.just(2)),
     st.builds(DeleteIdSet, name=st.just("vip")),
+    st.builds(SetFeature, name=_features, settings=_feature_settings()),
+    st.builds(SwitchFeature, name=_features, on=_flags),
+    st.builds(DeleteFeature, name=_features),
     st.builds(MakeEventKey, key=st.sampled_from(KEYS), keep_seconds=st.sampled_from((0, 1_500, 86_400))),
     st.just(RemoveEventKeys()),
     st.builds(Undo, revision=st.just(LATEST), force=_flags),

@@ -6,6 +6,7 @@ The fields are what was requested, unchecked: `apply` checks them and carries th
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from edge.domain.changes.features.feature_commands import DeleteFeature, SetFeature, SwitchFeature
 from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
 from edge.domain.model import Bundle, Digest, Policy, Retired
 from edge.domain.plugin import Prefer
@@ -292,6 +293,9 @@ Command = (
     | DeleteSegment
     | PutIdSet
     | DeleteIdSet
+    | SetFeature
+    | SwitchFeature
+    | DeleteFeature
     | StartRollout
     | MoveRollout
     | StartExperiment

@@ -6,6 +6,7 @@ from itertools import islice
 from msgspec import UNSET
 
 from edge.domain.changes.commands import DeleteIdSet, DeleteSegment, PutIdSet, SegmentSettings, SetSegment
+from edge.domain.changes.features.feature_changes import id_sets_read, segments_read
 from edge.domain.errors import Conflict, Invalid
 from edge.domain.model import (
     AppState,
@@ -144,6 +145,9 @@ def _delete_segment(state: AppState, command: DeleteSegment) -> AppState:
         raise Conflict(
             "segment_in_use", f"segment {segment.name!r} is tested by the guard of {named('channel', guarded)}"
         )
+    reading = sorted(each.name for each in state.features.values() if segment.name in segments_read(each))
+    if reading:
+        raise Conflict("segment_in_use", f"segment {segment.name!r} is used by {named('feature', reading)}")
     return replace(state, segments=without_entry(state.segments, segment.name))
 
 
@@ -162,4 +166,7 @@ def _delete_id_set(state: AppState, command: DeleteIdSet) -> AppState:
     asking = sorted(name for name, each in state.segments.items() if held.name in check_expression(each.where))
     if asking:
         raise Conflict("id_set_in_use", f"id set {held.name!r} is used by {named('segment', asking)}")
+    reading = sorted(each.name for each in state.features.values() if held.name in id_sets_read(each))
+    if reading:
+        raise Conflict("id_set_in_use", f"id set {held.name!r} is used by {named('feature', reading)}")
     return replace(state, id_sets=without_entry(state.id_sets, held.name))

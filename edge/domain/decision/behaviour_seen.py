@@ -6,7 +6,7 @@ from datetime import date
 from edge.domain.decision.rules import Inputs
 from edge.domain.facts import Behaviour
 from edge.domain.model import Segment
-from edge.domain.targeting.conditions import Atom, Comparison, Condition, Feature, Member, atoms_of
+from edge.domain.targeting.conditions import Atom, Comparison, Condition, Member, UsedFeature, atoms_of
 from edge.domain.targeting.language import FACTS, Field
 
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -57,7 +57,7 @@ def _words(condition: Condition, behaviour: Behaviour) -> Iterator[str]:
         for field in _fields_of(atom):
             value = getattr(behaviour, field.name)
             yield f"{field.name} unknown" if value is None else _WORDS[field.name](value)
-        if isinstance(atom, Feature):
+        if isinstance(atom, UsedFeature):
             known = behaviour.features
             used = "has used" if known is not None and atom.name in known else "has not used"
             yield f'{used} "{atom.name}"' if known is not None else f'feature("{atom.name}") unknown'

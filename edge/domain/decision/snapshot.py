@@ -20,6 +20,7 @@ from edge.domain.decision.manifests import (
 )
 from edge.domain.decision.targets import CompiledChannel, Predicate, compile_channel
 from edge.domain.facts import DeviceFacts, name_hash
+from edge.domain.features.compiling import CompiledFeatures, compile_features
 from edge.domain.file_names import NameFacts
 from edge.domain.forms.choice import FILES_ALWAYS, FormTerms
 from edge.domain.forms.comparisons import (
@@ -109,6 +110,7 @@ class AppSnapshot:
     patches: Mapping[Digest, PatchTable]  # of the bundles that a check can be answered with, by their document
     lost_patches: frozenset[str]  # blobs that cannot be sent
     event_keys: tuple[EventKey, ...]
+    features: CompiledFeatures
     trusted: tuple[str, ...]  # networks in CIDR form whose devices' votes are all counted, by any channel's guard
 
     def manifest_of(self, bundle: Bundle) -> bytes:
@@ -216,6 +218,7 @@ def build_snapshot(
         patches=patches,
         lost_patches=frozenset(each for table in patches.values() for each in table.blobs() if each in damaged),
         event_keys=state.event_keys,
+        features=compile_features(state, place, sets, segments=segments, lost_sets=lost_sets),
         trusted=tuple(sorted({each for channel in state.channels.values() for each in channel.guard.trusted_prefixes})),
     )
 

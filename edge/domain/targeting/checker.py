@@ -14,12 +14,12 @@ from edge.domain.targeting.conditions import (
     Comparison,
     Condition,
     Constant,
-    Feature,
     Flag,
     InSet,
     Member,
     Operator,
     TextTest,
+    UsedFeature,
     Value,
     negated,
 )
@@ -113,7 +113,7 @@ def called(name: Token, arguments: Sequence[Term]) -> Condition:
         return InSet(_set_name(text, argument.column))
     if not 0 < len(text) <= FEATURE_NAME_LIMIT:
         raise refusal(argument.column, f"the name of a feature must have 1 to {FEATURE_NAME_LIMIT} characters")
-    return Feature(text)
+    return UsedFeature(text)
 
 
 def method_called(on: Term, name: Token, arguments: Sequence[Term]) -> Condition:

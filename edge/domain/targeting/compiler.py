@@ -19,13 +19,13 @@ from edge.domain.targeting.conditions import (
     Comparison,
     Condition,
     Constant,
-    Feature,
     Flag,
     InSet,
     Member,
     Not,
     Remembered,
     TextTest,
+    UsedFeature,
 )
 from edge.domain.targeting.id_sets import IdSet, device_hash, id_hash
 from edge.domain.targeting.language import FACTS, Field, Kind
@@ -155,7 +155,7 @@ class PredicateWriter:
                 return self._in_set(name, wanted)
             case Remembered(part, inner):
                 return self._remembered(part, inner)
-            case Feature(name):
+            case UsedFeature(name):
                 features = self._use("features")
                 return f"{features} is not None and {self._constant(name)} {'in' if wanted else 'not in'} {features}"
 

@@ -73,7 +73,7 @@ class InSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
+class UsedFeature:
     """The device has used the feature of that name."""
 
     name: str
@@ -109,7 +109,7 @@ class Remembered:
     inner: "Condition"
 
 
-Atom = Constant | Flag | Comparison | Member | TextTest | Bucket | InSet | Feature
+Atom = Constant | Flag | Comparison | Member | TextTest | Bucket | InSet | UsedFeature
 Condition = Atom | Not | AllOf | AnyOf | Remembered
 
 
@@ -138,4 +138,4 @@ def atoms_of(condition: Condition) -> Iterator[Atom]:
 
 def reads_behaviour(atom: Atom) -> bool:
     """Whether it reads how the device is used, which is not in a check."""
-    return isinstance(atom, Feature) or getattr(atom, "field", None) in FACTS
+    return isinstance(atom, UsedFeature) or getattr(atom, "field", None) in FACTS

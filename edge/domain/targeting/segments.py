@@ -15,7 +15,7 @@ from edge.domain.facts import NO_FACTS, Behaviour, DeviceFacts
 from edge.domain.model import Segment, UpdateCheck
 from edge.domain.targeting.behavioural import remembered_parts, with_memory
 from edge.domain.targeting.compiler import NO_MEMORY, PredicateWriter, SegmentMemory, compiled
-from edge.domain.targeting.conditions import Feature, atoms_of, reads_behaviour
+from edge.domain.targeting.conditions import UsedFeature, atoms_of, reads_behaviour
 from edge.domain.targeting.id_sets import IdSet
 from edge.domain.targeting.parser import parse_expression
 from edge.domain.targeting.places import NO_PLACE, NodePlace
@@ -92,7 +92,7 @@ def features_read(*expressions: str | None) -> frozenset[str]:
     for expression in expressions:
         with suppress(Invalid):
             atoms = atoms_of(parse_expression(expression)) if expression is not None else ()
-            names |= {atom.name for atom in atoms if isinstance(atom, Feature)}
+            names |= {atom.name for atom in atoms if isinstance(atom, UsedFeature)}
     return frozenset(names)
 
 

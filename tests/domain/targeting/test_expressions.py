@@ -12,12 +12,12 @@ from edge.domain.targeting.conditions import (
     Bucket,
     Comparison,
     Constant,
-    Feature,
     Flag,
     InSet,
     Member,
     Not,
     TextTest,
+    UsedFeature,
 )
 from edge.domain.targeting.language import FIELDS, FUNCTIONS, METHODS, language_rows
 from edge.domain.targeting.parser import (
@@ -69,7 +69,7 @@ IOS = Comparison("==", FIELDS["platform"], Platform.IOS)
         ("bucket(12.5)", Bucket(12_500)),
         ("bucket(00012.050)", Bucket(12_050)),
         ('in_set("vip")', InSet("vip")),
-        ('feature("a b")', Feature("a b")),
+        ('feature("a b")', UsedFeature("a b")),
         ("is_prod || is_emulator && false", AnyOf((PROD, AllOf((EMULATOR, Constant(False)))))),
         ("(is_prod || is_emulator) && false", AllOf((AnyOf((PROD, EMULATOR)), Constant(False)))),
         ("is_prod && is_emulator || false", AnyOf((AllOf((PROD, EMULATOR)), Constant(False)))),

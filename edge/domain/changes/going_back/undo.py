@@ -110,6 +110,9 @@ def _stops_undone(state: AppState, restored: AppState) -> Iterator[UndoneStop]:
     for version, bundle in restored.bundles.items():
         if not bundle.withdrawn and version in state.bundles and state.bundles[version].withdrawn:
             yield UndoneStop(version, f"offer the withdrawn bundle {version!r} again")
+    for name, feature in restored.features.items():
+        if feature.on and name in state.features and not state.features[name].on:
+            yield UndoneStop(name, f"turn feature {name!r} on again, which was killed")
     for name, channel in restored.channels.items():
         now = state.channels.get(name)
         if now is None:

@@ -1,0 +1,1 @@
+"""Changes of an app's features."""

@@ -1,0 +1,133 @@
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from factories import APP, a_check, a_snapshot
+from features_world import DEVICES, Told, app_states, subjects, told
+from hypothesis import given
+
+from edge.domain.app_parts.stored_features import Feature, FeatureKind, FeatureRule, FeatureShare, Prerequisite
+from edge.domain.buckets import bucket_of, feature_salt
+from edge.domain.facts import NO_FACTS
+from edge.domain.features.compiling import compile_features
+from edge.domain.features.evaluation import Subject
+from edge.domain.model import AppState
+from edge.domain.targeting.places import NO_PLACE
+
+LOST = frozenset({"gone"})
+
+
+def compiled(*features: Feature, **given):
+    state = AppState(app=APP, revision=1, features={each.name: each for each in features})
+    return compile_features(state, NO_PLACE, {}, **given)
+
+
+def a_feature(name: str = "checkout", **changes) -> Feature:
+    return Feature(**({"name": name, "kind": FeatureKind.BOOLEAN, "default": "false", "salt": "one"} | changes))
+
+
+def asking(device: str = DEVICES[0], **check) -> Subject:
+    return Subject(a_check(device=device, **check), NO_FACTS, device.encode())
+
+
+def in_words(evaluation) -> Told:
+    value = None if evaluation.value_json is None else evaluation.value_json.decode()
+    return Told(value, evaluation.variant, evaluation.reason.value, evaluation.metadata["why"])
+
+
+@given(app_states(), subjects())
+def test_a_feature_gives_what_its_order_says(state, subject):
+    features = compile_features(state, NO_PLACE, {}, lost_sets=LOST)
+    expected = {name: told(state, name, subject) for name in sorted(state.features)}
+    assert {each.key: in_words(each) for each in features.evaluate_all(subject)} == expected
+    assert {name: in_words(features.evaluate(name, subject)) for name in features.names} == expected
+
+
+@given(app_states(), subjects(), subjects())
+def test_subjects_that_agree_in_what_features_read_get_the_same(state, one, other):
+    features = compile_features(state, NO_PLACE, {}, lost_sets=LOST)
+    other = other._replace(check=one.check._replace(device=other.check.device), facts=one.facts)
+    reads = features.depends_on
+    if not reads.device_id and all(each.of(one.key, "") == each.of(other.key, "") for each in reads.read):
+        assert features.evaluate_all(one) == features.evaluate_all(other)
+
+
+@given(app_states())
+def test_a_snapshot_evaluates_the_features_of_its_state(state):
+    snapshot = a_snapshot(state, lost_sets=LOST)
+    assert snapshot.features.names == tuple(sorted(state.features))
+
+
+@pytest.mark.parametrize(("rule", "bucket"), [("", 55_642), ("beta", 87_451)])
+def test_a_device_is_in_the_place_of_a_feature_that_it_always_was(rule, bucket):
+    assert feature_salt(APP, "one", rule) == f"feature\0com.example.app\0one\0{rule}\0".encode()
+    assert bucket_of(feature_salt(APP, "one", rule), DEVICES[0]) == bucket
+
+
+def test_a_larger_share_has_all_of_a_smaller_one():
+    def taken(share: int) -> set[str]:
+        features = compiled(a_feature(share=FeatureShare(share=share, value="true")))
+        return {device for device in DEVICES if features.evaluate("checkout", asking(device)).value_json == b"true"}
+
+    shares = [taken(share) for share in (0, 10_000, 40_000, 80_000, 100_000)]
+    assert all(less <= more for less, more in pairwise(shares))
+    assert (len(shares[0]), len(shares[-1])) == (0, len(DEVICES)) and 0 < len(shares[2]) < len(DEVICES)
+
+
+def test_two_features_draw_other_devices():
+    share = FeatureShare(share=50_000, value="true")
+    features = compiled(a_feature("a", share=share), a_feature("b", share=share, salt="two"))
+    given = [[each.value_json for each in features.evaluate_all(asking(device))] for device in DEVICES]
+    assert {tuple(each) for each in given} == {
+        (one, other) for one in (b"true", b"false") for other in (b"true", b"false")
+    }
+
+
+def test_an_answer_is_made_once_for_all():
+    features = compiled(a_feature(rules=(FeatureRule(name="all", where="is_prod", value="true"),)))
+    assert features.evaluate("checkout", asking(DEVICES[0])) is features.evaluate("checkout", asking(DEVICES[1]))
+
+
+def test_a_feature_that_is_not_there_gives_nothing():
+    assert compiled(a_feature()).evaluate("other", asking()) is None
+
+
+def test_features_for_servers_alone_are_not_public():
+    features = compiled(a_feature("a", server_only=True), a_feature("b"))
+    assert (features.names, features.public) == (("a", "b"), ("b",))
+    assert [each.key for each in features.evaluate_all(asking(), public=True)] == ["b"]
+
+
+def test_a_rule_of_a_later_release_gives_no_value():
+    rule = FeatureRule(name="new", where="mood == 'good'", value="true")
+    assert in_words(compiled(a_feature(rules=(rule,))).evaluate("checkout", asking())) == Told(
+        None, "unknown", "UNKNOWN", "unreadable"
+    )
+
+
+def test_what_needs_a_feature_without_a_value_gets_its_default():
+    rule = FeatureRule(name="new", where="mood == 'good'", value="true")
+    above = a_feature("above", prerequisites=(Prerequisite(feature="checkout", value="true"),))
+    assert in_words(compiled(a_feature(rules=(rule,)), above).evaluate("above", asking())).why == "prerequisite"
+
+
+@pytest.mark.parametrize(
+    ("feature", "reads_ids", "reads_facts"),
+    [
+        (a_feature(), False, False),
+        (a_feature(needs="1.4"), False, False),
+        (a_feature(share=FeatureShare(share=5, value="true")), True, False),
+        (a_feature(share=FeatureShare(share=5, value="true"), on=False), False, False),
+        (a_feature(rules=(FeatureRule(name="r", where="bucket(5)", value="true"),)), True, False),
+        (a_feature(rules=(FeatureRule(name="r", where="sessions_7d > 3", value="true"),)), False, True),
+        (a_feature(rules=(FeatureRule(name="r", where="is_prod", value="true", share=5),)), True, False),
+    ],
+)
+def test_what_features_read_is_stated(feature, reads_ids, reads_facts):
+    features = compiled(feature)
+    assert (bool(features.depends_on.read), features.asks_facts) == (reads_ids, reads_facts)
+
+
+def test_the_metadata_has_the_revision_of_the_feature():
+    features = compiled(replace(a_feature(), revision=7))
+    assert dict(features.evaluate("checkout", asking()).metadata) == {"version": 7, "why": "default"}

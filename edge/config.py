@@ -28,7 +28,9 @@ from edge.config_faults import (
     networks_fault,
     pair_fault,
     ports_fault,
+    provider_fault,
     public_url_fault,
+    push_hosts_fault,
     source_fault,
     token_fault,
     value_fault,
@@ -44,6 +46,7 @@ from edge.config_sections import (
     Devices,
     Log,
     NodeRole,
+    PushOptions,
     Retention,
     Telemetry,
     UpstreamOptions,
@@ -66,6 +69,7 @@ __all__ = [
     "Devices",
     "Log",
     "NodeRole",
+    "PushOptions",
     "Retention",
     "Setting",
     "Telemetry",
@@ -87,7 +91,7 @@ PATHS = frozenset(
     {
         *("data_dir", "devices.tls_certificate", "devices.tls_key", "control.tls_certificate", "control.tls_key"),
         *("telemetry.clickhouse_password_file", "upstream.token_file", "store.credentials_file"),
-        *("upstream.nats_credentials_file", "secrets_key_file"),
+        *("upstream.nats_credentials_file", "secrets_key_file", "push.ca_file"),
     }
 )
 
@@ -106,6 +110,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     store: Retention = Retention()
     upstream: UpstreamOptions = UpstreamOptions()
     webhooks: WebhookRules = WebhookRules()
+    push: PushOptions = PushOptions()
     log: Log = Log()
 
     @property
@@ -171,6 +176,7 @@ _SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "store": Retention,
     "upstream": UpstreamOptions,
     "webhooks": WebhookRules,
+    "push": PushOptions,
     "log": Log,
 }
 
@@ -333,6 +339,12 @@ def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[
         ("upstream.token_file", token_fault(config.role, upstream.source, upstream.home, upstream.token_file)),
         ("upstream.nats", nats_fault(upstream.nats, insecure=upstream.insecure)),
         ("webhooks.allowed_networks", webhook_networks_fault(config.webhooks.allowed_networks)),
+        ("push.fcm_url", provider_fault(config.push.fcm_url)),
+        ("push.apns_url", provider_fault(config.push.apns_url)),
+        ("push.apns_sandbox_url", provider_fault(config.push.apns_sandbox_url)),
+        ("push.token_hosts", push_hosts_fault(config.push.token_hosts)),
+        ("push.webpush_hosts", push_hosts_fault(config.push.webpush_hosts)),
+        ("push.allowed_networks", webhook_networks_fault(config.push.allowed_networks)),
         ("control.host", control_fault(control.host, bool(control.tls_certificate), control.insecure)),
         ("control.port", ports_fault(devices.host, devices.port, control.host, control.port)),
     ):

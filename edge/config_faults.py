@@ -90,6 +90,28 @@ def webhook_networks_fault(networks: Sequence[str]) -> str:
     return ""
 
 
+def provider_fault(url: str) -> str:
+    """Of a push provider: tokens are sent there."""
+    if not url:
+        return "is empty: leave it out for the provider's own address"
+    if fault := public_url_fault(url):
+        return fault
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        return f"{url!r} would send credentials unencrypted to another machine: use https"
+    return ""
+
+
+def push_hosts_fault(hosts: Sequence[str]) -> str:
+    """`host` or `host:port`, reached by https; with `http://` before it, without."""
+    wrong = [host for host in hosts if not _HOST.fullmatch(host.removeprefix("http://"))]
+    return (
+        f"{wrong[0]!r} is not a host like push.example.com, push.example.com:8443 or http://localhost:9000"
+        if wrong
+        else ""
+    )
+
+
 def location_fault(location: str) -> str:
     try:
         parse_location(location)

@@ -111,6 +111,20 @@ class WebhookRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     allowed_networks: tuple[str, ...] = ()
 
 
+class PushOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where push providers are, and what beyond them may be reached. Only the public internet by HTTPS, but for what is
+    named here."""
+
+    fcm_url: str = "https://fcm.googleapis.com"
+    apns_url: str = "https://api.push.apple.com"
+    apns_sandbox_url: str = "https://api.sandbox.push.apple.com"
+    token_hosts: tuple[str, ...] = ()
+    webpush_hosts: tuple[str, ...] = ()
+    allow_http: bool = False
+    allowed_networks: tuple[str, ...] = ()
+    ca_file: str = ""
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a node logs. `access`: a line for each request of a device."""
 

@@ -78,7 +78,7 @@ BELOW_WITHIN = {
         "changes": {"", "app_parts", "schedule", "targeting", "guarding", "comparing", "features"},
         "decision": {"", "app_parts", "schedule", "targeting", "forms", "patches", "features"},
     },
-    "wire": {"plugins": set(), "": {"plugins"}},
+    "wire": {"plugins": set(), "": {"plugins"}, "providers": set()},
     "store": {
         "disk": set(),
         "objects": {"disk"},

@@ -21,22 +21,23 @@ def parse_networks(networks: Sequence[str]) -> list[IPNetwork]:
     return [ipaddress.ip_network(each, strict=False) for each in networks]
 
 
-def address_fault(address: str, allowed: Sequence[IPNetwork]) -> str:
-    """Why nothing is sent there; "" if it may be. `address` is numeric, as the socket gets it."""
+def address_fault(address: str, allowed: Sequence[IPNetwork], option: str = "webhooks.allowed_networks") -> str:
+    """Why nothing is sent there; "" if it may be. `address` is numeric, as the socket gets it; `option` names
+    `allowed`."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return f"{address[:64]!r} is not an address"
-    return next((fault for each in _meant(found) if (fault := _fault(each, allowed))), "")
+    return next((fault for each in _meant(found) if (fault := _fault(each, allowed, option))), "")
 
 
-def _fault(found: IPAddress, allowed: Sequence[IPNetwork]) -> str:
+def _fault(found: IPAddress, allowed: Sequence[IPNetwork], option: str) -> str:
     if any(found in each for each in allowed if each.version == found.version):
         return ""
     given_out = found.version == 4 or found in _UNICAST or found in _NAT64
     if given_out and found.is_global and not found.is_multicast and not any(found in each for each in _INTERNAL):
         return ""
-    return f"{found} is not on the public internet: webhooks.allowed_networks allows it if it is yours"
+    return f"{found} is not on the public internet: {option} allows it if it is yours"
 
 
 def _meant(found: IPAddress) -> Iterator[IPAddress]:

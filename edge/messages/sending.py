@@ -67,7 +67,7 @@ class Sender:
         self._allowed = allowed
         self._phases = phases
         self._allow_http = allow_http
-        self._resolve = resolve or _SystemNames().resolve
+        self._resolve = resolve or SystemNames().resolve
         self._context = context
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
@@ -79,7 +79,7 @@ class Sender:
             async with self._session(refused) as session:
                 return await self._post(session, url, headers, body)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
-            return ReceiverAnswer(0, refused[0] if refused else _fault_of(error))
+            return ReceiverAnswer(0, refused[0] if refused else fault_of(error))
 
     def _session(self, refused: list[str]) -> aiohttp.ClientSession:
         def make_socket(found: tuple[Any, ...]) -> socket.socket:
@@ -91,7 +91,7 @@ class Sender:
             return socket.socket(family, kind, protocol)
 
         connector = aiohttp.TCPConnector(
-            resolver=_Names(self._resolve, self._phases.resolve),
+            resolver=BoundedNames(self._resolve, self._phases.resolve),
             socket_factory=make_socket,
             use_dns_cache=False,
             force_close=True,
@@ -121,10 +121,10 @@ class Sender:
             fault = "" if 200 <= answer.status < 300 else f"it answered {answer.status}"
             if 300 <= answer.status < 400:
                 fault += f"; {REDIRECTED}"
-            return ReceiverAnswer(answer.status, fault, text, _retry_after(answer.headers.get("Retry-After", "")))
+            return ReceiverAnswer(answer.status, fault, text, retry_after_of(answer.headers.get("Retry-After", "")))
 
 
-class _Names(AbstractResolver):
+class BoundedNames(AbstractResolver):
     """Names for aiohttp, with an end to waiting."""
 
     def __init__(self, resolve: Resolve, seconds: float) -> None:
@@ -146,7 +146,7 @@ class _Names(AbstractResolver):
         return None
 
 
-class _SystemNames:
+class SystemNames:
     """The system's resolver, in threads of its own: those of the process have more urgent work."""
 
     def __init__(self) -> None:
@@ -171,12 +171,12 @@ async def _read_some(answer: aiohttp.ClientResponse, seconds: float) -> str:
     return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:SAID_LIMIT]
 
 
-def _retry_after(text: str) -> float:
+def retry_after_of(text: str) -> float:
     """Seconds; 0.0 for a date and for what is no number."""
     return min(float(text), RETRY_AFTER_LIMIT_SECONDS) if text.isascii() and text.isdigit() else 0.0
 
 
-def _fault_of(error: Exception) -> str:
+def fault_of(error: Exception) -> str:
     """In words that show nothing of the address but its host."""
     match error:
         case aiohttp.ClientConnectorCertificateError():

@@ -1,1 +1,1 @@
-from edge.push.providers.port import PushProvider as PushProvider
+from edge.push.providers.opening import open_provider as open_provider

@@ -70,6 +70,7 @@ BELOW_WITHIN = {
         "guarding": {"", "schedule", "statistics"},  # whether a release fails more than it may
         "comparing": {
             "",
+            "app_parts",
             "schedule",
             "statistics",
             "guarding",

@@ -57,9 +57,10 @@ from edge.domain.changes.guard.guard_changes import (
     TRUSTED_PREFIXES_LIMIT,
     WIDEST_TRUSTED_BITS,
 )
-from edge.domain.changes.rollouts import ARMS, NAMED_LIMIT, QUESTION_LIMIT, STEP_LIMIT_SECONDS, STEPS_LIMIT
+from edge.domain.changes.rollouts import NAMED_LIMIT, STEP_LIMIT_SECONDS, STEPS_LIMIT
 from edge.domain.changes.segments import ID_SET_LIMIT, SEGMENT_LIMIT, SEGMENTS_LIMIT_BYTES
 from edge.domain.changes.taking_back import TAKEN_BACK_LIMIT
+from edge.domain.comparing.arms import ARMS, QUESTION_LIMIT
 from edge.domain.comparing.measures import MEASURES_LIMIT, WITHIN_LIMIT_DAYS
 from edge.domain.facts import DAY_SECONDS, WITHHELD_LIMIT
 from edge.domain.forms.choice import IOS_ZIP_LIMIT_BYTES, LINKS_LIMIT

@@ -179,7 +179,8 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """One bundle of an experiment. `weight` is its share of the devices, in thousandths of a percent.
+    """One bundle of an experiment, or one value of a feature, as JSON, with "" as its bundle. `weight` is its share of
+    the devices, in thousandths of a percent.
 
     Its devices get the bundle in its windows and over its spread, which take the place of the channel's. With a
     segment, only those of them that match get it; the others get what the channel offers, and stay in the arm.
@@ -191,6 +192,7 @@ class Arm:
     windows: tuple[str, ...] = ()  # maintenance windows (schedule.windows); empty: the channel's
     spread_seconds: int = 0  # over which its offers open, from the start of the experiment; 0: at once
     segment: SegmentName | None = None
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

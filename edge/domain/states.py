@@ -132,8 +132,13 @@ def held_segments(state: AppState) -> frozenset[SegmentName]:
     """The segments that no device leaves by what it does: a rollout or an experiment in progress reads them, or runs on
     the channel that they lead to. Else its sides would differ by how their devices behave."""
     named = {name for channel in state.channels.values() for name in segments_of(channel)}
+    named |= {SegmentName(name) for each in state.features.values() if (name := _experiment_segment(each)) is not None}
     busy = {name for name, channel in state.channels.items() if is_busy(channel)}
     return frozenset(named | {name for name, each in state.segments.items() if each.channel in busy})
+
+
+def _experiment_segment(feature: Feature) -> str | None:
+    return feature.experiment.segment if feature.experiment is not None else None
 
 
 def is_busy(channel: Channel) -> bool:

@@ -153,6 +153,8 @@ def test_every_kind_of_change_is_part_of_a_state():
         "make_event_key",
         "remove_event_keys",
         "set_feature",
+        "start_feature_experiment",
+        "stop_feature_experiment",
         "switch_feature",
     }
 

@@ -6,7 +6,15 @@ from factories import APP, a_check
 from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
-from edge.domain.app_parts.stored_features import Feature, FeatureKind, FeatureRule, FeatureShare, Prerequisite
+from edge.domain.app_parts.stored_features import (
+    Feature,
+    FeatureArm,
+    FeatureExperiment,
+    FeatureKind,
+    FeatureRule,
+    FeatureShare,
+    Prerequisite,
+)
 from edge.domain.facts import NO_FACTS, Behaviour, DeviceFacts
 from edge.domain.features.evaluation import Subject
 from edge.domain.model import AppState, Platform, Segment
@@ -52,6 +60,15 @@ _shares = st.sampled_from((0, 1_000, 30_000, 100_000))
 
 
 @st.composite
+def _experiments(draw, values) -> FeatureExperiment:
+    weights = draw(st.sampled_from(((50_000, 50_000), (10_000, 30_000, 60_000))))
+    arms = tuple(FeatureArm(name=f"arm{n}", value=draw(values), weight=weight) for n, weight in enumerate(weights))
+    segment = draw(st.none() | st.sampled_from(tuple(SEGMENTS)))
+    hold_out = draw(st.sampled_from((0, 20_000)))
+    return FeatureExperiment(name="trial", arms=arms, salt="trial", segment=segment, hold_out=hold_out)
+
+
+@st.composite
 def _features(draw, name: str, others: tuple[Feature, ...]) -> Feature:
     kind = draw(st.sampled_from(tuple(VALUES)))
     values = st.sampled_from(VALUES[kind])
@@ -74,6 +91,7 @@ def _features(draw, name: str, others: tuple[Feature, ...]) -> Feature:
             Prerequisite(feature=each.name, value=draw(st.sampled_from(VALUES[each.kind]))) for each in named
         ),
         needs=draw(st.sampled_from(("", "", "1.4", "1.4.0-rc.1"))),
+        experiment=draw(st.none() | st.none() | _experiments(values)),
         on=draw(st.sampled_from((True, True, True, False))),
         revision=draw(st.integers(1, 9)),
     )
@@ -98,6 +116,7 @@ def told(state: AppState, name: str, subject: Subject) -> Told:
     """The order as config/FEATURES.md states it."""
     feature = state.features[name]
     split, plain = feature.share is not None, not (feature.rules or feature.prerequisites or feature.needs)
+    plain = plain and feature.experiment is None
     if not feature.on:
         return Told(feature.default, "default", "DISABLED", "killed")
     if feature.needs and not _has(subject.check.version_name, feature.needs):
@@ -105,6 +124,15 @@ def told(state: AppState, name: str, subject: Subject) -> Told:
     for each in feature.prerequisites:
         if told(state, each.feature, subject).value != each.value:
             return Told(feature.default, "default", "TARGETING_MATCH", "prerequisite")
+    experiment = feature.experiment
+    if experiment is not None and (experiment.segment is None or _in_segment(state, experiment.segment, subject)):
+        if experiment.hold_out and _hashed(f"group\0{APP}\0control\0", subject.key) < experiment.hold_out:
+            return Told(feature.default, "held-out", "SPLIT", "held_out")
+        place = _hashed(f"feature\0{APP}\0trial\0\0", subject.key)
+        for arm in experiment.arms:
+            if place < arm.weight:
+                return Told(arm.value, f"trial/{arm.name}", "SPLIT", "experiment")
+            place -= arm.weight
     for rule in feature.rules:
         selected = _selects(state, feature, rule, subject)
         if selected is None:
@@ -123,18 +151,20 @@ def _has(runs: str, needs: str) -> bool:
 
 
 def _selects(state: AppState, feature: Feature, rule: FeatureRule, subject: Subject) -> bool | None:
-    check, facts, key = subject
-    match rule.segment or rule.where:
+    if rule.segment is not None:
+        return _in_segment(state, rule.segment, subject)
+    if rule.where == "bucket(25)":
+        return _hashed(f"segment\0{state.app}\0feature:{feature.salt}:{rule.name}\0", subject.key) < 25_000
+    return EXPRESSIONS[rule.where](subject.check, subject.facts)
+
+
+def _in_segment(state: AppState, name: str, subject: Subject) -> bool:
+    match name:
         case "droids":
-            return check.platform is Platform.ANDROID
+            return subject.check.platform is Platform.ANDROID
         case "team":
-            return check.custom_id == "team"
-        case "some":
-            return _hashed(f"segment\0{state.app}\0some\0", key) < 40_000
-        case "bucket(25)":
-            return _hashed(f"segment\0{state.app}\0feature:{feature.salt}:{rule.name}\0", key) < 25_000
-        case where:
-            return EXPRESSIONS[where](check, facts)
+            return subject.check.custom_id == "team"
+    return _hashed(f"segment\0{state.app}\0some\0", subject.key) < 40_000
 
 
 def _bucket(feature: Feature, rule: str, subject: Subject) -> int:

@@ -41,10 +41,13 @@ from edge.domain.changes.commands import (
 from edge.domain.changes.features.feature_commands import (
     DeleteFeature,
     FeatureSettings,
+    NewFeatureArm,
     NewFeatureRule,
     NewFeatureShare,
     NewPrerequisite,
     SetFeature,
+    StartFeatureExperiment,
+    StopFeatureExperiment,
     SwitchFeature,
 )
 from edge.domain.changes.guard.guard_commands import Finding, GuardActs, GuardDeed, GuardSettings, SetGuard
@@ -153,9 +156,14 @@ PUBLISHED = (
 def as_before(state: AppState) -> AppState:
     """A state without what an undo is documented not to bring back: the number, the ids of changes, names that stay
     used up, when a channel's bundle changed, what it was rolled back from, when a rollout's step began, how often
-    it was resumed, and what the guard has told."""
+    it was resumed, what the guard has told, and where judgements remember who was in a segment."""
     return replace(
-        state, revision=0, recent=(), retired={}, channels={n: _settled(c) for n, c in state.channels.items()}
+        state,
+        revision=0,
+        recent=(),
+        retired={},
+        channels={n: _settled(c) for n, c in state.channels.items()},
+        segments={n: replace(each, places=(), since=0) for n, each in state.segments.items()},
     )
 
 
@@ -237,6 +245,7 @@ def _feature_settings(draw) -> FeatureSettings:
         ).map(tuple),
         "needs": st.sampled_from(("", "1.0.2", ">=1.1")),
         "server_only": _flags,
+        "noted": _flags,
     }
     names = draw(st.sets(st.sampled_from(sorted(given)), max_size=3))
     settings = FeatureSettings(**{name: draw(given[name]) for name in sorted(names)})
@@ -308,6 +317,17 @@ _SETTING_UP = (
     st.builds(SetFeature, name=_features, settings=_feature_settings()),
     st.builds(SwitchFeature, name=_features, on=_flags),
     st.builds(DeleteFeature, name=_features),
+    st.builds(
+        StartFeatureExperiment,
+        feature=_features,
+        name=st.just("values"),
+        arms=st.tuples(
+            st.builds(NewFeatureArm, name=st.just("arm0"), value=_some_values, weight=st.just(30_000)),
+            st.builds(NewFeatureArm, name=st.just("arm1"), value=_some_values, weight=st.just(70_000)),
+        ),
+        segment=st.none() | _segments,
+    ),
+    st.builds(StopFeatureExperiment, feature=_features, keep=st.sampled_from(("arm0", "arm1"))),
     st.builds(MakeEventKey, key=st.sampled_from(KEYS), keep_seconds=st.sampled_from((0, 1_500, 86_400))),
     st.just(RemoveEventKeys()),
     st.builds(Undo, revision=st.just(LATEST), force=_flags),

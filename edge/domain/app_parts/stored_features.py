@@ -46,9 +46,34 @@ class Prerequisite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureArm:
+    """One value of an experiment. `weight` is its share of the devices in it, in thousandths of a percent."""
+
+    name: str
+    value: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureExperiment:
+    """Several values side by side, each for a share of the devices; see `model.Experiment`. Devices of the hold-out
+    group, which is the same in all rollouts and features that name it, are not in it."""
+
+    name: str
+    arms: tuple[FeatureArm, ...]
+    salt: str
+    segment: str | None = None  # None: every device
+    hold_out: int = 0  # thousandths of a percent
+    hold_out_group: str = "control"
+    started: float = 0.0  # seconds since the epoch
+    question: str = ""
+    measures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
     """In this order: what is not `on` gives its default; so does a device that runs a bundle below `needs`, or for
-    which a prerequisite gives something else; then the rules, the share, the default."""
+    which a prerequisite gives something else; then the experiment, the rules, the share, the default."""
 
     name: str
     kind: FeatureKind
@@ -60,5 +85,7 @@ class Feature:
     needs: str = ""  # a version; empty: any
     server_only: bool = False  # whether it is given to an app's own servers alone
     on: bool = True  # the kill switch
+    noted: bool = False  # whether it is recorded which device gets which value; in an experiment it always is
+    experiment: FeatureExperiment | None = None
     about: str = ""  # what it is for, in words
     revision: int = 0  # the app's, at which it last changed

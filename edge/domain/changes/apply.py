@@ -41,8 +41,14 @@ from edge.domain.changes.commands import (
     Undo,
     WithdrawBundle,
 )
-from edge.domain.changes.features import feature_changes
-from edge.domain.changes.features.feature_commands import DeleteFeature, SetFeature, SwitchFeature
+from edge.domain.changes.features import feature_changes, feature_experiments
+from edge.domain.changes.features.feature_commands import (
+    DeleteFeature,
+    SetFeature,
+    StartFeatureExperiment,
+    StopFeatureExperiment,
+    SwitchFeature,
+)
 from edge.domain.changes.going_back import undo as undoing
 from edge.domain.changes.guard import guard_changes
 from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
@@ -93,6 +99,8 @@ def _carry_out(state: AppState | None, change: Change, before: AppState | None) 
             return segment_changes.carry_out(state, command)
         case SetFeature() | SwitchFeature() | DeleteFeature() as command:
             return feature_changes.carry_out(state, command, change.id)
+        case StartFeatureExperiment() | StopFeatureExperiment() as command:
+            return feature_experiments.carry_out(state, command, change.at, change.id)
         case StartRollout() | MoveRollout() | StartExperiment() | StopExperiment() as command:
             return rollout_changes.carry_out(state, command, change.at, change.id)
         case SetGuard() | GuardActs() as command:

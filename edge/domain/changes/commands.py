@@ -6,7 +6,13 @@ The fields are what was requested, unchecked: `apply` checks them and carries th
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from edge.domain.changes.features.feature_commands import DeleteFeature, SetFeature, SwitchFeature
+from edge.domain.changes.features.feature_commands import (
+    DeleteFeature,
+    SetFeature,
+    StartFeatureExperiment,
+    StopFeatureExperiment,
+    SwitchFeature,
+)
 from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
 from edge.domain.model import Bundle, Digest, Policy, Retired
 from edge.domain.plugin import Prefer
@@ -296,6 +302,8 @@ Command = (
     | SetFeature
     | SwitchFeature
     | DeleteFeature
+    | StartFeatureExperiment
+    | StopFeatureExperiment
     | StartRollout
     | MoveRollout
     | StartExperiment
@@ -345,6 +353,8 @@ def target_of(command: Command) -> str:
             | GuardActs()
         ):
             return command.channel
+        case StartFeatureExperiment() | StopFeatureExperiment():
+            return command.feature
         case Undo():
             return str(command.revision)
         case MakeEventKey():

@@ -19,6 +19,7 @@ from edge.domain.changes.replacing import (
     current_offer,
     with_nothing_on_its_way,
 )
+from edge.domain.comparing.arms import check_arms, parse_question
 from edge.domain.comparing.measures import parse_measures, usual_measures
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import AppState, Arm, Channel, Experiment, Rollout, SegmentName, VersionName, parse_name
@@ -32,8 +33,6 @@ STEPS_LIMIT = 50
 STEP_LIMIT_SECONDS = 90 * 86_400
 SHORTEST_STEP_SECONDS = 60  # no one can judge a step sooner
 NAMED_LIMIT = 20  # segments of one rollout
-ARMS = range(2, 11)
-QUESTION_LIMIT = 200  # characters: a line above a chart
 
 
 def carry_out(
@@ -172,7 +171,7 @@ def _start_experiment(state: AppState, channel: Channel, command: StartExperimen
         salt=salt,
         segment=segment_of(state, command.segment).name if command.segment is not None else None,
         started=at,
-        question=_question(command.question),
+        question=parse_question(command.question),
         measures=tuple(each.id for each in parse_measures(command.measures or usual_measures(arms))),
     )
     rollout = channel.rollout
@@ -186,16 +185,7 @@ def _start_experiment(state: AppState, channel: Channel, command: StartExperimen
 
 
 def _arms(state: AppState, given: tuple[NewArm, ...]) -> tuple[Arm, ...]:
-    if len(given) not in ARMS:
-        raise Invalid("invalid_arms", f"an experiment must have {ARMS.start} to {ARMS.stop - 1} arms")
-    names = [parse_name("arm", arm.name) for arm in given]
-    if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
-        raise Invalid("invalid_arms", f"two arms are called {twice!r}")
-    if weightless := next((arm.name for arm in given if arm.weight <= 0), None):
-        raise Invalid("invalid_arms", f"arm {weightless!r} has no share")
-    total = sum(arm.weight for arm in given)
-    if total != WHOLE_SHARE:
-        raise Invalid("invalid_arms", f"the arms' shares add up to {format_share(total)} instead of 100%")
+    check_arms([(arm.name, arm.weight) for arm in given])
     return tuple(_arm(state, arm) for arm in given)
 
 
@@ -211,12 +201,6 @@ def _arm(state: AppState, given: NewArm) -> Arm:
         spread_seconds=given.spread_seconds,
         segment=segment_of(state, given.segment).name if given.segment is not None else None,
     )
-
-
-def _question(text: str) -> str:
-    if len(text) > QUESTION_LIMIT or not (text.isprintable()):
-        raise Invalid("invalid_question", f"a question is one line of at most {QUESTION_LIMIT} printable characters")
-    return text.strip()
 
 
 def _stop_experiment(state: AppState, channel: Channel, command: StopExperiment, at: float) -> Channel:

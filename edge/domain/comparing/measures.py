@@ -25,6 +25,7 @@ INSTALL_FAILED, INSTALL_TIME = "install_failed", "install_time"
 OWN_EVENT, OWN_OUTCOME, OWN_VALUE = "event", "outcome", "value"
 
 RELEASE_MEASURES = (FAILED, CRASHED, ERRORS, SESSIONS, INSTALLED)
+FEATURE_MEASURES = (CRASHED, ERRORS, SESSIONS)
 TIMING_MEASURES = (f"{INSTALLED}:{_WITHIN_DEFAULT}", f"{INSTALL_TIME}:{_WITHIN_DEFAULT}", FAILED)
 
 _NAME = re.compile(r"[A-Za-z0-9_./-][A-Za-z0-9_./ -]{0,63}", re.ASCII)  # as the app's own events are named
@@ -122,7 +123,9 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def kind_of_arms(arms: Sequence[Arm]) -> str:
-    """What differs between them: "criteria", "timing" or "releases"."""
+    """What differs between them: "features", "criteria", "timing" or "releases"."""
+    if any(arm.value for arm in arms):
+        return "features"
     if any(arm.segment is not None for arm in arms):
         return "criteria"
     return "timing" if any(arm.windows or arm.spread_seconds for arm in arms) else "releases"
@@ -130,7 +133,8 @@ def kind_of_arms(arms: Sequence[Arm]) -> str:
 
 def usual_measures(arms: Sequence[Arm]) -> tuple[str, ...]:
     """What an experiment measures that does not say."""
-    return TIMING_MEASURES if kind_of_arms(arms) == "timing" else RELEASE_MEASURES
+    kinds = {"timing": TIMING_MEASURES, "features": FEATURE_MEASURES}
+    return kinds.get(kind_of_arms(arms), RELEASE_MEASURES)
 
 
 def parse_measure(text: str) -> Measure:

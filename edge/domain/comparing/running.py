@@ -4,13 +4,15 @@ from collections.abc import Iterator
 
 import msgspec
 
+from edge.domain.app_parts.stored_features import FeatureExperiment
 from edge.domain.comparing.measures import Measure, parse_measures, usual_measures
 from edge.domain.errors import Invalid
-from edge.domain.model import AppState, Experiment
+from edge.domain.model import AppState, Arm, Experiment, SegmentName, VersionName
 
 
 class RunningExperiment(msgspec.Struct, frozen=True, kw_only=True):
-    """An experiment on its channel. Stored with its counts, so a new field needs a default."""
+    """An experiment on its channel, or on a feature: `place_of_feature` is its channel then. Stored with its counts, so
+    a new field needs a default."""
 
     channel: str
     experiment: Experiment
@@ -25,7 +27,31 @@ class RunningExperiment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def experiments_of(state: AppState) -> Iterator[RunningExperiment]:
-    """By channel."""
+    """Those on channels, by channel, then those on features."""
     for name, channel in sorted(state.channels.items()):
         if channel.experiment is not None:
             yield RunningExperiment(channel=name, experiment=channel.experiment)
+    for of, feature in sorted(state.features.items()):
+        if feature.experiment is not None:
+            yield on_feature(of, feature.experiment)
+
+
+def place_of_feature(feature: str) -> str:
+    """What stands for a feature where experiments have a channel; no channel is called so."""
+    return f"feature:{feature}"
+
+
+def on_feature(feature: str, experiment: FeatureExperiment) -> RunningExperiment:
+    """A feature's experiment, in the form in which all are counted."""
+    counted = Experiment(
+        name=experiment.name,
+        arms=tuple(
+            Arm(name=arm.name, bundle=VersionName(""), weight=arm.weight, value=arm.value) for arm in experiment.arms
+        ),
+        salt=experiment.salt,
+        segment=None if experiment.segment is None else SegmentName(experiment.segment),
+        started=experiment.started,
+        question=experiment.question,
+        measures=experiment.measures,
+    )
+    return RunningExperiment(channel=place_of_feature(feature), experiment=counted)

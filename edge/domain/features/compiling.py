@@ -4,17 +4,20 @@ The order is normative: kill switch, needs, prerequisites, rules, share, default
 shows what each one read.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from types import MappingProxyType
 from typing import NamedTuple
 
 from edge.domain.app_parts.stored_features import Feature, FeatureRule
-from edge.domain.buckets import bucket_of_written, feature_salt
+from edge.domain.buckets import bucket_of_written, feature_salt, hold_out_salt
 from edge.domain.errors import Invalid
 from edge.domain.facts import DeviceFacts
 from edge.domain.features.evaluation import (
     DEFAULT_VARIANT,
+    HELD_OUT_VARIANT,
     SHARE_VARIANT,
     UNKNOWN_VARIANT,
     Evaluation,
@@ -49,6 +52,20 @@ class CompiledRule:
     traits: Traits
 
 
+@dataclass(frozen=True, slots=True)
+class CompiledTrial:
+    """A running experiment: `ends` are the arms' last buckets, ascending; `gives` what each arm gives."""
+
+    selects: Selects | None  # None: every device
+    readable: bool
+    hold_out: int
+    group_salt: bytes
+    held_out: Evaluation
+    salt: bytes
+    ends: tuple[int, ...]
+    gives: tuple[Evaluation, ...]
+
+
 class Wanted(NamedTuple):
     """A prerequisite: what has to be given by the other feature."""
 
@@ -66,6 +83,7 @@ class CompiledFeature:
     too_old: Evaluation
     prerequisites: tuple[Wanted, ...]
     unmet: Evaluation
+    trial: CompiledTrial | None
     rules: tuple[CompiledRule, ...]
     unreadable: Evaluation
     share_salt: bytes
@@ -97,6 +115,10 @@ class CompiledFeatures:
         features = self.features
         return [self._evaluated(features[name], subject, known) for name in (self.public if public else self.names)]
 
+    def is_too_old(self, feature: CompiledFeature, subject: Subject) -> bool:
+        """Whether the bundle that the subject runs is below what the feature needs, or has no version."""
+        return feature.needs is not None and not read_version(subject.check.version_name) >= feature.needs
+
     def _evaluated(self, feature: CompiledFeature, subject: Subject, known: dict[str, Evaluation]) -> Evaluation:
         """Prerequisites are no deeper in each other than `changes.features` allows."""
         if feature.always is not None:
@@ -115,6 +137,14 @@ class CompiledFeatures:
             other = self.features.get(wanted.feature)
             if other is None or self._evaluated(other, subject, known).value_json != wanted.value_json:
                 return feature.unmet
+        trial = feature.trial
+        if trial is not None:
+            if not trial.readable:
+                return feature.unreadable
+            if trial.selects is None or trial.selects(check, facts):
+                if trial.hold_out and bucket_of_written(trial.group_salt, key) < trial.hold_out:
+                    return trial.held_out
+                return trial.gives[bisect_right(trial.ends, bucket_of_written(trial.salt, key))]
         for each in feature.rules:
             if not each.readable:
                 return feature.unreadable
@@ -173,7 +203,8 @@ class _Compiler:
         rules = tuple(self._rule(feature, each) for each in feature.rules)
         share_salt = feature_salt(self._state.app, feature.salt)
         draws = (Draw(share_salt, (feature.share.share,)),) if feature.share is not None else ()
-        is_static = not (rules or feature.share or feature.prerequisites or feature.needs)
+        trial, of_trial = self._trial(feature)
+        is_static = not (rules or feature.share or feature.prerequisites or feature.needs or trial)
         dynamic = Resolution.SPLIT if feature.share is not None else Resolution.TARGETING_MATCH
         default = _default(feature, Resolution.STATIC if is_static else dynamic, Why.DEFAULT)
         killed = None if feature.on else _default(feature, Resolution.DISABLED, Why.KILLED)
@@ -184,6 +215,7 @@ class _Compiler:
             too_old=_default(feature, Resolution.TARGETING_MATCH, Why.NEEDS),
             prerequisites=tuple(Wanted(each.feature, each.value.encode()) for each in feature.prerequisites),
             unmet=_default(feature, Resolution.TARGETING_MATCH, Why.PREREQUISITE),
+            trial=trial,
             rules=rules,
             unreadable=Evaluation(
                 feature.name, None, UNKNOWN_VARIANT, Resolution.UNKNOWN, _metadata(feature, Why.UNREADABLE)
@@ -192,9 +224,47 @@ class _Compiler:
             share=feature.share.share if feature.share is not None else 0,
             shared=_shared(feature),
             default=default,
-            traits=Traits() if killed else together([Traits(draws), *(each.traits for each in rules)]),
-            asks_facts=not killed and any(asks_facts(self._where(each)) for each in feature.rules),
+            traits=Traits() if killed else together([Traits(draws), of_trial, *(each.traits for each in rules)]),
+            asks_facts=not killed and any(map(asks_facts, self._expressions(feature))),
         )
+
+    def _trial(self, feature: Feature) -> tuple[CompiledTrial | None, Traits]:
+        experiment, app = feature.experiment, self._state.app
+        if experiment is None:
+            return None, Traits()
+        salt, group_salt = feature_salt(app, experiment.salt), hold_out_salt(app, experiment.hold_out_group)
+        ends = tuple(accumulate(arm.weight for arm in experiment.arms))
+        held = (Draw(group_salt, (experiment.hold_out,)),) if experiment.hold_out else ()
+        traits, selects, readable = Traits((*held, Draw(salt, ends[:-1]))), None, True
+        if experiment.segment is not None:
+            selects, read = self._segment(SegmentName(experiment.segment))
+            traits = together([read, traits])
+            readable = self._is_readable(self._state.segments[SegmentName(experiment.segment)].where)
+        of_experiment = {"experiment": experiment.name}
+        held_out = Evaluation(
+            feature.name,
+            feature.default.encode(),
+            HELD_OUT_VARIANT,
+            Resolution.SPLIT,
+            _metadata(feature, Why.HELD_OUT, **of_experiment),
+        )
+        gives = tuple(
+            Evaluation(
+                feature.name,
+                arm.value.encode(),
+                f"{experiment.name}/{arm.name}",
+                Resolution.SPLIT,
+                _metadata(feature, Why.EXPERIMENT, **of_experiment, arm=arm.name),
+                arm.name,
+            )
+            for arm in experiment.arms
+        )
+        return CompiledTrial(selects, readable, experiment.hold_out, group_salt, held_out, salt, ends, gives), traits
+
+    def _expressions(self, feature: Feature) -> Iterator[str]:
+        yield from (self._where(each) for each in feature.rules)
+        if feature.experiment is not None and feature.experiment.segment is not None:
+            yield self._state.segments[SegmentName(feature.experiment.segment)].where
 
     def _rule(self, feature: Feature, rule: FeatureRule) -> CompiledRule:
         where, salt = self._where(rule), feature_salt(self._state.app, feature.salt, rule.name)
@@ -216,12 +286,15 @@ class _Compiler:
             name = f"feature:{feature.salt}:{rule.name}"  # which no segment is called
             selects = compile_segment(app, name, where, place=self._place, sets=self._sets)
             return selects, segment_traits(app, name, where, self._sets)
-        name = SegmentName(rule.segment)
+        return self._segment(SegmentName(rule.segment))
+
+    def _segment(self, name: SegmentName) -> tuple[Selects, Traits]:
+        app, segment = self._state.app, self._state.segments[name]
+        traits = segment_traits(app, name, segment.where, self._sets)
         if self._segments is not None:
-            return self._segments[name][1], segment_traits(app, name, where, self._sets)
-        memory = memory_of(self._state.segments[name], self._held)
-        selects = compile_segment(app, name, where, place=self._place, sets=self._sets, memory=memory)
-        return selects, segment_traits(app, name, where, self._sets)
+            return self._segments[name][1], traits
+        memory = memory_of(segment, self._held)
+        return compile_segment(app, name, segment.where, place=self._place, sets=self._sets, memory=memory), traits
 
     def _is_readable(self, where: str) -> bool:
         try:
@@ -251,5 +324,5 @@ def _shared(feature: Feature) -> Evaluation | None:
     return Evaluation(feature.name, value, SHARE_VARIANT, Resolution.SPLIT, metadata)
 
 
-def _metadata(feature: Feature, why: Why) -> Mapping[str, str | int | float | bool]:
-    return MappingProxyType({"version": feature.revision, "why": why.value})
+def _metadata(feature: Feature, why: Why, **more: str) -> Mapping[str, str | int | float | bool]:
+    return MappingProxyType({"version": feature.revision, "why": why.value, **more})

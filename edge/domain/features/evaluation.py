@@ -10,8 +10,9 @@ from typing import NamedTuple
 from edge.domain.facts import DeviceFacts
 from edge.domain.model import UpdateCheck
 
-DEFAULT_VARIANT, SHARE_VARIANT, UNKNOWN_VARIANT = "default", "share", "unknown"
-RESERVED_VARIANTS = frozenset({DEFAULT_VARIANT, SHARE_VARIANT, UNKNOWN_VARIANT})  # no rule is called so
+# No rule is called so; what an arm gives is called `experiment/arm`, which no rule can be.
+DEFAULT_VARIANT, SHARE_VARIANT, UNKNOWN_VARIANT, HELD_OUT_VARIANT = "default", "share", "unknown", "held-out"
+RESERVED_VARIANTS = frozenset({DEFAULT_VARIANT, SHARE_VARIANT, UNKNOWN_VARIANT, HELD_OUT_VARIANT})
 
 
 class Resolution(enum.Enum):
@@ -30,6 +31,8 @@ class Why(enum.Enum):
     KILLED = "killed"
     NEEDS = "needs"
     PREREQUISITE = "prerequisite"
+    HELD_OUT = "held_out"  # of the experiment
+    EXPERIMENT = "experiment"
     RULE = "rule"
     SHARE = "share"
     DEFAULT = "default"
@@ -46,10 +49,12 @@ class Subject(NamedTuple):
 
 class Evaluation(NamedTuple):
     """One feature for one subject. `value_json` None: there is no value, so the app's code uses its own. `metadata` is
-    flat. The same object for all subjects that get the same, as long as the snapshot lives."""
+    flat. `arm`: the name of the experiment's arm. The same object for all subjects that get the same, as long as the
+    snapshot lives."""
 
     key: str
     value_json: bytes | None
     variant: str
     reason: Resolution
     metadata: Mapping[str, str | int | float | bool]
+    arm: str = ""

@@ -6,8 +6,16 @@ from factories import APP, a_check, a_snapshot
 from features_world import DEVICES, Told, app_states, subjects, told
 from hypothesis import given
 
-from edge.domain.app_parts.stored_features import Feature, FeatureKind, FeatureRule, FeatureShare, Prerequisite
-from edge.domain.buckets import bucket_of, feature_salt
+from edge.domain.app_parts.stored_features import (
+    Feature,
+    FeatureArm,
+    FeatureExperiment,
+    FeatureKind,
+    FeatureRule,
+    FeatureShare,
+    Prerequisite,
+)
+from edge.domain.buckets import bucket_of, feature_salt, hold_out_salt
 from edge.domain.facts import NO_FACTS
 from edge.domain.features.compiling import compile_features
 from edge.domain.features.evaluation import Subject
@@ -131,3 +139,25 @@ def test_what_features_read_is_stated(feature, reads_ids, reads_facts):
 def test_the_metadata_has_the_revision_of_the_feature():
     features = compiled(replace(a_feature(), revision=7))
     assert dict(features.evaluate("checkout", asking()).metadata) == {"version": 7, "why": "default"}
+
+
+def an_experiment(**changes) -> FeatureExperiment:
+    arms = FeatureArm(name="old", value="false", weight=50_000), FeatureArm(name="new", value="true", weight=50_000)
+    return FeatureExperiment(**({"name": "colours", "arms": arms, "salt": "c"} | changes))
+
+
+def test_an_arm_is_named_in_its_answer():
+    features = compiled(a_feature(experiment=an_experiment()))
+    given = [features.evaluate("checkout", asking(device)) for device in DEVICES]
+    assert {(each.variant, each.arm, each.value_json) for each in given} == {
+        ("colours/old", "old", b"false"),
+        ("colours/new", "new", b"true"),
+    }
+    assert all(each.metadata["experiment"] == "colours" and each.metadata["arm"] == each.arm for each in given)
+
+
+def test_held_out_devices_are_those_of_every_rollout_with_the_group():
+    features = compiled(a_feature(experiment=an_experiment(hold_out=30_000, hold_out_group="control")))
+    held = {each for each in DEVICES if features.evaluate("checkout", asking(each)).variant == "held-out"}
+    assert held == {each for each in DEVICES if bucket_of(hold_out_salt(APP, "control"), each) < 30_000}
+    assert held

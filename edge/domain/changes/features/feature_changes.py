@@ -54,7 +54,9 @@ def carry_out(state: AppState, command: SetFeature | SwitchFeature | DeleteFeatu
 
 
 def segments_read(feature: Feature) -> frozenset[str]:
-    return frozenset(each.segment for each in feature.rules if each.segment is not None)
+    """By its rules, and by its experiment."""
+    named = [each.segment for each in (*feature.rules, *((feature.experiment,) if feature.experiment else ()))]
+    return frozenset(name for name in named if name is not None)
 
 
 def id_sets_read(feature: Feature) -> frozenset[str]:
@@ -77,9 +79,8 @@ def _set(state: AppState, command: SetFeature, change_id: str) -> AppState:
     feature = _changed(state, known or _new(name, command.settings, change_id), command.settings)
     if feature == known:
         return state
-    after = _with(state, feature)
+    after = with_feature(state, feature)
     _check_circle(after, feature)
-    _check_size(after)
     return after
 
 
@@ -91,9 +92,12 @@ def _new(name: str, settings: FeatureSettings, change_id: str) -> Feature:
     return Feature(name=name, kind=settings.kind, default="", salt=change_id)
 
 
-def _with(state: AppState, feature: Feature) -> AppState:
+def with_feature(state: AppState, feature: Feature) -> AppState:
+    """`feature` has changed. Raises Conflict `features_too_large`."""
     features = with_entry(state.features, feature.name, replace(feature, revision=state.revision + 1))
-    return replace(state, features=features)
+    after = replace(state, features=features)
+    _check_size(after)
+    return after
 
 
 def _changed(state: AppState, feature: Feature, given: FeatureSettings) -> Feature:
@@ -115,6 +119,8 @@ def _changed(state: AppState, feature: Feature, given: FeatureSettings) -> Featu
         feature = replace(feature, needs=_needs(given.needs))
     if given.server_only is not UNSET:
         feature = replace(feature, server_only=given.server_only)
+    if given.noted is not UNSET:
+        feature = replace(feature, noted=given.noted)
     if given.about is not UNSET:
         feature = replace(feature, about=_about(given.about))
     return feature
@@ -270,11 +276,15 @@ def _texts(feature: Feature) -> Iterator[str]:
         yield from (rule.name, rule.value)
     for each in feature.prerequisites:
         yield from (each.feature, each.value)
+    if (experiment := feature.experiment) is not None:
+        yield from (experiment.name, experiment.question, *experiment.measures)
+        for arm in experiment.arms:
+            yield from (arm.name, arm.value)
 
 
 def _switch(state: AppState, command: SwitchFeature) -> AppState:
     feature = feature_of(state, command.name)
-    return state if feature.on is command.on else _with(state, replace(feature, on=command.on))
+    return state if feature.on is command.on else with_feature(state, replace(feature, on=command.on))
 
 
 def _delete(state: AppState, command: DeleteFeature) -> AppState:
@@ -284,4 +294,10 @@ def _delete(state: AppState, command: DeleteFeature) -> AppState:
     )
     if needing:
         raise Conflict("feature_in_use", f"feature {feature.name!r} is a prerequisite of {named('feature', needing)}")
+    if feature.experiment is not None:
+        raise Conflict(
+            "experiment_active",
+            f"experiment {feature.experiment.name!r} runs on feature {feature.name!r}: keep an arm first (`edge "
+            f"experiment stop {state.app} feature:{feature.name} --keep ARM`)",
+        )
     return replace(state, features=without_entry(state.features, feature.name))

@@ -42,6 +42,7 @@ class FeatureSettings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_un
     prerequisites: tuple[NewPrerequisite, ...] | UnsetType = UNSET
     needs: str | UnsetType = UNSET
     server_only: bool | UnsetType = UNSET
+    noted: bool | UnsetType = UNSET
     about: str | UnsetType = UNSET
 
 
@@ -63,3 +64,33 @@ class DeleteFeature(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
     """Refused while another feature needs it."""
 
     name: str
+
+
+class NewFeatureArm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`value` is a JSON text, `weight` in thousandths of a percent."""
+
+    name: str
+    value: str
+    weight: int
+
+
+class StartFeatureExperiment(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="start_feature_experiment"
+):
+    """See `FeatureExperiment`; without `measures`, it measures what is usual for its kind."""
+
+    feature: str
+    name: str
+    arms: tuple[NewFeatureArm, ...]
+    segment: str | None = None
+    hold_out: int = 0
+    hold_out_group: str = "control"
+    question: str = ""
+    measures: tuple[str, ...] = ()
+
+
+class StopFeatureExperiment(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="stop_feature_experiment"):
+    """Give the value of the arm `keep` to every device that no rule takes."""
+
+    feature: str
+    keep: str

@@ -110,9 +110,7 @@ def _stops_undone(state: AppState, restored: AppState) -> Iterator[UndoneStop]:
     for version, bundle in restored.bundles.items():
         if not bundle.withdrawn and version in state.bundles and state.bundles[version].withdrawn:
             yield UndoneStop(version, f"offer the withdrawn bundle {version!r} again")
-    for name, feature in restored.features.items():
-        if feature.on and name in state.features and not state.features[name].on:
-            yield UndoneStop(name, f"turn feature {name!r} on again, which was killed")
+    yield from _features_undone(state, restored)
     for name, channel in restored.channels.items():
         now = state.channels.get(name)
         if now is None:
@@ -125,6 +123,15 @@ def _stops_undone(state: AppState, restored: AppState) -> Iterator[UndoneStop]:
         if now.rolled_back and channel.bundle != now.bundle:
             words = f"offer {channel.bundle!r}, which was rolled back, on channel {name!r} again"
             yield UndoneStop(channel.bundle or name, words)
+
+
+def _features_undone(state: AppState, restored: AppState) -> Iterator[UndoneStop]:
+    for name, feature in restored.features.items():
+        now = state.features.get(name)
+        if feature.on and now is not None and not now.on:
+            yield UndoneStop(name, f"turn feature {name!r} on again, which was killed")
+        if feature.experiment is not None and (now is None or now.experiment is None):
+            yield UndoneStop(feature.experiment.name, f"resume experiment {feature.experiment.name!r}")
 
 
 def _deletions_undone(restored: Channel) -> Iterator[UndoneStop]:

@@ -305,7 +305,7 @@ def start_packing(tmp_path: Path) -> subprocess.Popen[str]:
 def test_ctrl_c_ends_all_processes_quietly(tmp_path):
     process = start_packing(tmp_path)
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=20)  # the pipes end when the last process that holds them does
+    _, errors = process.communicate(timeout=120)  # the pipes end when the last process that holds them does
     assert process.returncode == -signal.SIGINT
     assert errors.count("Traceback") == 1
     assert errors.endswith("KeyboardInterrupt\n")
@@ -315,6 +315,6 @@ def test_ctrl_c_ends_all_processes_quietly(tmp_path):
 def test_a_killed_publisher_leaves_no_workers(tmp_path):
     process = start_packing(tmp_path)
     process.kill()
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
     assert "Traceback" not in errors

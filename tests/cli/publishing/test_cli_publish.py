@@ -58,9 +58,9 @@ def all_missing(body):
 def test_an_interrupt_while_uploading_is_130_at_once(server, publishing):
     server.script.extend([FOUND, NO_BUNDLES, NEW, NEW, all_missing, "hang", "hang", "hang", "hang"])
     with publishing() as running:
-        assert server.hanging.wait(20)
+        assert server.hanging.wait(120)
         running.send_signal(signal.SIGINT)
-        out, errors = running.communicate(timeout=20)
+        out, errors = running.communicate(timeout=120)
     assert (running.returncode, out, errors) == (130, "", "")
 
 
@@ -68,7 +68,7 @@ def test_an_upload_that_is_refused_ends_the_others_and_is_one_line(server, publi
     refused = (413, b'{"error": "body_too_large", "message": "the body is larger than 5 bytes"}')
     server.script.extend([FOUND, NO_BUNDLES, NEW, NEW, all_missing, "hang", refused, refused, refused])
     with publishing() as running:
-        out, errors = running.communicate(timeout=20)
+        out, errors = running.communicate(timeout=120)
     assert (running.returncode, out, errors) == (1, "", "edge: the body is larger than 5 bytes\n")
     assert "/bundles" not in [each["path"][-8:] for each in server.seen if each["method"] == "POST"]
 
@@ -83,7 +83,7 @@ def test_a_connection_that_breaks_is_taken_up_again(server, publishing):
     # Two files, zip and manifest, of which two come twice; then the publish itself.
     server.script.extend([FOUND] * 4 + [answer_the_publish])
     with publishing() as running:
-        out, errors = running.communicate(timeout=20)
+        out, errors = running.communicate(timeout=120)
     assert (running.returncode, errors) == (0, "")
     assert msgspec.json.decode(out)["uploaded"] == 4
     puts = [each["idempotency-key"] for each in server.seen if each["method"] == "PUT"]

@@ -171,7 +171,7 @@ def test_closing_ends_a_wait_for_an_answer_in_another_thread(server, client):
     server.script.append("hang")
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(client.get, "/v1/apps")
-        assert server.hanging.wait(20)
+        assert server.hanging.wait(120)
         client.close()
         with pytest.raises(Unreachable):
             asking.result(20)

@@ -96,7 +96,7 @@ def run_on_a_terminal(program, columns=100):
                     shown += block
             except OSError:  # Linux: what reading a terminal says when its other end is gone
                 pass
-        assert running.wait(20) == 0
+        assert running.wait(120) == 0
     return shown.decode()
 
 

@@ -25,7 +25,7 @@ def test_lines_come_while_the_block_runs_and_end_with_it():
 
     with lines(say, size, every=0.001) as reached:
         reached.reach("zip", 1, 2)
-        assert two.wait(20)
+        assert two.wait(120)
     count = len(said)
     assert said[0].startswith("zip: 50% of 2 B, after ") and all(line.isprintable() for line in said)
     assert count == len(said) and all(thread.name != "progress" for thread in threading.enumerate())

@@ -17,11 +17,22 @@ import msgspec
 from aiohttp import hdrs, web
 from multidict import MultiDict
 
-from edge.control.access.roles import Role, allows
-from edge.control.access.tokens import Grant, Tokens
-from edge.control.calls import IDEMPOTENCY_KEY, IF_REVISION, REASON, Call, InnerRequest, check_permission
+from edge.control.access.grants import NOBODY, Grant
+from edge.control.access.roles import Role
+from edge.control.access.tokens import Tokens
+from edge.control.calls import IDEMPOTENCY_KEY, IF_REVISION, REASON, Call, InnerRequest
 from edge.control.openapi import build_openapi
-from edge.control.operations import DRY_RUN, JSON, NOT_TAKEN, Operation, check_here, check_parameters, parse_flag
+from edge.control.operations import (
+    DRY_RUN,
+    JSON,
+    NOT_TAKEN,
+    Operation,
+    check_door,
+    check_here,
+    check_parameters,
+    may_pass,
+    parse_flag,
+)
 from edge.control.ports import ASKED_BY, Asker, ControlPorts
 from edge.control.routes import apps as routes_apps
 from edge.control.routes import blobs as routes_blobs
@@ -69,7 +80,6 @@ from edge.store.releases import Rehearsed
 
 WARNING = "Edge-Warning"  # beside an answer that is true of the last good state of the store alone
 _STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 417: "expectation_failed"}
-_NOBODY = Grant("nobody", Role.READER, AppId(""))  # for operations without a token: no app has that name
 
 _log = logging.getLogger(__name__)
 
@@ -196,7 +206,7 @@ def _translate_http(request: web.Request, error: web.HTTPException) -> web.Respo
 def _build_door(operation: Operation, ports: ControlPorts, places: NodePlaces) -> OperationHandler:
     async def handle(request: web.Request) -> web.StreamResponse:
         grant = await _authorise(operation, ports.tokens, request, ports.clock.now())
-        with places.taken(grant.name) if grant.role is Role.NODE else nullcontext():
+        with places.taken(grant.name) if grant.is_role(Role.NODE) else nullcontext():
             return await enter(request, grant)
 
     async def enter(request: web.Request, grant: Grant) -> web.StreamResponse:
@@ -207,7 +217,15 @@ def _build_door(operation: Operation, ports: ControlPorts, places: NodePlaces) -
             body = decode_body(await read_body(request, operation.body_limit_bytes), operation.body)
         rehearsal: list[Rehearsed] | None = [] if operation.changes and parse_flag(request, DRY_RUN) else None
         answer = await _perform(
-            operation, Call(ports=ports, grant=grant, request=request, body=body, rehearsal=rehearsal)
+            operation,
+            Call(
+                ports=ports,
+                grant=grant,
+                request=request,
+                body=body,
+                permission=operation.permission,
+                rehearsal=rehearsal,
+            ),
         )
         if isinstance(answer, web.StreamResponse):  # sent by the operation itself
             return answer
@@ -262,20 +280,26 @@ class InnerApi:
         headers = {IDEMPOTENCY_KEY: change_id, REASON: quote(reason), IF_REVISION: _text_of(revision)}
         given = {header: value for header, value in headers.items() if value}
         request = InnerRequest(parts, MultiDict(query or {}), given, self._app)
-        if operation.permission is not None:
-            check_permission(grant, operation.permission, request)
+        check_door(operation, grant, request)
         check_here(operation, self._ports.origin)
         rehearsal: list[Rehearsed] | None = [] if operation.changes and dry_run else None
         return await _perform(
-            operation, Call(ports=self._ports, grant=grant, request=request, body=body, rehearsal=rehearsal)
+            operation,
+            Call(
+                ports=self._ports,
+                grant=grant,
+                request=request,
+                body=body,
+                permission=operation.permission,
+                rehearsal=rehearsal,
+            ),
         )
 
     async def upload(self, grant: Grant, app: str, digest: str, file: Path) -> None:
         """As the operation `upload_blob`, from a file of this machine, which stays. Raises EdgeError."""
         operation = self._operations["upload_blob"]
         request = InnerRequest({"app": app, "digest": digest}, MultiDict(), {}, self._app)
-        assert operation.permission is not None, "it takes a token"
-        check_permission(grant, operation.permission, request)
+        check_door(operation, grant, request)
         check_here(operation, self._ports.origin)
         await routes_blobs.keep_local(Call(ports=self._ports, grant=grant, request=request, body=None), file)
 
@@ -287,10 +311,9 @@ class InnerApi:
         """When what a page was told of the app's known devices was read, at `now`."""
         return self._ports.known_devices.as_of(AppId(app), now)
 
-    def allows(self, grant: Grant, name: str, app: str | None) -> bool:
-        """Whether the role of `grant` permits the operation, for `app` where it is about one."""
-        permission = self._operations[name].permission
-        return permission is None or allows(grant.role, grant.app, permission, app)
+    def allows(self, grant: Grant, name: str, app: str | None, channel: str | None = None) -> bool:
+        """Whether the roles of `grant` let the operation in, for `app` and `channel` where it is about one."""
+        return may_pass(self._operations[name], grant, app, channel)
 
 
 def _text_of(revision: int | None) -> str:
@@ -326,12 +349,12 @@ def _with_not_taken(answer: Any, not_taken: list[NotTaken]) -> dict[str, Any]:
 async def _authorise(operation: Operation, tokens: Tokens, request: web.Request, now: float) -> Grant:
     """Runs before a byte of the body is read; `now` is in seconds since the epoch. Raises Unauthorized, Forbidden."""
     if operation.permission is None:
-        return _NOBODY
+        return NOBODY
     scheme, _, secret = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "bearer" or not secret:
         raise Unauthorized("unauthorized", "missing token: send the header Authorization: Bearer <token>")
     grant = await asyncio.to_thread(tokens.authenticate, secret.strip(), now)
-    check_permission(grant, operation.permission, request)
+    check_door(operation, grant, request)
     return grant
 
 

@@ -5,14 +5,16 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import unquote
 
 from aiohttp import web
 from multidict import MultiMapping
 
-from edge.control.access.roles import Permission, allows, refusal
-from edge.control.access.tokens import Grant
+from edge.control.access.effects import check_change
+from edge.control.access.grants import Grant, refusal
+from edge.control.access.roles import Permission
 from edge.control.ports import ControlPorts
 from edge.control.shapes.impact import ImpactView
 from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command, PublishBundle
@@ -20,7 +22,7 @@ from edge.domain.errors import Forbidden, Invalid
 from edge.domain.model import AppId, AppState, parse_app_id
 from edge.regions.feed.coming_blobs import tell_coming
 from edge.store.damage import NotTaken
-from edge.store.releases import PermitUndo, Rehearsed
+from edge.store.releases import Rehearsed
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 REASON = "Edge-Reason"  # why, percent-encoded UTF-8: headers are ASCII
@@ -72,6 +74,7 @@ class Call(Generic[B]):
     grant: Grant
     request: Asked
     body: B
+    permission: Permission | None = None  # the operation's
     rehearsal: list[Rehearsed] | None = None
     not_taken: list[NotTaken] = field(default_factory=list)
 
@@ -110,11 +113,12 @@ class ChangeResult(NamedTuple):
     before: AppState | None
 
 
-async def commit(call: Call[Any], app: AppId, command: Command, permit_undo: PermitUndo | None = None) -> ChangeResult:
+async def commit(call: Call[Any], app: AppId, command: Command) -> ChangeResult:
     """Commit the command and return once the workers serve it; in a dry run, only rehearse it.
 
-    Raises what `Releases.commit` raises.
+    Raises Forbidden `forbidden` for what the caller may not do, and what `Releases.commit` raises.
     """
+    permit = partial(check_change, call.grant, call.permission, command)
     change = Change(
         id=command_id(call.request),
         at=call.ports.clock.now(),
@@ -123,13 +127,13 @@ async def commit(call: Call[Any], app: AppId, command: Command, permit_undo: Per
         reason=reason_of(call.request),
     )
     if call.rehearsal is not None:
-        rehearsed = await asyncio.to_thread(call.ports.releases.rehearse, app, change, permit_undo)
+        rehearsed = await asyncio.to_thread(call.ports.releases.rehearse, app, change, permit)
         call.rehearsal.append(rehearsed)
         return ChangeResult(rehearsed.after, rehearsed.after is not rehearsed.before, rehearsed.before)
     if not isinstance(command, PublishBundle):  # told as soon as all of it was in the store
         await announce_blobs(call, app, command)
     at = if_revision(call.request)
-    committed = await asyncio.to_thread(call.ports.releases.commit, app, change, permit_undo, at)
+    committed = await asyncio.to_thread(call.ports.releases.commit, app, change, permit, at)
     if committed.changed:
         call.not_taken.append(await call.ports.serving.announce(app, committed.head))
     return ChangeResult(committed.state, committed.changed, committed.before)
@@ -154,9 +158,10 @@ def require(call: Call[Any], permission: Permission) -> None:
 
 
 def check_permission(grant: Grant, permission: Permission, request: Asked) -> None:
-    """Raises Forbidden `forbidden` unless the token may do this, to the app in the address if there is one."""
-    if not allows(grant.role, grant.app, permission, request.match_info.get("app")):
-        raise Forbidden("forbidden", refusal(grant.name, grant.role, grant.app, permission))
+    """Raises Forbidden `forbidden` unless this is permitted, to the app in the address if there is one."""
+    app = request.match_info.get("app")
+    if not grant.may(permission, app):
+        raise Forbidden("forbidden", refusal(grant, permission, app))
 
 
 def reason_of(request: Asked) -> str:

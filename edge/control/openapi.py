@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 import edge
-from edge.control.access.roles import GRANTED, Permission
+from edge.control.access.roles import GRANTED, OF_TEST_CHANNELS, Permission
 from edge.control.calls import IDEMPOTENCY_KEY, IF_REVISION
 from edge.control.operations import DRY_RUN, NOT_TAKEN, RANGE, Operation
 from edge.control.routes.apps import HISTORY_DEFAULT, HISTORY_LIMIT
@@ -194,7 +194,10 @@ def _describe(operation: Operation, schema_of: dict[int, dict[str, Any]]) -> dic
     }
     if operation.permission is not None:
         described["security"] = [{"token": []}]
-        described["description"] = f"Roles: {_roles(operation.permission)}."
+        described["description"] = f"Roles: {_roles(operation)}."
+        described["x-permission"] = operation.permission.value
+        if operation.or_else:
+            described["x-permission-or"] = sorted(each.value for each in operation.or_else)
     body = _body(operation, schema_of)
     return described | ({"requestBody": body} if body else {})
 
@@ -284,5 +287,9 @@ def _json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
 
 
-def _roles(permission: Permission) -> str:
-    return ", ".join(role.value for role, granted in GRANTED.items() if permission in granted)
+def _roles(operation: Operation) -> str:
+    """Those whose holders the door lets in."""
+    opens = {operation.permission, *operation.or_else}
+    if opens & OF_TEST_CHANNELS:
+        opens.add(Permission.CHANGE_TEST_CHANNELS)
+    return ", ".join(role.value for role, granted in GRANTED.items() if opens & granted)

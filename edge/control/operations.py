@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edge.control.access.grants import Grant, refusal
 from edge.control.access.roles import Permission
 from edge.control.calls import Asked, Call
-from edge.domain.errors import Invalid, Malformed
+from edge.domain.errors import Forbidden, Invalid, Malformed
 from edge.regions.following.followed_releases import elsewhere
 
 JSON_LIMIT_BYTES = 1024 * 1024  # ordinary bodies, operators' comments included, are a few kB
@@ -22,7 +23,14 @@ SHOWN_LIMIT = 64  # characters of an unknown parameter's name that the error rep
 
 # What a node that follows does although it is asked with a body, or makes something.
 _READS = frozenset(
-    {Permission.READ_SELF, Permission.LIST_APPS, Permission.READ_APP, Permission.READ_NODE, Permission.FOLLOW}
+    {
+        Permission.READ_SELF,
+        Permission.LIST_APPS,
+        Permission.READ_APP,
+        Permission.READ_NODE,
+        Permission.LOOK_UP_DEVICES,
+        Permission.FOLLOW,
+    }
 )
 _OWN = frozenset({"create_login_link"})  # of its own page
 
@@ -31,7 +39,8 @@ _OWN = frozenset({"create_login_link"})  # of its own page
 class Operation:
     """One row: a JSON body is decoded as `body`, a success encoded from `answer`.
 
-    `permission` None: no token is required. `changes`: it changes an app, so it takes an Idempotency-Key and `dry_run`;
+    `permission` None: no token is required; one of `or_else` opens the door as well, for a change that is judged by
+    what it does. `changes`: it changes an app, so it takes an Idempotency-Key and `dry_run`;
     `takes_id`: it takes an Idempotency-Key alone. `streams` is the media type of a body that the handler reads itself.
     With a `content_type` other than JSON the handler returns bytes; with `ranged`, all from a byte on where asked.
     `refusals` are statuses beyond those that follow from the rest.
@@ -51,6 +60,7 @@ class Operation:
     streams: str = ""
     query: Sequence[str] = ()
     refusals: Sequence[int] = ()
+    or_else: frozenset[Permission] = frozenset()
     content_type: str = JSON
     ranged: bool = False
 
@@ -60,9 +70,31 @@ class Operation:
         return [*self.query, *([DRY_RUN] if self.changes else [])]
 
     @property
+    def is_of_channel(self) -> bool:
+        """Whether the address names a channel."""
+        return "/channels/{name}" in self.path
+
+    @property
     def parts(self) -> list[str]:
         """The names of the variable parts of the address, in order."""
         return re.findall(r"{(\w+)}", self.path)
+
+
+def may_pass(operation: Operation, grant: Grant, app: str | None, channel: str | None) -> bool:
+    """Whether the door opens, for the app and the channel in the address; `channel` counts where the operation is
+    about one."""
+    if operation.permission is None:
+        return True
+    about = channel if operation.is_of_channel else None
+    return any(grant.might(each, app, about) for each in (operation.permission, *operation.or_else))
+
+
+def check_door(operation: Operation, grant: Grant, request: Asked) -> None:
+    """Raises Forbidden `forbidden`."""
+    app, name = request.match_info.get("app"), request.match_info.get("name")
+    if operation.permission is not None and not may_pass(operation, grant, app, name):
+        about = name if operation.is_of_channel else None
+        raise Forbidden("forbidden", refusal(grant, operation.permission, app, about))
 
 
 def check_here(operation: Operation, origin: str) -> None:

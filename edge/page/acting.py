@@ -169,7 +169,7 @@ async def perform(visit: Visit, form: Mapping[str, str]) -> tuple[str, PageNotic
 
 def _check_role(visit: Visit, plan: ActPlan) -> None:
     """Before anything is shown of it: not every plan has a dry run. Raises Forbidden `forbidden`."""
-    foreign = foreign_words(visit.allows(plan.act.operation), visit.grant.role)
+    foreign = foreign_words(visit.allows(plan.act.operation), visit.grant.roles)
     if foreign:
         raise Forbidden("forbidden", foreign)
 

@@ -50,8 +50,8 @@ async def take_drop(house: House, visitor: Visitor, visit: Visit, request: web.R
     form's token."""
     app = visit.parts["app"]
     if not visit.allows("upload_blob"):
-        role = visitor.grant.role.value
-        raise Forbidden("forbidden", f"your role {role} may not publish; an uploader or a publisher may")
+        role = visitor.grant.roles
+        raise Forbidden("forbidden", f"your role {role} may not publish; an uploader or a developer may")
     await visit.ask("show_app", {"app": app})  # does it exist?
 
     async def check_fields(fields: Mapping[str, str]) -> None:

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from edge import __version__
+from edge.control.access.grants import Grant
 from edge.control.access.roles import Role
+from edge.control.access.scopes import Everything, scope_words
 from edge.control.shapes.apps import AppSummary, AppView
 from edge.page.door.sessions import Session
 from edge.page.house import House
@@ -18,12 +20,16 @@ from edge.page.words.numbers import named
 LIVE = frozenset({"overview", "app", "channel", "experiment", "nodes"})  # pages whose values change while one looks
 SIDE_APPS = 20  # listed beside the pages of all apps; the overview has the rest
 _MAY = {
-    Role.ADMIN: "Role admin: may change every app, and make apps and tokens.",
-    Role.PUBLISHER: "Role publisher: may upload and offer bundles.",
-    Role.UPLOADER: "Role uploader: may upload bundles, and offer none.",
-    Role.READER: "Role reader: may look, and change nothing.",
-    Role.REPORTER: "Role reporter: may state outcomes alone.",
-    Role.NODE: "Role node: for another node, not for people.",
+    Role.ADMIN.value: "Role admin: may change every app, and make apps, people and tokens.",
+    Role.RELEASER.value: "Role releaser: may upload bundles, offer them and take them back.",
+    Role.DEVELOPER.value: "Role developer: may upload bundles, and offer them on test channels.",
+    Role.SUPPORT.value: "Role support: may look up devices, lift what is withheld, and erase them.",
+    Role.VIEWER.value: "Role viewer: may look, and change nothing.",
+    Role.PUBLISHER.value: "Role publisher: may upload and offer bundles.",
+    Role.UPLOADER.value: "Role uploader: may upload bundles, and offer none.",
+    Role.READER.value: "Role reader: may look, and change nothing.",
+    Role.REPORTER.value: "Role reporter: may state outcomes alone.",
+    Role.NODE.value: "Role node: for another node, not for people.",
 }
 
 
@@ -90,9 +96,9 @@ async def build_frame(visit: Visit, shown: Shown, session: Session, house: House
         search=f"/apps/{quote(app, safe='')}/search" if app else "/search",
         as_of=as_of(visit.as_of),
         name=visit.grant.name,
-        role=visit.grant.role.value,
+        role=visit.grant.roles,
         until=as_of(session.until).clock[:5],
-        may=_MAY[visit.grant.role] + (f" For {visit.grant.app} alone." if visit.grant.app else ""),
+        may=_may_words(visit.grant),
         form_token=session.form_token,
         side=[
             SideGroup("", [SideLink("All apps", "/", current == "overview", trouble=stopped)]),
@@ -106,6 +112,15 @@ async def build_frame(visit: Visit, shown: Shown, session: Session, house: House
         trouble=stopped,
         live=visit.address if visit.name in LIVE else "",
         history=f"/apps/{quote(app, safe='')}/history" if app else "",
+    )
+
+
+def _may_words(grant: Grant) -> str:
+    """What the roles are for, each with where it is held."""
+    return " ".join(
+        _MAY.get(hold.role, f"Role {hold.role}.")
+        + ("" if isinstance(hold.within, Everything) else f" For {scope_words(hold.within)} alone.")
+        for hold in grant.holds
     )
 
 

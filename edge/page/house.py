@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from edge.control.access.tokens import Grant, Tokens
+from edge.control.access.grants import Grant
+from edge.control.access.tokens import Tokens
 from edge.control.app import InnerApi
 from edge.page.door.hosts import HostNames
 from edge.page.door.login_links import LoginLinks

@@ -61,8 +61,8 @@ _MENDS = {  # what can be done about the latest revision, by what is wrong with 
 
 log = logging.getLogger("edge.store")
 
-# Takes the state that an undo reverts and the one that it returns to; raises Forbidden.
-PermitUndo = Callable[[AppState, AppState], None]
+# Takes the states before and after a change, None before an app's first; raises Forbidden.
+Permit = Callable[[AppState | None, AppState], None]
 
 
 class Committed(NamedTuple):
@@ -97,15 +97,13 @@ class Releases(ReleaseReader):
         # One process's threads take turns instead of undoing each other's attempts.
         self._turns = {shard: threading.Lock() for shard in SHARDS}
 
-    def commit(
-        self, app: AppId, change: Change, permit_undo: PermitUndo | None = None, at: int | None = None
-    ) -> Committed:
+    def commit(self, app: AppId, change: Change, permit: Permit | None = None, at: int | None = None) -> Committed:
         """Make the change: durable and visible to every reader of the store when it returns.
 
-        `permit_undo` is called at every attempt, with the revision that the undo would revert. `at`: only if that is
-        the latest revision, else Conflict `somebody_was_faster`; a repeat of a change that has landed is none.
+        `permit` is called at every attempt, with what the change makes of the app. `at`: only if that is the latest
+        revision, else Conflict `somebody_was_faster`; a repeat of a change that has landed is none.
 
-        Raises what `permit_undo` and `apply` raise, Invalid `missing_blob`, TooLarge `revision_too_large`, Untrusted,
+        Raises what `permit` and `apply` raise, Invalid `missing_blob`, TooLarge `revision_too_large`, Untrusted,
         Conflict `older_store` for a shard that is refused, and `busy` if others moved the shard at every attempt, and
         DiskFull. Nothing has changed then.
         """
@@ -114,14 +112,14 @@ class Releases(ReleaseReader):
             for _ in range(COMMIT_ATTEMPT_LIMIT):
                 held = self._changeable(shard)
                 try:
-                    return self._with_room(change, partial(self._attempt, held, app, change, permit_undo, at))
+                    return self._with_room(change, partial(self._attempt, held, app, change, permit, at))
                 except (AlreadyExists, Stale):
                     continue
         raise Conflict("busy", f"app {app!r}: other writers won {COMMIT_ATTEMPT_LIMIT} times in a row; try again")
 
-    def rehearse(self, app: AppId, change: Change, permit_undo: PermitUndo | None = None) -> Rehearsed:
+    def rehearse(self, app: AppId, change: Change, permit: Permit | None = None) -> Rehearsed:
         """Try the change without writing anything. Raises as `commit`, but does not check for blobs."""
-        return self._apply(self._changeable(shard_of(app)), app, change, permit_undo)[1]
+        return self._apply(self._changeable(shard_of(app)), app, change, permit)[1]
 
     def put_keys_back(self, *, dry: bool) -> str:
         """What was wrong with the key set that is replaced by the one that this node has seen, unless `dry`; empty if
@@ -163,7 +161,7 @@ class Releases(ReleaseReader):
             raise refusal_of(error) from error
 
     def _apply(
-        self, held: VerifiedShard, app: AppId, change: Change, permit_undo: PermitUndo | None
+        self, held: VerifiedShard, app: AppId, change: Change, permit: Permit | None
     ) -> tuple[Revision | None, Rehearsed]:
         """Apply the change without writing; also returns the revision that it was applied to."""
         head = held.shard.apps.get(app)
@@ -172,13 +170,13 @@ class Releases(ReleaseReader):
             raise refusal_of(Untrusted(OLDER, lost))
         before = self._read_head(app, head) if head else None
         earlier = self._before(app, before) if before and isinstance(change.command, Undo) else None
-        if before and earlier and permit_undo is not None:
-            permit_undo(before.state, earlier)
         if before is None and not isinstance(change.command, CreateApp | AcceptRestored):
             raise NotFound("unknown_app", f"unknown app {app!r}")
         state = apply(before.state if before else None, change, earlier)
         if state.app != app:
             raise Invalid("wrong_app", f"a change that creates app {state.app!r} was sent to app {app!r}")
+        if permit is not None:
+            permit(before.state if before else None, state)
         return before, Rehearsed(before.state if before else None, state)
 
     def _read_head(self, app: AppId, head: Head) -> Revision:
@@ -195,10 +193,10 @@ class Releases(ReleaseReader):
         return self._reserve.lending(attempt) if stops_a_release(change.command) else attempt()
 
     def _attempt(
-        self, held: VerifiedShard, app: AppId, change: Change, permit_undo: PermitUndo | None, at: int | None
+        self, held: VerifiedShard, app: AppId, change: Change, permit: Permit | None, at: int | None
     ) -> Committed:
         head = held.shard.apps.get(app)
-        before, (was, state) = self._apply(held, app, change, permit_undo)
+        before, (was, state) = self._apply(held, app, change, permit)
         if head and state is was:
             return Committed(state, head, changed=False, before=was)
         if at is not None and (head.revision if head else 0) != at:

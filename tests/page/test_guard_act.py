@@ -107,7 +107,7 @@ async def test_the_ways_to_it(app, browser):
 async def test_a_reader_sees_the_rules_and_changes_nothing(app, world):
     await app.sign_in("reader")
     settings = await app.get(f"{CHANNEL}/settings")
-    assert FORM not in settings.seen.links and "A publisher or an admin may." in settings.text
+    assert FORM not in settings.seen.links and "A releaser or an admin may." in settings.text
     assert (await app.get(filled(max_failure="5"))).status == 403
     form = {"revision": "3", "change": "page-" + "0" * 32, "reason": "x"}
     assert (await app.post(filled(max_failure="5"), form)).status == 403

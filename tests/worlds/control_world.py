@@ -85,6 +85,10 @@ GRANTS = {
     "reporter": (Role.REPORTER, None),
     "reporter-acme": (Role.REPORTER, APP),
     "node": (Role.NODE, None),
+    "releaser-acme": (Role.RELEASER, APP),
+    "developer-acme": (Role.DEVELOPER, APP),
+    "support-acme": (Role.SUPPORT, APP),
+    "viewer": (Role.VIEWER, None),
 }
 
 

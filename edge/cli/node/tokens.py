@@ -10,10 +10,11 @@ from edge.cli.terminal.client import ControlClient, parse_address
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, line, moment, note, table
 from edge.config import is_loopback
+from edge.control.access.roles import Role
 from edge.domain.schedule.durations import parse_duration
 
 KEY_SET_KEY = "keys/writers.json"
-ROLES = ("admin", "publisher", "uploader", "reader", "reporter", "node")
+ROLES = tuple(role.value for role in Role)
 
 
 @click.group()
@@ -27,10 +28,10 @@ def token() -> None:
     "--role",
     type=click.Choice(ROLES),
     required=True,
-    help="What it may do. An uploader publishes bundles but cannot offer them; a publisher can do both; a reporter "
+    help="What it may do. An uploader publishes bundles but cannot offer them; a releaser can do both; a reporter "
     "states outcomes.",
 )
-@click.option("--app", metavar="APP", help="Limit a publisher, uploader, reader or reporter to this app.")
+@click.option("--app", metavar="APP", help="Limit it to this app; not for an admin or a node.")
 @click.option("--for", "lifetime", metavar="DURATION", help="Lifetime, such as 90d; default: until it is revoked.")
 @with_api
 def create(client: ControlClient, out: Output, name: str, role: str, app: str | None, lifetime: str | None) -> None:

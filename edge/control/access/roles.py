@@ -1,16 +1,140 @@
-"""Who may do what: the one table of roles and permissions, pure.
+"""The one table of permissions and roles, pure: the doors of the API and the page, OpenAPI, help and refusals read it.
 
-A token has a role, and some roles' tokens may be limited to one app. What the table does not grant is refused.
+What the table does not grant is refused.
 """
 
 import enum
 from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class PermissionGrain(enum.Enum):
+    """The smallest part of the store that a permission can be limited to."""
+
+    SELF = "self"  # never limited: about the one who asks
+    NODE = "node"  # about the whole node: only for who may do it everywhere
+    ORGANISATION = "organisation"
+    APP = "app"
+    CHANNEL = "channel"
+
+
+class Permission(enum.Enum):
+    """What an operation requires."""
+
+    READ_SELF = "read_self"
+    LIST_APPS = "list_apps"  # the answer lists only apps that the asker may read
+    READ_APP = "read_app"
+    READ_NODE = "read_node"
+    LOOK_UP_DEVICES = "look_up_devices"
+    LIFT_DEVICES = "lift_devices"
+    ERASE_DEVICES = "erase_devices"
+    UPLOAD_BUNDLES = "upload_bundles"  # without a channel: no device is offered them
+    DELETE_BUNDLES = "delete_bundles"
+    CHANGE_TEST_CHANNELS = "change_test_channels"
+    CHANGE_CHANNELS = "change_channels"
+    CHANGE_ROLLOUTS = "change_rollouts"
+    ROLL_BACK = "roll_back"
+    CHANGE_SEGMENTS = "change_segments"
+    CHANGE_EXPERIMENTS = "change_experiments"
+    CHANGE_GUARD = "change_guard"
+    CHANGE_FEATURES = "change_features"
+    SEND_MESSAGES = "send_messages"
+    MANAGE_PUSH = "manage_push"
+    STATE_OUTCOMES = "state_outcomes"  # figures alone depend on it
+    APPROVE_CHANGES = "approve_changes"
+    SET_RULES = "set_rules"
+    CHANGE_APP = "change_app"
+    CREATE_APP = "create_app"
+    DELETE_APP = "delete_app"
+    MANAGE_PEOPLE = "manage_people"
+    MANAGE_TOKENS = "manage_tokens"
+    MANAGE_WEBHOOKS = "manage_webhooks"
+    MANAGE_STORE = "manage_store"
+    READ_AUDIT = "read_audit"
+    EXPORT_EVENTS = "export_events"
+    SEND_HOME = "send_home"  # changes no release
+    FOLLOW = "follow_node"
+
+
+class PermissionRow(NamedTuple):
+    """`words` follow "may"."""
+
+    grain: PermissionGrain
+    words: str
+
+
+_ROWS = {
+    Permission.READ_SELF: (PermissionGrain.SELF, "see what it may do itself"),
+    Permission.LIST_APPS: (PermissionGrain.SELF, "list apps"),
+    Permission.READ_APP: (PermissionGrain.APP, "read the app"),
+    Permission.READ_NODE: (PermissionGrain.NODE, "read the node's status"),
+    Permission.LOOK_UP_DEVICES: (PermissionGrain.APP, "look up single devices"),
+    Permission.LIFT_DEVICES: (PermissionGrain.APP, "lift what is withheld from devices, or set overrides"),
+    Permission.ERASE_DEVICES: (PermissionGrain.APP, "erase devices"),
+    Permission.UPLOAD_BUNDLES: (PermissionGrain.APP, "upload bundles"),
+    Permission.DELETE_BUNDLES: (PermissionGrain.APP, "delete bundles"),
+    Permission.CHANGE_TEST_CHANNELS: (PermissionGrain.CHANNEL, "change test channels"),
+    Permission.CHANGE_CHANNELS: (PermissionGrain.CHANNEL, "change channels or offer anything"),
+    Permission.CHANGE_ROLLOUTS: (PermissionGrain.CHANNEL, "start or change rollouts"),
+    Permission.ROLL_BACK: (PermissionGrain.CHANNEL, "roll back or withdraw"),
+    Permission.CHANGE_SEGMENTS: (PermissionGrain.APP, "change segments or id sets"),
+    Permission.CHANGE_EXPERIMENTS: (PermissionGrain.CHANNEL, "start or stop experiments"),
+    Permission.CHANGE_GUARD: (PermissionGrain.CHANNEL, "change the guard"),
+    Permission.CHANGE_FEATURES: (PermissionGrain.APP, "change features"),
+    Permission.SEND_MESSAGES: (PermissionGrain.APP, "send messages"),
+    Permission.MANAGE_PUSH: (PermissionGrain.APP, "manage the credentials of push services"),
+    Permission.STATE_OUTCOMES: (PermissionGrain.APP, "state outcomes"),
+    Permission.APPROVE_CHANGES: (PermissionGrain.CHANNEL, "approve changes"),
+    Permission.SET_RULES: (PermissionGrain.APP, "set rules of approval or freezes"),
+    Permission.CHANGE_APP: (PermissionGrain.APP, "change the app's other settings"),
+    Permission.CREATE_APP: (PermissionGrain.ORGANISATION, "create apps"),
+    Permission.DELETE_APP: (PermissionGrain.APP, "delete or restore apps"),
+    Permission.MANAGE_PEOPLE: (PermissionGrain.ORGANISATION, "manage people, organisations or roles"),
+    Permission.MANAGE_TOKENS: (PermissionGrain.ORGANISATION, "manage tokens"),
+    Permission.MANAGE_WEBHOOKS: (PermissionGrain.NODE, "manage webhooks"),
+    Permission.MANAGE_STORE: (PermissionGrain.NODE, "accept a restored store or forget nodes"),
+    Permission.READ_AUDIT: (PermissionGrain.APP, "read the audit log"),
+    Permission.EXPORT_EVENTS: (PermissionGrain.APP, "export events"),
+    Permission.SEND_HOME: (PermissionGrain.NODE, "report as a node"),
+    Permission.FOLLOW: (PermissionGrain.NODE, "follow this node"),
+}
+PERMISSIONS: Mapping[Permission, PermissionRow] = {each: PermissionRow(*_ROWS[each]) for each in Permission}
+
+# What holds for the whole app even of who is limited to one of its channels: they could offer nothing there without.
+CARRIED = frozenset({Permission.READ_APP, Permission.UPLOAD_BUNDLES})
+# What `change_test_channels` gives of a channel that is marked as a test channel; see `effects`.
+OF_TEST_CHANNELS = frozenset(
+    {
+        Permission.CHANGE_CHANNELS,
+        Permission.CHANGE_ROLLOUTS,
+        Permission.ROLL_BACK,
+        Permission.CHANGE_EXPERIMENTS,
+        Permission.CHANGE_GUARD,
+    }
+)
+
+# Whoever has one of them may ask for an undo; what it takes back decides.
+CHANGES = OF_TEST_CHANNELS | {
+    Permission.CHANGE_TEST_CHANNELS,
+    Permission.LIFT_DEVICES,
+    Permission.DELETE_BUNDLES,
+    Permission.CHANGE_SEGMENTS,
+    Permission.CHANGE_FEATURES,
+    Permission.SEND_MESSAGES,
+    Permission.SET_RULES,
+    Permission.DELETE_APP,
+}
 
 
 class Role(enum.Enum):
-    """What a token is for."""
+    """The roles that are always there; `people` adds an installation's own."""
 
     ADMIN = "admin"
+    RELEASER = "releaser"
+    DEVELOPER = "developer"
+    SUPPORT = "support"
+    VIEWER = "viewer"
+    # As tokens had them before there were people: with exactly the rights that they had then.
     PUBLISHER = "publisher"
     UPLOADER = "uploader"  # for build machines: uploads bundles, offers none
     READER = "reader"
@@ -18,84 +142,46 @@ class Role(enum.Enum):
     NODE = "node"  # another node, which follows this one
 
 
-class Permission(enum.Enum):
-    """What an operation requires."""
-
-    READ_SELF = "read_self"  # the token itself
-    LIST_APPS = "list_apps"  # the answer lists only apps that the token may read
-    READ_APP = "read_app"
-    UPLOAD_BUNDLES = "upload_bundles"  # without a channel: no device is offered them
-    CHANGE_APP = "change_app"  # everything else in it, above all what its channels offer
-    STATE_OUTCOMES = "state_outcomes"  # what the team's systems say of devices; figures alone depend on it
-    CREATE_APP = "create_app"
-    DELETE_APP = "delete_app"
-    READ_NODE = "read_node"
-    MANAGE_TOKENS = "manage_tokens"
-    MANAGE_STORE = "manage_store"
-    SEND_HOME = "send_home"  # what a node says of itself and of its devices; it changes no release
-    MANAGE_WEBHOOKS = "manage_webhooks"  # which make the node send requests
-    FOLLOW = "follow_node"  # read the truth whole, as it is stored and signed
-
-
 _FOR_ALL = frozenset({Permission.READ_SELF, Permission.LIST_APPS})
-_READS = _FOR_ALL | {Permission.READ_APP, Permission.READ_NODE}
+_VIEWS = _FOR_ALL | {Permission.READ_APP, Permission.READ_NODE}
+_READS = _VIEWS | {Permission.LOOK_UP_DEVICES, Permission.EXPORT_EVENTS}
+_UPLOADS = _READS | {Permission.UPLOAD_BUNDLES}
+_DEVELOPS = _VIEWS | {Permission.LOOK_UP_DEVICES, Permission.UPLOAD_BUNDLES, Permission.CHANGE_TEST_CHANNELS}
+_OFFERS = OF_TEST_CHANNELS | {
+    Permission.CHANGE_TEST_CHANNELS,
+    Permission.DELETE_BUNDLES,
+    Permission.CHANGE_SEGMENTS,
+}
 
 GRANTED: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.PUBLISHER: _READS | {Permission.UPLOAD_BUNDLES, Permission.CHANGE_APP, Permission.STATE_OUTCOMES},
-    Role.UPLOADER: _READS | {Permission.UPLOAD_BUNDLES},
+    Role.RELEASER: _DEVELOPS | _OFFERS | {Permission.CHANGE_FEATURES, Permission.APPROVE_CHANGES},
+    Role.DEVELOPER: _DEVELOPS,
+    Role.SUPPORT: _VIEWS | {Permission.LOOK_UP_DEVICES, Permission.LIFT_DEVICES, Permission.ERASE_DEVICES},
+    Role.VIEWER: _VIEWS,
+    Role.PUBLISHER: _UPLOADS
+    | _OFFERS
+    | {Permission.LIFT_DEVICES, Permission.ERASE_DEVICES, Permission.CHANGE_APP, Permission.STATE_OUTCOMES},
+    Role.UPLOADER: _UPLOADS,
     Role.READER: _READS,
     Role.REPORTER: frozenset({Permission.READ_SELF, Permission.STATE_OUTCOMES}),
     Role.NODE: frozenset({Permission.READ_SELF, Permission.FOLLOW, Permission.SEND_HOME}),
 }
-LIMITABLE = frozenset(
-    {Role.PUBLISHER, Role.UPLOADER, Role.READER, Role.REPORTER}
-)  # their tokens may be limited to one app
-_MAY: Mapping[Role, str] = {
+ROLE_WORDS: Mapping[Role, str] = {  # each follows "it"
     Role.ADMIN: "may do everything",
+    Role.RELEASER: "may upload, offer and take back bundles",
+    Role.DEVELOPER: "may upload bundles and change test channels",
+    Role.SUPPORT: "may look up devices, lift and erase them",
+    Role.VIEWER: "may look",
     Role.PUBLISHER: "may upload and offer bundles",
     Role.UPLOADER: "may upload bundles",
     Role.READER: "may read",
     Role.REPORTER: "may state outcomes",
     Role.NODE: "may follow and report as a node",
 }
-_MISSING: Mapping[Permission, str] = {
-    Permission.READ_SELF: "read its own token",
-    Permission.LIST_APPS: "list apps",
-    Permission.READ_APP: "read this app",
-    Permission.UPLOAD_BUNDLES: "upload bundles",
-    Permission.CHANGE_APP: "change an app or offer anything",
-    Permission.STATE_OUTCOMES: "state outcomes",
-    Permission.CREATE_APP: "create apps",
-    Permission.DELETE_APP: "delete or restore apps",
-    Permission.READ_NODE: "read the node's status",
-    Permission.MANAGE_TOKENS: "manage tokens",
-    Permission.MANAGE_STORE: "accept a restored store",
-    Permission.SEND_HOME: "report as a node",
-    Permission.MANAGE_WEBHOOKS: "manage webhooks",
-    Permission.FOLLOW: "follow this node",
-}
-_PER_APP = frozenset({Permission.READ_APP, Permission.UPLOAD_BUNDLES, Permission.CHANGE_APP, Permission.STATE_OUTCOMES})
+LIMITABLE = frozenset(Role) - {Role.ADMIN, Role.NODE}  # their tokens may be limited to one app
 
 
-def allows(role: Role, scope_app: str | None, permission: Permission, app: str | None = None) -> bool:
-    """Whether a token of `role`, limited to `scope_app` (None: not limited), may do this (to `app`, where given).
-
-    A node's status names every app, so a limited token does not see it.
-    """
-    if permission not in GRANTED[role]:
-        return False
-    if scope_app is None or permission in _FOR_ALL:
-        return True
-    return permission in _PER_APP and app == scope_app
-
-
-def refusal(token: str, role: Role, scope_app: str | None, permission: Permission) -> str:
-    """Why `allows` refuses: what the token may do, what it lacks, and which roles have it."""
-    if permission in GRANTED[role]:
-        return f"token {token!r} is limited to app {scope_app!r}: it may not {_MISSING[permission]}"
-    owners = " or ".join(each.value for each in reversed(tuple(Role)) if permission in GRANTED[each])
-    return (
-        f"token {token!r} has role {role.value}: it {_MAY[role]} but not {_MISSING[permission]}; "
-        f"use a token with role {owners}"
-    )
+def roles_with(permission: Permission) -> list[Role]:
+    """Those that have it, the smallest first."""
+    return sorted((role for role in Role if permission in GRANTED[role]), key=lambda role: len(GRANTED[role]))

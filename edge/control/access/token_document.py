@@ -10,9 +10,9 @@ from edge.domain.facts import DAY_SECONDS
 from edge.domain.model import AppId, parse_app_id
 from edge.domain.schedule.durations import DURATION_LIMIT_SECONDS, format_duration
 
-# 4 has reporters, 3 epochs: each is written only where it is needed, so that older releases read what they can. 1 had
-# no uploaders and no tokens that expire.
-TOKENS_FORMAT = 4
+# 5 has the roles of people, 4 reporters, 3 epochs: each is written only where it is needed, so that older releases
+# read what they can. 1 had no uploaders and no tokens that expire.
+TOKENS_FORMAT = 5
 TOKEN_NAME_LIMIT = 64  # characters; every revision carries the name of its author
 TOKEN_LIMIT = 1_000  # each request compares its secret with all of them
 REVOKED_LIMIT = 1_000  # first tokens remembered, one per node in its life; and as many command ids
@@ -20,6 +20,7 @@ LIFETIME_LEAST_SECONDS = 60
 LIFETIME_LIMIT_SECONDS = DURATION_LIMIT_SECONDS  # a year; a token for longer does not expire: revoke it
 FIRST_START = "first-start"  # the maker of tokens that no token made
 
+_NEW_ROLES = {Role.RELEASER, Role.DEVELOPER, Role.SUPPORT, Role.VIEWER}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
 
 
@@ -73,8 +74,8 @@ class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
 def successor_of(document: TokenDocument, epoch: int = 0) -> TokenDocument:
     """The next document in sequence, in the same epoch or in `epoch` if that is higher."""
     epoch = max(epoch, document.epoch)
-    reporters = any(held.role is Role.REPORTER for held in document.tokens.values())
-    needed = 4 if reporters else 3 if epoch else 2
+    held = {each.role for each in document.tokens.values()}
+    needed = 5 if held & _NEW_ROLES else 4 if Role.REPORTER in held else 3 if epoch else 2
     return msgspec.structs.replace(document, format=needed, sequence=document.sequence + 1, epoch=epoch)
 
 

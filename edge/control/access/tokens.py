@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from edge.control.access.grants import Grant, hold_of
 from edge.control.access.roles import Role
 from edge.control.access.token_document import (
     FIRST_START,
@@ -36,7 +37,6 @@ from edge.control.access.token_document import (
 from edge.domain.changes.guard.guard_commands import GUARD_NAME
 from edge.domain.errors import Conflict, EdgeError, Invalid, Unauthorized
 from edge.domain.facts import DAY_SECONDS
-from edge.domain.model import AppId
 from edge.store.disk.room import NoReserve, Reserve
 from edge.store.key_set import Trust
 from edge.store.objects.port import TOKENS_KEY, AlreadyExists, ObjectStore, Stale, Stored
@@ -53,14 +53,6 @@ _WHAT = "the tokens document"
 _SEEN = "tokens.json"
 log = logging.getLogger(__name__)
 _SECRET = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9_-]{{43}}")
-
-
-class Grant(NamedTuple):
-    """The token that a request presented: its name, role, and the app that it is limited to, if any."""
-
-    name: str
-    role: Role
-    app: AppId | None
 
 
 class AcceptedTokens(NamedTuple):
@@ -111,7 +103,7 @@ class Tokens:
             raise Unauthorized("token_expired", f"token {name!r} has expired; create another with `edge token create`")
         if self._writer is not None and record.used_day < _day(now):
             self._note_use(name, now)
-        return Grant(name, record.role, record.app)
+        return Grant(name, (hold_of(record.role, record.app),))
 
     def standing(self, hashed: str, now: float) -> Grant | None:
         """The token whose secret has this hash, unless it has been revoked or has expired: what a session of the page
@@ -119,7 +111,7 @@ class Tokens:
         found = self._found(hashed)
         if found is None or (found[1].expires is not None and found[1].expires <= now):
             return None
-        return Grant(found[0], found[1].role, found[1].app)
+        return Grant(found[0], (hold_of(found[1].role, found[1].app),))
 
     def _found(self, hashed: str) -> tuple[str, TokenRecord] | None:
         found = None

@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from edge.control.access.roles import Permission, allows
-from edge.control.calls import Call, commit, load_app, require
+from edge.control.access.roles import CHANGES, Permission
+from edge.control.calls import Call, commit, load_app
 from edge.control.operations import Operation, parse_number
 from edge.control.routes.channels import view_channel
 from edge.control.shapes.apps import (
@@ -91,15 +91,10 @@ async def handle_history(call: Call[None]) -> list[HistoryEntry]:
 
 async def handle_undo(call: Call[UndoRequest]) -> UndoDone:
     """The revision to undo is fixed first: if the head moves in between, `apply` refuses."""
-
-    def permit(undone: AppState, earlier: AppState) -> None:
-        if undone.deleted != earlier.deleted:
-            require(call, Permission.DELETE_APP)
-
     (latest,) = await asyncio.to_thread(call.ports.releases.history, call.app, 1)
     wanted = latest.number if call.body.revision is None else call.body.revision
     committed = await commit(
-        call, call.app, Undo(revision=wanted, force=call.body.force, latest=call.body.revision is None), permit
+        call, call.app, Undo(revision=wanted, force=call.body.force, latest=call.body.revision is None)
     )
     state = committed.state
     return UndoDone(
@@ -146,7 +141,7 @@ def _view_line(line: RevisionLine) -> HistoryEntry:
 
 
 def _is_listed(call: Call[Any], app: str, head: Head) -> bool:
-    return not head.deleted and allows(call.grant.role, call.grant.app, Permission.READ_APP, app)
+    return not head.deleted and call.grant.may(Permission.READ_APP, app)
 
 
 def _summarize(releases: ReleaseReader, app: AppId, head: Head) -> AppSummary:
@@ -258,6 +253,7 @@ OPERATIONS = (
         path="/v1/apps/{app}/undo",
         summary="Undo the app's latest change, of any kind, in a new revision",
         permission=Permission.CHANGE_APP,
+        or_else=CHANGES,
         handle=handle_undo,
         answer=UndoDone,
         body=UndoRequest,
@@ -269,6 +265,7 @@ OPERATIONS = (
         path="/v1/apps/{app}/put-back",
         summary="Put back what an older change altered, a segment, an override or a channel's settings, in a new one",
         permission=Permission.CHANGE_APP,
+        or_else=CHANGES,
         handle=handle_put_back,
         answer=PutBackDone,
         body=PutBackRequest,

@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict
 
+from edge.control.access.effects import check_offering
 from edge.control.access.roles import Permission
 from edge.control.bundle_verification import ParsedPublish, parse_publish, prove_bundle
-from edge.control.calls import Call, ChangeResult, announce_blobs, commit, load_app, require
+from edge.control.calls import Call, ChangeResult, announce_blobs, commit, load_app
 from edge.control.operations import Operation, parse_number
 from edge.control.routes.channels import view_replaced
 from edge.control.routes.rollouts import parse_plan, view_rollout
@@ -80,9 +81,10 @@ def _state_of(bundle: Bundle, uses: Uses) -> str:
 
 async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
     wanted = parse_publish(call.body)
+    state = await load_app(call)  # before the work, not after
+    before = state.bundles
     if call.body.channel is not None:
-        require(call, Permission.CHANGE_APP)
-    before = (await load_app(call)).bundles  # before the work, not after
+        check_offering(call.grant, state, call.body.channel, rolls_out=call.body.rollout is not None)
     async with call.request.app[VERIFICATIONS].turn():  # held to the end: after the commit, nothing may be refused
         bundle = await _keep_whole_patches(
             call, await _prove(call, wanted, before.values()), before.get(wanted.version)
@@ -327,7 +329,7 @@ OPERATIONS = (
         method="DELETE",
         path="/v1/apps/{app}/bundles/{version}",
         summary="Delete a bundle that no channel offers",
-        permission=Permission.CHANGE_APP,
+        permission=Permission.DELETE_BUNDLES,
         handle=handle_delete,
         answer=BundleDeleted,
         changes=True,
@@ -337,7 +339,7 @@ OPERATIONS = (
         method="POST",
         path="/v1/apps/{app}/bundles/{version}/withdraw",
         summary="Stop offering a bundle on every channel, for good, and move its devices to the last good one",
-        permission=Permission.CHANGE_APP,
+        permission=Permission.ROLL_BACK,
         handle=handle_withdraw,
         answer=BundleChanged,
         body=WithdrawRequest,

@@ -47,6 +47,8 @@ async def handle_show(call: Call[None]) -> RolloutView:
 async def handle_preview(call: Call[RolloutRequest]) -> PreviewAnswer:
     """Refuses what a start would refuse."""
     listed = parse_number(call.request, "devices", LISTED_DEFAULT, 0, LISTED_LIMIT)
+    if not call.grant.may(Permission.LOOK_UP_DEVICES, call.app):
+        listed = 0  # how many, and not which
     command = _parse_start(call.part("name"), call.body)
     return await call.ports.known_devices.preview(call.app, command, command_id(call.request), listed)
 
@@ -169,7 +171,7 @@ def _move_operation(move: Move) -> Operation:
         method="POST",
         path=f"{_ROLLOUT}/{move.value}",
         summary=f"For a rollout that is {before}: {LIFE_CYCLE[move].meaning}",
-        permission=Permission.CHANGE_APP,
+        permission=Permission.ROLL_BACK if move is Move.ROLL_BACK else Permission.CHANGE_ROLLOUTS,
         handle=handle,
         answer=answer,
         changes=True,
@@ -182,7 +184,7 @@ OPERATIONS = (
         method="POST",
         path=_ROLLOUT,
         summary="Offer a bundle to a growing share of a channel's devices",
-        permission=Permission.CHANGE_APP,
+        permission=Permission.CHANGE_ROLLOUTS,
         handle=handle_start,
         answer=RolloutChanged,
         body=RolloutRequest,

@@ -30,7 +30,7 @@ class OwnToken(AnswerBody, frozen=True, kw_only=True):
     """The token of this request, and the names of its permissions, sorted."""
 
     name: str
-    role: Role
+    role: str
     app: str | None
     expires: float | None
     permissions: list[str]

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
-from edge.control.access.roles import Role
 from edge.control.shapes.channels import ChannelView
 from edge.control.shapes.rollouts import RolloutView
 from edge.domain.model import BUILTIN, Phase
@@ -47,7 +46,7 @@ def channel_base(app: str, channel: str) -> str:
 
 
 def channel_buttons(
-    app: str, channel: ChannelView, rollout: RolloutView | None, allows: Callable[[str], bool], role: Role
+    app: str, channel: ChannelView, rollout: RolloutView | None, allows: Callable[[str], bool], role: str
 ) -> list[ActButton]:
     """For the channel as it is now; `allows` says whether the visitor's role permits an operation."""
     made = [_button(app, channel, rollout, act, allows, role) for act in _order(channel, rollout)]
@@ -57,7 +56,7 @@ def channel_buttons(
     return made
 
 
-def keep_buttons(app: str, channel: ChannelView, allows: Callable[[str], bool], role: Role) -> list[ActButton]:
+def keep_buttons(app: str, channel: ChannelView, allows: Callable[[str], bool], role: str) -> list[ActButton]:
     """One for each arm of the experiment that runs."""
     if channel.experiment is None:
         return []
@@ -74,7 +73,7 @@ def keep_buttons(app: str, channel: ChannelView, allows: Callable[[str], bool], 
     ]
 
 
-def guard_button(app: str, channel: str, *, allowed: bool, role: Role) -> ActButton:
+def guard_button(app: str, channel: str, *, allowed: bool, role: str) -> ActButton:
     """To change its rules, whatever the channel is doing."""
     return ActButton(
         id=GUARD.name,
@@ -119,11 +118,11 @@ def is_active(rollout: RolloutView | None) -> bool:
     return rollout is not None and rollout.phase in (Phase.RUNNING, Phase.PAUSED)
 
 
-def foreign_words(allowed: bool, role: Role) -> str:
+def foreign_words(allowed: bool, role: str) -> str:
     """Why this role may not, and which one may; "" if it may."""
     if allowed:
         return ""
-    return f"Your role {role.value} may look, and not do this. A publisher or an admin may."
+    return f"Your role {role} may look, and not do this. A releaser or an admin may."
 
 
 def _why_not_on(rollout: RolloutView | None) -> str:
@@ -147,7 +146,7 @@ def _button(
     rollout: RolloutView | None,
     act: Act,
     allows: Callable[[str], bool],
-    role: Role,
+    role: str,
 ) -> ActButton:
     paused = rollout is not None and rollout.phase is Phase.PAUSED
     return ActButton(
@@ -162,7 +161,7 @@ def _button(
     )
 
 
-def _withdraw(app: str, channel: ChannelView, bundle: str, allows: Callable[[str], bool], role: Role) -> ActButton:
+def _withdraw(app: str, channel: ChannelView, bundle: str, allows: Callable[[str], bool], role: str) -> ActButton:
     base = f"/apps/{quote(app, safe='')}/bundles/{quote(bundle, safe='')}/acts/withdraw"
     return ActButton(
         id=WITHDRAW.name,

@@ -1,7 +1,7 @@
 """Answers of the API that pages are given again for some seconds: an overview asks for those of each app, several
 people look at the same page, and one that is open looks again every few seconds.
 
-What is known of an answer is its question, the role and app of the token it was given to, and the heads that this
+What is known of an answer is its question, the roles of whom it was given to, and the heads that this
 process knows: a change made here is seen at once, and nobody is shown what another token may read.
 """
 

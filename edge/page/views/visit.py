@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from multidict import MultiMapping
 
-from edge.control.access.tokens import Grant
+from edge.control.access.grants import Grant
 from edge.control.app import InnerApi
 from edge.domain.errors import EdgeError
 from edge.page.views.remembering import COUNTED, REMEMBERED_SECONDS, AnswerMemory
@@ -98,7 +98,7 @@ class Visit:
             return await self._recall(self.memory, name, about, query or {})
 
     async def _recall(self, memory: AnswerMemory, name: str, parts: Mapping[str, str], query: Mapping[str, str]) -> Any:
-        whose = self.grant.role, self.grant.app
+        whose = self.grant.holds
         about = frozenset(parts.items()), frozenset(query.items()), self.inner.known_heads(parts.get("app"))
         found = await memory.answer(
             name, (whose, about), self.now, lambda: self.inner.ask(self.grant, name, parts, query)
@@ -128,9 +128,9 @@ class Visit:
             return answer
         return await asyncio.to_thread(msgspec.json.decode, bytes(answer), type=kind)
 
-    def allows(self, name: str, app: str | None = None) -> bool:
-        """Whether the visitor's role permits the operation, for the page's own app if none is given."""
-        return self.inner.allows(self.grant, name, app or self.parts.get("app"))
+    def allows(self, name: str, app: str | None = None, channel: str | None = None) -> bool:
+        """Whether the visitor's roles permit the operation, for the page's own app and channel if none are given."""
+        return self.inner.allows(self.grant, name, app or self.parts.get("app"), channel or self.parts.get("channel"))
 
 
 View = Callable[[Visit], Awaitable[Shown]]

@@ -9,9 +9,10 @@ from contextlib import suppress
 import msgspec
 import pytest
 
+from edge.control.access.grants import Grant, hold_of
 from edge.control.access.roles import Role
 from edge.control.access.token_document import LIFETIME_LEAST_SECONDS, LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
-from edge.control.access.tokens import Grant, Tokens, hash_secret, is_secret, new_secret
+from edge.control.access.tokens import Tokens, hash_secret, is_secret, new_secret
 from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from edge.store.key_set import KEY_SET_KEY, open_trust
 from edge.store.objects.fs import FsStore
@@ -47,7 +48,7 @@ def payload_of(world):
 
 
 def test_a_new_token_authenticates_with_its_role_and_app(tokens):
-    assert tokens.authenticate(make(tokens), NOW) == Grant("ci", Role.PUBLISHER, APP)
+    assert tokens.authenticate(make(tokens), NOW) == Grant("ci", (hold_of(Role.PUBLISHER, APP),))
 
 
 def test_a_secret_has_a_prefix_and_256_bits(tokens):
@@ -330,7 +331,9 @@ def test_an_expired_token_is_not_reported_as_unknown(tokens):
     secret = tokens.create(
         "ci", Role.UPLOADER, APP, by="admin", now=NOW, command="k", lifetime_seconds=LIFETIME_LEAST_SECONDS
     )
-    assert tokens.authenticate(secret, NOW + LIFETIME_LEAST_SECONDS - 0.5) == Grant("ci", Role.UPLOADER, APP)
+    assert tokens.authenticate(secret, NOW + LIFETIME_LEAST_SECONDS - 0.5) == Grant(
+        "ci", (hold_of(Role.UPLOADER, APP),)
+    )
     with pytest.raises(Unauthorized) as refused:
         tokens.authenticate(secret, NOW + LIFETIME_LEAST_SECONDS)
     assert refused.value.code == "token_expired"
@@ -362,7 +365,7 @@ def test_a_document_of_format_1_is_read_and_written_as_2(world, tokens):
     )
     reader = Tokens(*world)
     assert (reader.records()["ci"].expires, reader.records()["ci"].last_used) == (None, None)
-    assert reader.authenticate(secret, NOW) == Grant("ci", Role.PUBLISHER, APP)
+    assert reader.authenticate(secret, NOW) == Grant("ci", (hold_of(Role.PUBLISHER, APP),))
     assert msgspec.json.decode(payload_of(world))["format"] == 2
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 
-from edge.control.access.roles import GRANTED, Permission
+from edge.control.access.roles import Permission
 from edge.control.calls import Call, command_id
 from edge.control.operations import Operation
 from edge.control.shapes.access import LoginLinkMade, OwnToken, TokenMade, TokenRequest, TokenRevoked, TokenView
@@ -32,10 +32,10 @@ async def handle_show_own(call: Call[None]) -> OwnToken:
     record = (await asyncio.to_thread(call.ports.tokens.records)).get(grant.name)
     return OwnToken(
         name=grant.name,
-        role=grant.role,
-        app=grant.app,
+        role=grant.roles,
+        app=record.app if record is not None else None,
         expires=record.expires if record is not None else None,  # None: revoked since
-        permissions=sorted(permission.value for permission in GRANTED[grant.role]),
+        permissions=grant.permissions,
     )
 
 

@@ -54,11 +54,11 @@ async def show_channel(visit: Visit) -> Shown:
 
 
 def _buttons(visit: Visit, sight: ChannelSight) -> list[ActButton]:
-    return channel_buttons(sight.app, sight.channel, sight.rollout, visit.allows, visit.grant.role)
+    return channel_buttons(sight.app, sight.channel, sight.rollout, visit.allows, visit.grant.roles)
 
 
 def _guard_button(visit: Visit, sight: ChannelSight) -> ActButton:
-    return guard_button(sight.app, sight.channel.name, allowed=visit.allows(GUARD.operation), role=visit.grant.role)
+    return guard_button(sight.app, sight.channel.name, allowed=visit.allows(GUARD.operation), role=visit.grant.roles)
 
 
 async def show_settings(visit: Visit) -> Shown:

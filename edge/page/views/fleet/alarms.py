@@ -60,7 +60,11 @@ async def _see_alarm(visit: Visit, app: str, channel: str, number: int) -> Fleet
     buttons = [
         replace(each, id=f"{each.id}-{number}")
         for each in channel_buttons(
-            app, sight.channel, sight.rollout, lambda name: visit.allows(name, app), visit.grant.role
+            app,
+            sight.channel,
+            sight.rollout,
+            lambda name: visit.allows(name, app, sight.channel.name),
+            visit.grant.roles,
         )
         if each.name == ROLL_BACK.name and not each.foreign
     ]

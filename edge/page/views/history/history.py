@@ -38,7 +38,7 @@ async def show_history(visit: Visit) -> Shown:
         "newest": visit.path if before else "",
         "revisions": count(app.revision),
         "may_undo": may_undo,
-        "role": visit.grant.role.value,
+        "role": visit.grant.roles,
         "scanned": count(len(scanned)),
     }
     return Shown("history.html", f"History · {named(app.app)}", values)

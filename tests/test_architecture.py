@@ -79,7 +79,12 @@ BELOW_WITHIN = {
         "changes": {"", "app_parts", "schedule", "targeting", "guarding", "comparing", "features"},
         "decision": {"", "app_parts", "schedule", "targeting", "forms", "patches", "features"},
     },
-    "wire": {"plugins": set(), "": {"plugins"}, "providers": set()},
+    "wire": {
+        "plugins": set(),
+        "": {"plugins"},
+        "providers": set(),
+        "ofrep": {""},  # what clients of features speak
+    },
     "store": {
         "disk": set(),
         "objects": {"disk"},

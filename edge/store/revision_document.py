@@ -173,7 +173,7 @@ def encode_revision(
 
 def _format_of(state: AppState, jumps: bool) -> int:
     """The least that says what this state has."""
-    if state.features:
+    if state.features or state.feature_keys:
         return 6
     if any(each.rollout is not None and each.rollout.gated for each in state.channels.values()):
         return 5

@@ -148,9 +148,10 @@ BELOW_WITHIN = {
     },
     "control": {
         "access": set(),  # who may do what
-        "": {"access", "shapes", "routes"},
+        "audit": set(),  # what is recorded of it
+        "": {"access", "audit", "shapes", "routes"},
         "shapes": {"", "access"},
-        "routes": {"", "access", "shapes"},
+        "routes": {"", "access", "audit", "shapes"},
     },
     "page": {
         "words": set(),
@@ -172,6 +173,7 @@ BELOW_WITHIN = {
     "device": {"": set(), "updating": {""}, "simulators": {"", "updating"}},
     "cli": {
         "terminal": set(),
+        "audit": {"terminal", "store"},
         "app_folder": {"terminal"},
         "publishing": {"terminal", "app_folder"},
         "figures": {"terminal"},
@@ -181,7 +183,21 @@ BELOW_WITHIN = {
         "store": {"terminal"},
         "keys": {"terminal", "store"},
         "demo": {"terminal", "publishing", "node"},
-        "": {"terminal", "app_folder", "publishing", "releases", "devices", "figures", "node", "store", "keys", "demo"},
+        "": {
+            *(
+                "terminal",
+                "app_folder",
+                "publishing",
+                "releases",
+                "devices",
+                "figures",
+                "node",
+                "store",
+                "keys",
+                "demo",
+            ),
+            "audit",
+        },
     },
 }
 

@@ -76,13 +76,16 @@ BELOW_WITHIN = {
             "guarding",
         },  # what an experiment shows; one network's cap is the guard's
         "features": {"", "app_parts", "targeting"},  # what an app's code asks for by name, by segment
-        "changes": {"", "app_parts", "schedule", "targeting", "guarding", "comparing", "features"},
+        # who gets a message, when, and what it changed
+        "messaging": {"", "app_parts", "pushing", "schedule", "statistics", "comparing"},
+        "changes": {"", "app_parts", "schedule", "targeting", "guarding", "comparing", "features", "messaging"},
         "decision": {"", "app_parts", "schedule", "targeting", "forms", "patches", "features"},
     },
     "wire": {
         "plugins": set(),
         "": {"plugins"},
         "providers": set(),
+        "push": {"", "plugins"},
         "ofrep": {""},  # what clients of features speak
     },
     "store": {
@@ -134,16 +137,18 @@ BELOW_WITHIN = {
         "behaviour": {"spool"},  # the facts that follow from what a device did, as workers read them
         "votes": {"spool"},  # of devices on a release under guard
         "trials": {"spool"},  # devices in experiments
-        "folding": {"spool", "behaviour", "votes", "trials"},
+        "devices": {"spool"},
+        "push": {"spool", "devices"},  # devices that take messages
+        "folding": {"spool", "behaviour", "votes", "trials", "push"},
         "questions": {"folding", "votes", "trials"},
         "clickhouse": {"folding", "questions"},
-        "devices": {"spool"},
         "upkeep": {
             "spool",
             "folding",
             "behaviour",
             "votes",
             "trials",
+            "push",
         },  # raw events: keeping, exporting, erasing; the audit
     },
     "control": {

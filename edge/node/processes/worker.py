@@ -274,6 +274,7 @@ class Worker:
             refused_events=counts.refused_events,
             app_events=counts.app_events,
             features=counts.features,
+            push=counts.push,
             withheld=counts.withheld,
             over_limit=counts.over_limit,
             shed=counts.shed,

@@ -29,6 +29,7 @@ from edge.node.service.limits.rate_limits import ChannelLimits
 from edge.node.service.own_events import OwnEvents, OwnLimits
 from edge.node.service.own_faults import OwnFaults
 from edge.node.service.peers import NOWHERE, Peer, Proxies, Whence
+from edge.node.service.push.push_service import PushService
 from edge.node.service.reports.networks import Networks
 from edge.node.service.reports.report_service import ReportService
 from edge.node.service.rollout_clock import SYSTEM, Moments, ServiceClock
@@ -117,6 +118,14 @@ class DeviceService:
             proxies=proxies,
             counts=self.counts.features,
             steady=clock.steady,
+        )
+        self.push = PushService(
+            current,
+            spool,
+            limits=EventLimits(event_limits.app_rate, event_limits.prefix_rate),
+            counts=self.counts,
+            networks=networks,
+            clock=clock,
         )
         self.public_url = public_url
         self._allowed_hosts = allowed_hosts

@@ -41,7 +41,7 @@ class ApnsDouble:
         self.most_at_once = 0
         self.alpn: list[str | None] = []
         self.provider_tokens: dict[str, float] = {}
-        self.echo_id = True
+        self._issued: dict[str, float] = {}
         self.url = ""
         self.talks: set[_Talk] = set()
         self._private = ec.generate_private_key(ec.SECP256R1())
@@ -93,7 +93,7 @@ class ApnsDouble:
         if (refused := _message_refused(headers, body)) is not None:
             return refused
         self.seen.take(path[1], {"headers": headers, "payload": json.loads(body)})
-        return Scripted(200, headers=(("apns-id", headers.get("apns-id") or str(uuid.uuid4()).upper()),))
+        return Scripted(200)
 
     def _token_refused(self, header: str) -> Scripted | None:
         if not header.lower().startswith("bearer "):
@@ -108,17 +108,16 @@ class ApnsDouble:
             if len(recent) > 1:
                 self.seen.fault("the provider token was changed too often")
                 return apns_error(429, "TooManyProviderTokenUpdates")
-            self._issued = float(found[1].get("iat", 0))
+            self._issued[token] = float(found[1].get("iat", 0))
             self.provider_tokens[token] = now
-            self._times = getattr(self, "_times", {}) | {token: self._issued}
-        age = now - self._times[token]
+        age = now - self._issued[token]
         if not -60 <= age <= TOKEN_SECONDS:
             return apns_error(403, "ExpiredProviderToken")
         return None
 
 
 def _message_refused(headers: dict[str, str], body: bytes) -> Scripted | None:
-    kind, priority = headers.get("apns-push-type", ""), headers.get("apns-priority", "10")
+    kind, priority = headers.get("apns-push-type", "alert"), headers.get("apns-priority", "10")
     try:
         payload = json.loads(body) if body else None
     except ValueError:
@@ -232,6 +231,8 @@ class _Talk(asyncio.Protocol):
         double = self._double
         said = double.seen.scripted(headers.get(":path", "").rpartition("/")[2])
         answer = double.judged(headers, bytes(body)) if said is None else said
+        given = ("apns-id", headers.get("apns-id") or str(uuid.uuid4()).upper())
+        answer = answer._replace(headers=(*answer.headers, given))
         if not self._trusted and answer.status == 200:
             self._trusted = True
             self._h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: double.streams})

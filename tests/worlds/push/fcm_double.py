@@ -1,5 +1,6 @@
 """Google's two endpoints as a real server: OAuth for a service account, and FCM HTTP v1."""
 
+import asyncio
 import json
 import re
 import secrets
@@ -16,7 +17,7 @@ PROJECT = "example-project"
 EMAIL = "sender@example-project.iam.gserviceaccount.com"
 KEY_ID = "0123456789abcdef0123456789abcdef01234567"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
+SCOPES = {"https://www.googleapis.com/auth/firebase.messaging", "https://www.googleapis.com/auth/cloud-platform"}
 GOOGLE_AUDIENCE = "https://oauth2.googleapis.com/token"  # what Google's own library writes, wherever it posts
 LIMIT_BYTES = 4_096
 FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
@@ -40,7 +41,6 @@ class FcmDouble:
         self.oauth: Scripted | None = None
         self.life_seconds = 3_599
         self.audiences = {GOOGLE_AUDIENCE}
-        self.scopes_exact = True
         self._private = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
         pem = self._private.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -112,7 +112,7 @@ class FcmDouble:
                 ("kid", header.get("kid") == KEY_ID),
                 ("iss", claims.get("iss") == EMAIL),
                 ("aud", claims.get("aud") in self.audiences),
-                ("scope", SCOPE in str(claims.get("scope", "")).split()),
+                ("scope", SCOPES & set(str(claims.get("scope", "")).split())),
                 ("iat", abs(claims.get("iat", 0) - now) <= CLOCK_SKEW_SECONDS),
                 ("exp", claims.get("iat", 0) < claims.get("exp", 0) <= claims.get("iat", 0) + 3_600),
             )
@@ -200,8 +200,6 @@ def _answer(scripted: Scripted) -> web.Response:
 
 async def _scripted(request: web.Request, scripted: Scripted) -> web.StreamResponse:
     """As the script says; a silent one waits until the client gives up."""
-    import asyncio
-
     if scripted.cut:
         assert request.transport is not None
         request.transport.abort()

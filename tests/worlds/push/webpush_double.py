@@ -85,7 +85,8 @@ class WebPushDouble:
         name, body = request.match_info["id"], await request.read()
         if (scripted := self.seen.scripted(name)) is not None:
             return await self._scripted(request, scripted)
-        if name not in self.browsers:
+        browser = self.browsers.get(name.partition("!")[0])  # a browser of a drill has many names
+        if browser is None:
             return web.Response(status=404)
         if (status := self._authorized(request.headers.get("Authorization", ""))) != 0:
             return web.Response(status=status)
@@ -95,7 +96,7 @@ class WebPushDouble:
         if faults:
             return web.Response(status=413 if len(body) > BODY_LIMIT_BYTES else 400)
         try:
-            plaintext = decrypt(body, self.browsers[name])
+            plaintext = decrypt(body, browser)
         except (InvalidTag, ValueError, struct.error) as error:
             self.seen.fault(f"cannot decrypt: {type(error).__name__} {error}")
             return web.Response(status=400)

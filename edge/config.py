@@ -42,7 +42,6 @@ from edge.config_sections import (
     REGION,
     RETENTION_LEAST_DAYS,
     RETENTION_MOST_DAYS,
-    AuditOptions,
     Control,
     Devices,
     Log,
@@ -64,7 +63,6 @@ __all__ = [
     "REGION",
     "RETENTION_LEAST_DAYS",
     "RETENTION_MOST_DAYS",
-    "AuditOptions",
     "Config",
     "ConfigError",
     "Control",
@@ -113,7 +111,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     upstream: UpstreamOptions = UpstreamOptions()
     webhooks: WebhookRules = WebhookRules()
     push: PushOptions = PushOptions()
-    audit: AuditOptions = AuditOptions()
     log: Log = Log()
 
     @property
@@ -180,7 +177,6 @@ _SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "upstream": UpstreamOptions,
     "webhooks": WebhookRules,
     "push": PushOptions,
-    "audit": AuditOptions,
     "log": Log,
 }
 

@@ -76,18 +76,11 @@ BELOW_WITHIN = {
             "guarding",
         },  # what an experiment shows; one network's cap is the guard's
         "features": {"", "app_parts", "targeting"},  # what an app's code asks for by name, by segment
-        # who gets a message, when, and what it changed
-        "messaging": {"", "app_parts", "pushing", "schedule", "statistics", "comparing"},
-        "changes": {"", "app_parts", "schedule", "targeting", "guarding", "comparing", "features", "messaging"},
+        "approving": {"", "app_parts", "schedule", "targeting"},  # whether a change may be made, by its effect
+        "changes": {"", "app_parts", "schedule", "targeting", "guarding", "comparing", "features", "approving"},
         "decision": {"", "app_parts", "schedule", "targeting", "forms", "patches", "features"},
     },
-    "wire": {
-        "plugins": set(),
-        "": {"plugins"},
-        "providers": set(),
-        "push": {"", "plugins"},
-        "ofrep": {""},  # what clients of features speak
-    },
+    "wire": {"plugins": set(), "": {"plugins"}, "providers": set()},
     "store": {
         "disk": set(),
         "objects": {"disk"},
@@ -137,26 +130,23 @@ BELOW_WITHIN = {
         "behaviour": {"spool"},  # the facts that follow from what a device did, as workers read them
         "votes": {"spool"},  # of devices on a release under guard
         "trials": {"spool"},  # devices in experiments
-        "devices": {"spool"},
-        "push": {"spool", "devices"},  # devices that take messages
-        "folding": {"spool", "behaviour", "votes", "trials", "push"},
+        "folding": {"spool", "behaviour", "votes", "trials"},
         "questions": {"folding", "votes", "trials"},
         "clickhouse": {"folding", "questions"},
+        "devices": {"spool"},
         "upkeep": {
             "spool",
             "folding",
             "behaviour",
             "votes",
             "trials",
-            "push",
         },  # raw events: keeping, exporting, erasing; the audit
     },
     "control": {
         "access": set(),  # who may do what
-        "audit": set(),  # what is recorded of it
-        "": {"access", "audit", "shapes", "routes"},
+        "": {"access", "shapes", "routes"},
         "shapes": {"", "access"},
-        "routes": {"", "access", "audit", "shapes"},
+        "routes": {"", "access", "shapes"},
     },
     "page": {
         "words": set(),
@@ -178,7 +168,6 @@ BELOW_WITHIN = {
     "device": {"": set(), "updating": {""}, "simulators": {"", "updating"}},
     "cli": {
         "terminal": set(),
-        "audit": {"terminal", "store"},
         "app_folder": {"terminal"},
         "publishing": {"terminal", "app_folder"},
         "figures": {"terminal"},
@@ -188,21 +177,7 @@ BELOW_WITHIN = {
         "store": {"terminal"},
         "keys": {"terminal", "store"},
         "demo": {"terminal", "publishing", "node"},
-        "": {
-            *(
-                "terminal",
-                "app_folder",
-                "publishing",
-                "releases",
-                "devices",
-                "figures",
-                "node",
-                "store",
-                "keys",
-                "demo",
-            ),
-            "audit",
-        },
+        "": {"terminal", "app_folder", "publishing", "releases", "devices", "figures", "node", "store", "keys", "demo"},
     },
 }
 

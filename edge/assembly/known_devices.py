@@ -25,7 +25,7 @@ from edge.control.shapes.impact import (
 from edge.control.shapes.insight.segment_reach import SegmentsReach, view_segments
 from edge.control.shapes.rollouts import FailureCostView, KnownView, PreviewAnswer, StepView, WaitingView
 from edge.control.work_queue import Turns
-from edge.domain.changes.apply import apply
+from edge.domain.changes.apply import foresee
 from edge.domain.changes.commands import Change, StartRollout
 from edge.domain.decision.foresight.impact import count_devices, impact_of
 from edge.domain.decision.foresight.preview import (
@@ -115,7 +115,7 @@ class KnownDeviceQuestions:
     async def weigh(self, rehearsed: Rehearsed) -> ImpactView:
         """What a change does to channels and known devices; without devices instead of `busy`, and for an id set that a
         rehearsal has not stored."""
-        before, after = rehearsed
+        before, after, _ = rehearsed
         devices = None
         if before is not None and after is not before:
             moment = self._moment_of(after.app)
@@ -220,7 +220,7 @@ class KnownDeviceQuestions:
 
     def _preview(self, moment: Moment, app: AppId, command: StartRollout, change_id: str, listed: int) -> PreviewAnswer:
         before = self._directory.releases.load(app)
-        after = apply(before, Change(id=change_id, at=moment.now, by="preview", command=command))
+        after = foresee(before, Change(id=change_id, at=moment.now, by="preview", command=command))
         if after is before:
             raise Conflict("command_id_used", f"the change {change_id!r} was already made; use another id")
         snapshot = self._snapshots.compile(after, moment.now)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, NewType
 
-from edge.domain.app_parts.feature_keys import FeatureKey
+from edge.domain.app_parts.protection import ApprovalRule, DecidedProposal, Freeze, Proposal, RolloutHold
 from edge.domain.app_parts.stored_features import Feature
 from edge.domain.errors import Invalid
 from edge.domain.file_names import NameFacts
@@ -176,6 +176,9 @@ class Rollout:
     resumed: int = 0  # how often; the guard's count begins again with each
     resumed_at: float = 0.0  # the last time, in seconds since the epoch
     gated: bool = False  # a step ends when the guard knows enough, never by time alone
+    holds: tuple[
+        RolloutHold, ...
+    ] = ()  # freezes since the step began and to come, in order and apart (approving.holding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +293,8 @@ class UsedId(NamedTuple):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppState:
     """One app's release state at one revision. `recent` has the latest command ids, oldest first; those from revisions
-    of format 1 are ids alone. A `deleted` app has nothing but its retired names."""
+    of format 1 are ids alone. A `deleted` app has nothing but its retired names, and what protects its channels:
+    devices still ask for them."""
 
     app: AppId
     revision: int
@@ -303,7 +307,10 @@ class AppState:
     id_sets: Mapping[IdSetName, StoredIdSet] = field(default_factory=dict)
     features: Mapping[str, Feature] = field(default_factory=dict)
     event_keys: tuple[EventKey, ...] = ()  # latest last; none: events of its code are taken without one
-    feature_keys: tuple[FeatureKey, ...] = ()  # latest last; none for apps' code: it gets its features without one
+    approvals: Mapping[ChannelName, ApprovalRule] = field(default_factory=dict)  # also of channels that are gone
+    proposals: Mapping[str, Proposal] = field(default_factory=dict)  # that wait, by id
+    decided: tuple[DecidedProposal, ...] = ()  # the latest, last
+    freezes: tuple[Freeze, ...] = ()  # on now or to come
     recent: tuple[UsedId | str, ...] = ()
     deleted: float = 0.0  # seconds since the epoch; 0: it is not
 

@@ -12,7 +12,8 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import NamedTuple
 
-from edge.domain.changes.apply import apply
+from edge.domain.approving.judging import FrozenNow, NeedsApproval
+from edge.domain.changes.apply import ProposedAlready, apply_and_record
 from edge.domain.changes.commands import (
     AcceptRestored,
     Change,
@@ -67,20 +68,22 @@ Permit = Callable[[AppState | None, AppState], None]
 
 class Committed(NamedTuple):
     """`changed` is False if the change altered nothing or was made before: then nothing was written. `before` is the
-    state that it was applied to; None for an app's first."""
+    state that it was applied to; None for an app's first. `recorded` is the change as its revision has it."""
 
     state: AppState
     head: Head
     changed: bool
     before: AppState | None
+    recorded: Change
 
 
 class Rehearsed(NamedTuple):
     """The states before and after a change that was only tried: the same object if it would alter nothing. `before` is
-    None for a new app."""
+    None for a new app. `waits`: it would wait for approval, and this is why; "" if it would be made."""
 
     before: AppState | None
     after: AppState
+    waits: str = ""
 
 
 class Releases(ReleaseReader):
@@ -118,8 +121,14 @@ class Releases(ReleaseReader):
         raise Conflict("busy", f"app {app!r}: other writers won {COMMIT_ATTEMPT_LIMIT} times in a row; try again")
 
     def rehearse(self, app: AppId, change: Change, permit: Permit | None = None) -> Rehearsed:
-        """Try the change without writing anything. Raises as `commit`, but does not check for blobs."""
-        return self._apply(self._changeable(shard_of(app)), app, change, permit)[1]
+        """Try the change without writing anything, as if it were approved. Raises as `commit`, but does not check for
+        blobs."""
+        try:
+            return self._apply(self._changeable(shard_of(app)), app, change, permit)[1]
+        except NeedsApproval as needs:
+            return Rehearsed(needs.before, needs.after, needs.message)
+        except ProposedAlready as waits:
+            return Rehearsed(waits.after, waits.after, waits.message)
 
     def put_keys_back(self, *, dry: bool) -> str:
         """What was wrong with the key set that is replaced by the one that this node has seen, unless `dry`; empty if
@@ -162,8 +171,9 @@ class Releases(ReleaseReader):
 
     def _apply(
         self, held: VerifiedShard, app: AppId, change: Change, permit: Permit | None
-    ) -> tuple[Revision | None, Rehearsed]:
-        """Apply the change without writing; also returns the revision that it was applied to."""
+    ) -> tuple[Revision | None, Rehearsed, Change]:
+        """Apply the change without writing; also returns the revision that it was applied to, and the change as it is
+        recorded."""
         head = held.shard.apps.get(app)
         if head is None and has_history(self._store, app):
             lost = f"head shard {shard_of(app)} has lost app {app!r}, whose revisions are in the store"
@@ -172,12 +182,17 @@ class Releases(ReleaseReader):
         earlier = self._before(app, before) if before and isinstance(change.command, Undo) else None
         if before is None and not isinstance(change.command, CreateApp | AcceptRestored):
             raise NotFound("unknown_app", f"unknown app {app!r}")
-        state = apply(before.state if before else None, change, earlier)
+        try:
+            state, recorded = apply_and_record(before.state if before else None, change, earlier)
+        except (NeedsApproval, FrozenNow) as refused:
+            if permit is not None:  # what a person may not do is not for others to approve
+                permit(refused.before, refused.after)
+            raise
         if state.app != app:
             raise Invalid("wrong_app", f"a change that creates app {state.app!r} was sent to app {app!r}")
         if permit is not None:
             permit(before.state if before else None, state)
-        return before, Rehearsed(before.state if before else None, state)
+        return before, Rehearsed(before.state if before else None, state), recorded
 
     def _read_head(self, app: AppId, head: Head) -> Revision:
         """What a change is applied to; a missing or altered one is named with what can be done."""
@@ -196,18 +211,18 @@ class Releases(ReleaseReader):
         self, held: VerifiedShard, app: AppId, change: Change, permit: Permit | None, at: int | None
     ) -> Committed:
         head = held.shard.apps.get(app)
-        before, (was, state) = self._apply(held, app, change, permit)
+        before, (was, state, _), recorded = self._apply(held, app, change, permit)
         if head and state is was:
-            return Committed(state, head, changed=False, before=was)
+            return Committed(state, head, changed=False, before=was, recorded=change)
         if at is not None and (head.revision if head else 0) != at:
             raise Conflict("somebody_was_faster", f"app {app!r} is not at revision {at} any more; nothing was changed")
         with self._store.referring():
             check_references(self._store, was, state)
-            digest = self._revisions.write(state, change, before, head.digest if head else None)
+            digest = self._revisions.write(state, recorded, before, head.digest if head else None)
             moved = Head(state.revision, digest, deleted=bool(state.deleted))
             self._move(held, build_successor(held.shard, change.at, {**held.shard.apps, app: moved}))
         self._remembered.note(state, was)
-        return Committed(state, moved, changed=True, before=was)
+        return Committed(state, moved, changed=True, before=was, recorded=recorded)
 
     def _before(self, app: AppId, revision: Revision) -> AppState | None:
         """The state before a revision; None for the first."""

@@ -17,18 +17,18 @@ from msgspec import UNSET, UnsetType
 
 from edge.domain.changes.commands import AcceptRestored, Change
 from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
-from edge.domain.changes.partial_overrides import override_shard_of
 from edge.domain.decision.foresight.differences import BundleSize, ComparedParts, FromTo, differences
 from edge.domain.decision.foresight.impact import ChannelImpact, Offering, offering_of
 from edge.domain.errors import TooLarge
 from edge.domain.model import AppId, AppState, Channel, ChannelName, DeviceId, Digest, Segment, SegmentName, VersionName
 from edge.domain.shares import format_share
+from edge.domain.targeting.partial_overrides import override_shard_of
 from edge.store.stored_document import Untrusted, digest_of, parse_document
 
-# 6 has features and 4 a segment's `leave`, which an older release would drop, 5 has a gated rollout, which one would
-# advance by time, and 3 may jump: they are written only where that is so; 1 had command ids without the commands they
-# were used for.
-REVISION_FORMAT = 6
+# 7 has rules of approval, proposals, freezes or what they hold, which an older release would not heed; 6 has features
+# and 4 a segment's `leave`, which one would drop, 5 has a gated rollout, which one would advance by time, and 3 may
+# jump: they are written only where that is so; 1 had command ids without the commands they were used for.
+REVISION_FORMAT = 7
 OVERRIDES_FORMAT = 1
 REVISION_LIMIT_BYTES = 4 * 1024 * 1024  # every node fetches, verifies and parses it at each change of the app
 NO_OVERRIDES = b'{"format":1,"overrides":{}}'  # a blob without any
@@ -173,11 +173,18 @@ def encode_revision(
 
 def _format_of(state: AppState, jumps: bool) -> int:
     """The least that says what this state has."""
-    if state.features or state.feature_keys:
+    if _is_protected(state):
+        return 7
+    if state.features:
         return 6
     if any(each.rollout is not None and each.rollout.gated for each in state.channels.values()):
         return 5
     return 4 if any(each.leave for each in state.segments.values()) else 3 if jumps else 2
+
+
+def _is_protected(state: AppState) -> bool:
+    held = any(each.rollout is not None and each.rollout.holds for each in state.channels.values())
+    return held or bool(state.approvals or state.proposals or state.decided or state.freezes)
 
 
 def parse_revision(content: bytes, app: AppId, number: int, load: Loader) -> Revision:

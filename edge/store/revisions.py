@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from edge.domain.changes.commands import Change
-from edge.domain.changes.partial_overrides import REPAIR, joined, split
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId, AppState, ChannelName, DeviceId, Digest
+from edge.domain.targeting.partial_overrides import REPAIR, joined, split
 from edge.store.healing import keep_bytes
 from edge.store.objects.port import AlreadyExists, ObjectStore, blob_key, revision_key
 from edge.store.revision_document import (

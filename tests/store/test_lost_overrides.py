@@ -17,8 +17,8 @@ from edge.domain.changes.commands import (
     Undo,
     WithdrawBundle,
 )
-from edge.domain.changes.partial_overrides import override_shard_of
 from edge.domain.errors import EdgeError, Unavailable
+from edge.domain.targeting.partial_overrides import override_shard_of
 from edge.store.heads import Head
 from edge.store.objects.port import blob_key
 from edge.store.revision_document import Revision

@@ -19,9 +19,9 @@ from edge.domain.changes.commands import (
     StartRollout,
 )
 from edge.domain.changes.guard.guard_commands import Finding, GuardActs, GuardDeed, GuardSettings, SetGuard
-from edge.domain.changes.partial_overrides import override_shard_of
 from edge.domain.errors import TooLarge
 from edge.domain.model import DeviceId, Encryption, Rollout, Segment, SegmentName, VersionName
+from edge.domain.targeting.partial_overrides import override_shard_of
 from edge.store import revision_document as documents
 from edge.store.revision_document import (
     REVISION_FORMAT,

@@ -21,7 +21,7 @@ def accept(state: AppState | None, command: AcceptRestored, at: float) -> AppSta
         state = AppState(app=parse_app_id(command.app), revision=0, deleted=at)
     elif command.lost:
         state = delete(state, DeleteApp(app=state.app), at)
-    state = replace(state)
+    state = replace(state, proposals={})  # what people decided on them since is lost
     for version, remembered in command.names.items():
         state = _with_name(state, VersionName(version), remembered, at)
     return state

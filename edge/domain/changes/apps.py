@@ -29,11 +29,19 @@ def create(state: AppState | None, command: CreateApp) -> AppState:
 
 
 def delete(state: AppState, command: DeleteApp, at: float) -> AppState:
-    """Keep nothing but the version names. Raises Invalid `wrong_app`."""
+    """Keep nothing but the version names, and what protects channels: devices still ask for these. Raises Invalid
+    `wrong_app`."""
     if command.app != state.app:
         raise Invalid("wrong_app", f"the command deletes app {command.app!r} but was sent to app {state.app!r}")
     gone = {version: retire(bundle, at) for version, bundle in state.bundles.items()}
-    return AppState(app=state.app, revision=state.revision, retired={**state.retired, **gone}, deleted=at)
+    return AppState(
+        app=state.app,
+        revision=state.revision,
+        retired={**state.retired, **gone},
+        approvals=state.approvals,
+        freezes=state.freezes,
+        deleted=at,
+    )
 
 
 def change_keys(state: AppState, command: MakeEventKey | RemoveEventKeys, at: float) -> AppState:

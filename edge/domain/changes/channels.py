@@ -15,7 +15,6 @@ from edge.domain.changes.commands import (
     SetChannel,
     SetOverride,
 )
-from edge.domain.changes.partial_overrides import with_override, without_override
 from edge.domain.changes.replacing import check_current, current_offer, make_way, with_nothing_on_its_way
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import (
@@ -32,6 +31,7 @@ from edge.domain.schedule.durations import format_duration, format_moment
 from edge.domain.schedule.rollout import Move, move
 from edge.domain.schedule.windows import canonical_windows
 from edge.domain.states import channel_of, is_offerable, last_good, named, offerable, with_entry, without_entry
+from edge.domain.targeting.partial_overrides import with_override, without_override
 
 CHANNEL_LIMIT = 1_000  # an app; every worker holds all of them compiled
 OVERRIDE_LIMIT = 100_000  # an app; overrides are for single devices, segments for many

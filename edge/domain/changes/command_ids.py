@@ -4,6 +4,7 @@ A repeat with the same content is harmless; anything else under the same id is t
 states what the id was first used for. Requests are compared, not their results: times and salts are added later.
 """
 
+import enum
 import hashlib
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import NODEFAULT
 
+from edge.domain.changes.approving.approval_commands import Propose
 from edge.domain.changes.commands import (
     COMMAND_ID_LIMIT,
     Change,
@@ -21,7 +23,6 @@ from edge.domain.changes.commands import (
     kind_of,
     target_of,
 )
-from edge.domain.changes.features.feature_key_commands import MakeFeatureKey
 from edge.domain.errors import Conflict, Invalid
 from edge.domain.model import AppState, UsedId
 from edge.domain.schedule.durations import format_moment
@@ -29,23 +30,41 @@ from edge.domain.schedule.durations import format_moment
 RECENT_LIMIT = 256  # command ids an app remembers; a retry comes within seconds
 
 
-def is_repeat(state: AppState | None, change: Change) -> bool:
-    """Whether this change was carried out before. Raises Invalid `invalid_command_id`, and Conflict `command_id_used`
-    if its id was used for another one."""
+_PROPOSED = str(Propose.__struct_config__.tag)
+_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
+
+
+class Repeated(enum.Enum):
+    """What a change was before."""
+
+    NO = "no"
+    MADE = "made"
+    PROPOSED = "proposed"  # it waits, or waited, for approval
+
+
+def proposed_command(text: str) -> Command:
+    """Of a proposal."""
+    return _decoder.decode(text)
+
+
+def is_repeat(state: AppState | None, change: Change) -> Repeated:
+    """Whether this change was carried out or proposed before. Raises Invalid `invalid_command_id`, and Conflict
+    `command_id_used` if its id was used for another one."""
     if not 0 < len(change.id) <= COMMAND_ID_LIMIT:
         raise Invalid("invalid_command_id", f"a command id must have 1 to {COMMAND_ID_LIMIT} characters")
     for used in state.recent if state is not None else ():
         if used == change.id:
-            return True  # from format 1, which kept nothing but the id
+            return Repeated.MADE  # from format 1, which kept nothing but the id
         if isinstance(used, UsedId) and used.id == change.id:
             if used.digest == command_digest(change.command, change.by):
-                return True
+                waits = used.kind == _PROPOSED and not isinstance(change.command, Propose)
+                return Repeated.PROPOSED if waits else Repeated.MADE
             raise Conflict(
                 "command_id_used",
                 f"the id {used.id!r} was first used for {used.kind} {used.target!r} by {used.by!r} "
                 f"at {format_moment(used.at)}; use a new id for another change",
             )
-    return False
+    return Repeated.NO
 
 
 def remember(recent: tuple[UsedId | str, ...], change: Change) -> tuple[UsedId | str, ...]:
@@ -59,14 +78,14 @@ def remember(recent: tuple[UsedId | str, ...], change: Change) -> tuple[UsedId |
 def command_digest(command: Command, by: str) -> str:
     """32 hexadecimal characters. Defaults are left out, so that a later version, which adds a setting to a command,
     still recognises a repeat from before."""
+    if isinstance(command, Propose):
+        command = proposed_command(command.command)  # what was requested; that it waits is the node's doing
     if isinstance(command, Undo) and command.latest:
         command = msgspec.structs.replace(command, revision=0)  # looked up, not requested
     if isinstance(command, PublishBundle):  # the node derives these from the files
         command = msgspec.structs.replace(command, bundle=replace(command.bundle, names=None, plain_files=False))
     if isinstance(command, MakeEventKey):
         command = msgspec.structs.replace(command, key="")  # drawn, not requested
-    if isinstance(command, MakeFeatureKey):
-        command = msgspec.structs.replace(command, digest="", shown="")  # likewise
     said = msgspec.json.encode([by, kind_of(command), _said(command)], order="deterministic")
     return hashlib.sha256(said).hexdigest()[:32]
 

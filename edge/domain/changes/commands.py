@@ -6,6 +6,15 @@ The fields are what was requested, unchecked: `apply` checks them and carries th
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from edge.domain.changes.approving.approval_commands import (
+    ApproveProposal,
+    EndFreeze,
+    Propose,
+    RejectProposal,
+    SetApproval,
+    StartFreeze,
+    WithdrawProposal,
+)
 from edge.domain.changes.features.feature_commands import (
     DeleteFeature,
     SetFeature,
@@ -13,10 +22,10 @@ from edge.domain.changes.features.feature_commands import (
     StopFeatureExperiment,
     SwitchFeature,
 )
-from edge.domain.changes.features.feature_key_commands import MakeFeatureKey, RemoveFeatureKeys
 from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
 from edge.domain.model import Bundle, Digest, Policy, Retired
 from edge.domain.plugin import Prefer
+from edge.domain.schedule.durations import format_moment
 from edge.domain.schedule.rollout import Move
 
 COMMAND_ID_LIMIT = 64  # characters
@@ -286,8 +295,6 @@ Command = (
     | DeleteApp
     | MakeEventKey
     | RemoveEventKeys
-    | MakeFeatureKey
-    | RemoveFeatureKeys
     | PublishBundle
     | DeleteBundle
     | PruneBundles
@@ -313,19 +320,32 @@ Command = (
     | StopExperiment
     | SetGuard
     | GuardActs
+    | SetApproval
+    | StartFreeze
+    | EndFreeze
+    | Propose
+    | ApproveProposal
+    | RejectProposal
+    | WithdrawProposal
     | Undo
     | AcceptRestored
 )
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """A command, its id, when in seconds since the epoch, the name of the token that made it, and why, in its words."""
+    """A command, its id, when in seconds since the epoch, the name of the token that made it, and why, in its words.
+
+    As it is recorded, one that was proposed is `by` its author and `approved_by` others; an `emergency` passed although
+    it would need approval."""
 
     id: str
     at: float
     by: str
     command: Command
     reason: str = ""
+    approved_by: tuple[str, ...] | UnsetType = UNSET
+    proposal: str | UnsetType = UNSET
+    emergency: bool | UnsetType = UNSET
 
 
 def kind_of(command: Command) -> str:
@@ -360,13 +380,19 @@ def target_of(command: Command) -> str:
             return command.feature
         case Undo():
             return str(command.revision)
+        case SetApproval():
+            return command.channel
+        case StartFreeze():
+            return f"until {format_moment(command.ends)}"
+        case EndFreeze():
+            return command.freeze
+        case Propose():
+            return f"{command.what} {command.target}"
+        case ApproveProposal() | RejectProposal() | WithdrawProposal():
+            return command.proposal
         case MakeEventKey():
             return command.key
         case RemoveEventKeys():
             return "all event keys"
-        case MakeFeatureKey():
-            return command.shown
-        case RemoveFeatureKeys():
-            return "all feature keys of servers" if command.server else "all feature keys"
         case _:
             return command.name

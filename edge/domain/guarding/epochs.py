@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from edge.domain.guarding.watch import Watch
 from edge.domain.model import Rollout
-from edge.domain.schedule.rollout import share_at, step_at
+from edge.domain.schedule.rollout import begins_after, share_at, step_at
 from edge.domain.shares import WHOLE_SHARE
 
 EPOCH_MS = 6 * 3_600_000
@@ -54,8 +54,8 @@ def _next_ms(last: Epoch, rollout: Rollout | None) -> int:
     ends_ms = last.began_ms + EPOCH_MS
     if rollout is None:
         return ends_ms
-    began_ms, every_ms = int(rollout.began * 1000), rollout.every_seconds * 1000
-    steps = len(rollout.steps) - rollout.step if every_ms and rollout.frozen is None else 1
+    steps = len(rollout.steps) - rollout.step if rollout.every_seconds and rollout.frozen is None else 1
     # A millisecond late, since `began` has more digits: never before the step itself.
-    starts = (began_ms, *(began_ms + index * every_ms + 1 for index in range(1, steps)))
+    later = (int(begins_after(rollout, index) * 1000) + 1 for index in range(1, steps))
+    starts = (int(rollout.began * 1000), *later)
     return min((ends_ms, *(each for each in starts if each > last.began_ms)))

@@ -71,12 +71,37 @@ def step_at(rollout: Rollout, now: float) -> int:
     """The index of the current step. `now` in seconds since the epoch, here and below."""
     if rollout.frozen is not None or rollout.gated or not rollout.every_seconds or now <= rollout.began:
         return rollout.step
-    return min(rollout.step + int((now - rollout.began) // rollout.every_seconds), len(rollout.steps) - 1)
+    over = _steps_held(rollout, now) if rollout.holds else int((now - rollout.began) // rollout.every_seconds)
+    return min(rollout.step + over, len(rollout.steps) - 1)
 
 
 def step_began(rollout: Rollout, now: float) -> float:
     """When the current step began, in seconds since the epoch."""
-    return rollout.began + (step_at(rollout, now) - rollout.step) * rollout.every_seconds
+    return begins_after(rollout, step_at(rollout, now) - rollout.step)
+
+
+def is_held(rollout: Rollout, now: float) -> bool:
+    """Whether a freeze keeps its next step from beginning."""
+    return any(hold.begins <= now < hold.ends for hold in rollout.holds)
+
+
+def begins_after(rollout: Rollout, steps: int) -> float:
+    """When the step that many after its stored one begins by time: the rollout's clock stands still in a hold, and what
+    falls on the beginning of one waits for its end."""
+    at = rollout.began + steps * rollout.every_seconds
+    if not steps:
+        return at
+    for hold in rollout.holds:
+        if at < hold.begins:
+            break
+        at += max(0.0, hold.ends - max(hold.begins, rollout.began))
+    return at
+
+
+def _steps_held(rollout: Rollout, now: float) -> int:
+    """How many steps are over, where holds count."""
+    left = range(1, len(rollout.steps) - rollout.step)
+    return next((steps - 1 for steps in left if now < begins_after(rollout, steps)), max(0, len(left)))
 
 
 def share_at(rollout: Rollout, now: float) -> int:
@@ -104,7 +129,7 @@ def step_ends(rollout: Rollout, now: float) -> float | None:
     at = step_at(rollout, now)
     if rollout.phase is not Phase.RUNNING or not rollout.every_seconds or at + 1 >= len(rollout.steps):
         return None
-    return rollout.began + (at - rollout.step + 1) * rollout.every_seconds
+    return begins_after(rollout, at - rollout.step + 1)
 
 
 def move(rollout: Rollout, wanted: Move, at: float) -> Rollout:

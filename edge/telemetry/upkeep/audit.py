@@ -32,7 +32,6 @@ _SUBJECTS: Mapping[str, tuple[str, ...]] = {
     "delivery": ("delivery:%:complete", "delivery:%:cut"),
     "used": ("event:%",),
     "outcome": ("outcome:%", "outcome_unmatched:%"),
-    "push": ("push:%",),
 }
 
 

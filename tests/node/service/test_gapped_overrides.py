@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from factories import MOMENT, a_check, a_released_app, a_snapshot
 
-from edge.domain.changes.partial_overrides import override_shard_of
 from edge.domain.decision.channel_choice import assigned_to
 from edge.domain.decision.decide import decide
 from edge.domain.decision.outcomes import Offer, UpToDate
 from edge.domain.decision.snapshot import UNKNOWN_CHANNEL
+from edge.domain.targeting.partial_overrides import override_shard_of
 from edge.node.service.snapshots.gapped_overrides import GappedOverrides
 
 DEVICES = [f"device-{number}" for number in range(600)]

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from edge.domain.changes.approving.proposing import after_undo
 from edge.domain.changes.bundles import retire
 from edge.domain.changes.commands import Undo, kind_of
-from edge.domain.changes.partial_overrides import check_going_back
 from edge.domain.errors import Conflict
 from edge.domain.model import AppState, Channel, Phase, Retired, Rollout, UsedId, VersionName
 from edge.domain.schedule.rollout import step_at
+from edge.domain.targeting.partial_overrides import check_going_back
 
 
 class UndoneStop(NamedTuple):
@@ -31,7 +32,7 @@ class UndoesStop(Conflict):
         self.stops = tuple(stops)
 
 
-def undo(state: AppState, before: AppState | None, command: Undo, at: float) -> AppState:
+def undo(state: AppState, before: AppState | None, command: Undo, at: float, by: str) -> AppState:
     """`before` is the state of the revision before `state`.
 
     Raises Conflict `head_moved` and `nothing_to_undo`; without `force` UndoesStop `undoes_a_stop`; Unavailable
@@ -48,7 +49,7 @@ def undo(state: AppState, before: AppState | None, command: Undo, at: float) -> 
         raise Conflict("nothing_to_undo", f"app {state.app!r} has no change before this one")
     check_going_back(state, before)
     restored = replace(
-        before,
+        after_undo(state, before, by, at),
         deleted=at if before.deleted else 0.0,
         retired=_retired(state, before, at),
         channels={name: _restored(channel, state, at) for name, channel in before.channels.items()},

@@ -12,7 +12,7 @@ from edge.domain.guarding.evidence import Evidence, Verdict
 from edge.domain.guarding.reported import ReportedUntil, missing_at, missing_sentence
 from edge.domain.guarding.watch import Watch, rules_of, watches_of
 from edge.domain.model import AppState, Channel, ChannelName, Phase
-from edge.domain.schedule.rollout import step_at, step_began, step_ends
+from edge.domain.schedule.rollout import is_held, step_at, step_began, step_ends
 
 REASON_ROOM = 480  # characters of a sentence in a reason, which has 500
 FOLD_LAG_SECONDS = 30.0  # what was counted sooner after a step began may have been judged by the step before
@@ -72,9 +72,9 @@ def hold_at(state: AppState, watch: Watch, held: tuple[ReportedUntil, ...], now:
 
 
 def is_due(watch: Watch, now: float) -> bool:
-    """Whether the time of a gated rollout's step is up."""
+    """Whether the time of a gated rollout's step is up, and no freeze holds the next one."""
     rollout = watch.rollout
-    if rollout is None or not rollout.gated or rollout.phase is not Phase.RUNNING:
+    if rollout is None or not rollout.gated or rollout.phase is not Phase.RUNNING or is_held(rollout, now):
         return False
     ends = step_ends(rollout, now)
     return ends is not None and ends <= now

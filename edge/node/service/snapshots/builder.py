@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from edge.domain.changes.partial_overrides import split
 from edge.domain.decision.snapshot import AppSnapshot, build_snapshot
 from edge.domain.errors import EdgeError, Invalid, Unavailable
 from edge.domain.forms.choice import FILES_ALWAYS, FormTerms
@@ -16,6 +15,7 @@ from edge.domain.manifest import read_manifest
 from edge.domain.model import AppId, AppState, Digest
 from edge.domain.patches.document import Patch, parse_patches
 from edge.domain.targeting.id_sets import IdSet, parse_id_set
+from edge.domain.targeting.partial_overrides import split
 from edge.domain.targeting.places import NO_PLACE, NodePlace
 from edge.node.service.snapshots.gapped_overrides import GappedOverrides
 from edge.node.service.snapshots.last_good import find_last_good

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from edge.domain.changes.partial_overrides import override_shard_of
 from edge.domain.decision.snapshot import UNKNOWN_CHANNEL
 from edge.domain.model import ChannelName, DeviceId
+from edge.domain.targeting.partial_overrides import override_shard_of
 
 
 class GappedOverrides(Mapping[DeviceId, ChannelName]):

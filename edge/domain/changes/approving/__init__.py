@@ -1,0 +1,1 @@
+"""Proposals, their approval, the rules that ask for it, and freezes. Pure."""

@@ -1,1 +1,0 @@
-"""Messages to devices: who gets one, when, and what it changed. Pure."""

@@ -1,1 +1,0 @@
-"""Devices that take messages: who they are, when they are used, and what messages changed."""

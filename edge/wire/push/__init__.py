@@ -1,1 +1,0 @@
-"""Devices that take messages: registering, leaving, and saying that one was opened."""

@@ -1,0 +1,44 @@
+"""Whose hands a name may be in."""
+
+import pytest
+
+from edge.domain.approving.hands import CHAIN_LIMIT, OPERATOR, UNKNOWN, hands_of, is_known, may_be_one
+
+MAKERS = {"admin": "", "ann": "admin", "ci": "ann@example.com", "ci-2": "ci", "orphan": "gone", "a": "b", "b": "a"}
+LONG = {f"t{n}": f"t{n + 1}" for n in range(CHAIN_LIMIT + 5)}
+
+
+@pytest.mark.parametrize(
+    ("name", "hands"),
+    [
+        ("ann@example.com", ("ann@example.com",)),
+        ("admin", ("admin", OPERATOR)),
+        ("ann", ("ann", "admin", OPERATOR)),
+        ("ci-2", ("ci-2", "ci", "ann@example.com")),
+        ("orphan", ("orphan", "gone", UNKNOWN)),
+        ("nobody", ("nobody", UNKNOWN)),
+        ("a", ("a", "b", UNKNOWN)),
+    ],
+)
+def test_a_chain_of_makers_ends_in_a_person_or_with_who_runs_the_node(name, hands):
+    assert hands_of(name, MAKERS.get) == hands
+
+
+def test_a_chain_without_an_end_is_of_nobody_known():
+    assert not is_known(hands_of("t0", LONG.get))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("ann@example.com", "bob@example.com", False),
+        ("ci", "bob@example.com", False),
+        ("ci-2", "ann@example.com", True),
+        ("ci", "ci-2", True),
+        ("ann", "admin", True),
+        ("orphan", "bob@example.com", True),
+    ],
+)
+def test_two_names_are_two_people_only_if_no_hand_is_in_both(one, other, same):
+    hands = [hands_of(each, MAKERS.get) for each in (one, other)]
+    assert may_be_one(*hands) is same and may_be_one(*reversed(hands)) is same

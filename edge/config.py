@@ -42,6 +42,7 @@ from edge.config_sections import (
     REGION,
     RETENTION_LEAST_DAYS,
     RETENTION_MOST_DAYS,
+    AuditOptions,
     Control,
     Devices,
     Log,
@@ -63,6 +64,7 @@ __all__ = [
     "REGION",
     "RETENTION_LEAST_DAYS",
     "RETENTION_MOST_DAYS",
+    "AuditOptions",
     "Config",
     "ConfigError",
     "Control",
@@ -111,6 +113,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     upstream: UpstreamOptions = UpstreamOptions()
     webhooks: WebhookRules = WebhookRules()
     push: PushOptions = PushOptions()
+    audit: AuditOptions = AuditOptions()
     log: Log = Log()
 
     @property
@@ -177,6 +180,7 @@ _SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "upstream": UpstreamOptions,
     "webhooks": WebhookRules,
     "push": PushOptions,
+    "audit": AuditOptions,
     "log": Log,
 }
 

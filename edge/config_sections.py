@@ -17,6 +17,7 @@ KEEP_MOST_DAYS = 400  # raw events say who did what: a year for who must
 RETENTION_LEAST_DAYS = 7  # an address stays good for as long after its bundle was offered last
 RETENTION_MOST_DAYS = 36_500
 UPLOADS_MOST_BYTES = 2**50
+AUDIT_LEAST_DAYS = 7  # who looks after a week of holidays still finds something
 
 POLL_LEAST_SECONDS, POLL_MOST_SECONDS = 1.0, 300.0  # a third of what a head may be old, at most
 STALE_LEAST_SECONDS = 180  # heads are signed each minute: one that is missed is no outage
@@ -123,6 +124,13 @@ class PushOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     allow_http: bool = False
     allowed_networks: tuple[str, ...] = ()
     ca_file: str = ""
+
+
+class AuditOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the audit keeps, and for how long. `addresses` "network": of an address only its /24, or /48."""
+
+    retention_days: Annotated[int, msgspec.Meta(ge=AUDIT_LEAST_DAYS, le=RETENTION_MOST_DAYS)] = 400
+    addresses: Literal["whole", "network"] = "whole"
 
 
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -76,11 +76,22 @@ BELOW_WITHIN = {
             "guarding",
         },  # what an experiment shows; one network's cap is the guard's
         "features": {"", "app_parts", "targeting"},  # what an app's code asks for by name, by segment
+        # who gets a message, when, and what it changed
+        "messaging": {"", "app_parts", "pushing", "schedule", "statistics", "comparing"},
         "approving": {"", "app_parts", "schedule", "targeting"},  # whether a change may be made, by its effect
-        "changes": {"", "app_parts", "schedule", "targeting", "guarding", "comparing", "features", "approving"},
+        "changes": {
+            *("", "app_parts", "schedule", "targeting", "guarding", "comparing", "features", "messaging"),
+            "approving",
+        },
         "decision": {"", "app_parts", "schedule", "targeting", "forms", "patches", "features"},
     },
-    "wire": {"plugins": set(), "": {"plugins"}, "providers": set()},
+    "wire": {
+        "plugins": set(),
+        "": {"plugins"},
+        "providers": set(),
+        "push": {"", "plugins"},
+        "ofrep": {""},  # what clients of features speak
+    },
     "store": {
         "disk": set(),
         "objects": {"disk"},
@@ -130,23 +141,26 @@ BELOW_WITHIN = {
         "behaviour": {"spool"},  # the facts that follow from what a device did, as workers read them
         "votes": {"spool"},  # of devices on a release under guard
         "trials": {"spool"},  # devices in experiments
-        "folding": {"spool", "behaviour", "votes", "trials"},
+        "devices": {"spool"},
+        "push": {"spool", "devices"},  # devices that take messages
+        "folding": {"spool", "behaviour", "votes", "trials", "push"},
         "questions": {"folding", "votes", "trials"},
         "clickhouse": {"folding", "questions"},
-        "devices": {"spool"},
         "upkeep": {
             "spool",
             "folding",
             "behaviour",
             "votes",
             "trials",
+            "push",
         },  # raw events: keeping, exporting, erasing; the audit
     },
     "control": {
         "access": set(),  # who may do what
-        "": {"access", "shapes", "routes"},
+        "audit": set(),  # what is recorded of it
+        "": {"access", "audit", "shapes", "routes"},
         "shapes": {"", "access"},
-        "routes": {"", "access", "shapes"},
+        "routes": {"", "access", "audit", "shapes"},
     },
     "page": {
         "words": set(),
@@ -168,6 +182,7 @@ BELOW_WITHIN = {
     "device": {"": set(), "updating": {""}, "simulators": {"", "updating"}},
     "cli": {
         "terminal": set(),
+        "audit": {"terminal", "store"},
         "app_folder": {"terminal"},
         "publishing": {"terminal", "app_folder"},
         "figures": {"terminal"},
@@ -177,7 +192,21 @@ BELOW_WITHIN = {
         "store": {"terminal"},
         "keys": {"terminal", "store"},
         "demo": {"terminal", "publishing", "node"},
-        "": {"terminal", "app_folder", "publishing", "releases", "devices", "figures", "node", "store", "keys", "demo"},
+        "": {
+            *(
+                "terminal",
+                "app_folder",
+                "publishing",
+                "releases",
+                "devices",
+                "figures",
+                "node",
+                "store",
+                "keys",
+                "demo",
+            ),
+            "audit",
+        },
     },
 }
 

@@ -171,7 +171,7 @@ def test_every_option_that_names_a_file_or_folder_is_resolved():
     }
     other |= {"upstream.source", "upstream.home", "upstream.root", "upstream.nats", "store.url", "store.endpoint"}
     other |= {"push.fcm_url", "push.apns_url", "push.apns_sandbox_url"}
-    choices = {"role", "log.level", "log.format", "devices.prefer", "telemetry.figures_from"}
+    choices = {"role", "log.level", "log.format", "devices.prefer", "telemetry.figures_from", "audit.addresses"}
     assert texts - other - choices - {"telemetry.clickhouse"} == PATHS
 
 

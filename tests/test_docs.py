@@ -32,6 +32,7 @@ from test_architecture import BELOW
 from edge.assembly.region.reports_home import build_received_metrics, build_sent_metrics
 from edge.cli.main import VERBS
 from edge.config import load_config, load_settings
+from edge.control.audit.audit_metrics import build_audit_metrics
 from edge.domain.decision.explain import StepOutcome
 from edge.domain.decision.form_seen import WhyForm
 from edge.domain.decision.outcomes import HoldReason, Reason
@@ -184,7 +185,7 @@ def test_every_metric_is_in_the_tables():
     families = [*build_metrics(nothing), *build_nodes_metrics([], 0.0), *build_home_metrics(None)]
     families += build_sharing_metrics({}, {}, None)
     families += [*build_received_metrics((), {}, 0.0), *build_sent_metrics(None)]
-    families += build_follow_metrics(None)
+    families += [*build_follow_metrics(None), *build_audit_metrics(None)]
     told = re.findall(r"^\| `(edge_\w+)` \|", section("config/README.md", "Metrics"), re.MULTILINE)
     assert sorted(told) == sorted(family.name for family in families)
 

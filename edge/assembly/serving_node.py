@@ -18,6 +18,8 @@ from edge.assembly.own_report import OwnReport
 from edge.config import Config, Control
 from edge.control.access.tokens import Tokens
 from edge.control.app import InnerApi, build_control_app
+from edge.control.audit.audit_log import AuditLog
+from edge.control.audit.audit_metrics import build_audit_metrics
 from edge.control.ports import ControlPorts
 from edge.facts.recovery import check_free
 from edge.node.processes.data_directory import OpenedDirectory
@@ -50,6 +52,7 @@ class ServingNode(ABC):
 
     directory: OpenedDirectory
     tokens: Tokens
+    audit: AuditLog
     supervisor: Supervisor
     change: ChangeOver
     device_port: int
@@ -97,7 +100,8 @@ class ServingNode(ABC):
     async def _nodes_metrics(self) -> list[Family]:
         reporting = self.reporting
         told = build_home_metrics(reporting.seen if reporting is not None else None)
-        return [*build_nodes_metrics(await self.fleet.rows(), time.time()), *told, *self._sharing_metrics()]
+        nodes = build_nodes_metrics(await self.fleet.rows(), time.time())
+        return [*nodes, *told, *self._sharing_metrics(), *build_audit_metrics(self.audit)]
 
     def _sharing_metrics(self) -> list[Family]:
         return build_sharing_metrics({}, {}, None)

@@ -36,6 +36,8 @@ from edge.assembly.serving_node import LEAVE_SECONDS, ServingNode
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config
 from edge.control.access.first_token import ensure_admin_token
+from edge.control.audit.opening import open_audit
+from edge.control.audit.timelines import Timelines
 from edge.control.ports import ControlPorts
 from edge.control.routes.feed.missing_reports import reported_until
 from edge.control.upload_quota import UploadQuota
@@ -79,6 +81,10 @@ class Standalone(ServingNode):
         self.tokens = tokens_of(self.directory)
         self.admin_token_file = ensure_admin_token(self.tokens, self.directory.node_dir, time.time())
         self.secrets = SecretBox(config.secrets_path, make=not config.secrets_key_file)
+        self.audit = open_audit(
+            *(self.directory.node_dir, self.directory.node, self.directory.store, self.directory.trust),
+            *(self.directory.writer, self.directory.reserve, config.audit),
+        )
         self.messaging = Messaging(self.directory.node_dir, config.webhooks)
         ports = self._ports
         self.device_port, self.control_port = port_of(ports.devices), port_of(ports.control)
@@ -127,6 +133,7 @@ class Standalone(ServingNode):
         self._receiving = build_receiving(self.directory, spool_limit, lambda: self.guard.watched.acting > 0)
         self.supervisor.duties.jobs |= {
             "deliver": self.messaging.run,
+            "audit": self.audit.run,
             "feed": self.feed.run,
             "nodes": self.fleet.run,
             "fold": self.telemetry.run,
@@ -216,6 +223,8 @@ class Standalone(ServingNode):
             store=self.directory.store,
             releases=self.directory.releases,
             tokens=self.tokens,
+            audit=self.audit,
+            timelines=Timelines(self.directory.releases),
             messaging=self.messaging,
             serving=self.supervisor,
             explaining=self._explaining,

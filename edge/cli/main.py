@@ -27,6 +27,7 @@ class VerbEntry(NamedTuple):
 
 VERBS: Mapping[str, VerbEntry] = {
     "app": VerbEntry("releases.apps", "app", "Manage apps and their event keys; check an app's folder."),
+    "audit": VerbEntry("audit.audit", "audit", "List, export and verify who did, tried or read what."),
     "bundle": VerbEntry("releases.bundles", "bundle", "Publish, list, delete, prune and withdraw bundles."),
     "channel": VerbEntry("releases.channels", "channel", "Manage channels: which devices are offered which bundle."),
     "completion": VerbEntry("completion", "completion", "Print a shell completion script."),

@@ -20,6 +20,8 @@ from multidict import MultiDict
 from edge.control.access.grants import NOBODY, Grant
 from edge.control.access.roles import Role
 from edge.control.access.tokens import Tokens
+from edge.control.audit.audit_log import ASKED_FROM, AuditLog
+from edge.control.auditing import Witness
 from edge.control.calls import IDEMPOTENCY_KEY, IF_REVISION, REASON, Call, InnerRequest
 from edge.control.openapi import build_openapi
 from edge.control.operations import (
@@ -47,6 +49,7 @@ from edge.control.routes import pruning as routes_pruning
 from edge.control.routes import rollouts as routes_rollouts
 from edge.control.routes import segments as routes_segments
 from edge.control.routes import store as routes_store
+from edge.control.routes.administration import audit as routes_audit
 from edge.control.routes.administration import nodes as routes_nodes
 from edge.control.routes.administration import tokens as routes_tokens
 from edge.control.routes.administration import webhooks as routes_webhooks
@@ -131,6 +134,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_webhooks.OPERATIONS,
     *routes_nodes.OPERATIONS,
     *routes_store.OPERATIONS,
+    *routes_audit.OPERATIONS,
     *routes_feed_facts.OPERATIONS,
     *routes_feed_segments.OPERATIONS,
     *routes_telemetry.OPERATIONS,
@@ -147,6 +151,7 @@ def build_control_app(ports: ControlPorts) -> web.Application:
     app[VERIFICATIONS], app[LOOKS] = verifications(), looks()
     app.on_response_prepare.append(_hide_server)
     app.on_shutdown.append(_end_events(ports))
+    app.on_cleanup.append(lambda _: ports.audit.close())
     places = NodePlaces()
     for operation in OPERATIONS:
         app.router.add_route(operation.method, operation.path, _build_door(operation, ports, places))
@@ -167,6 +172,7 @@ async def _hide_server(request: web.Request, response: web.StreamResponse) -> No
 @web.middleware
 async def translate_errors(request: web.Request, handler: OperationHandler) -> web.StreamResponse:
     """Every failure in one shape: the client's with its code and status, ours as 500 with a traceback in the log."""
+    ASKED_FROM.set(request.remote or "")  # for what follows of this request, the page's included
     try:
         return await handler(request)
     except EdgeError as error:
@@ -205,11 +211,14 @@ def _translate_http(request: web.Request, error: web.HTTPException) -> web.Respo
 
 def _build_door(operation: Operation, ports: ControlPorts, places: NodePlaces) -> OperationHandler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        grant = await _authorise(operation, ports.tokens, request, ports.clock.now())
-        with places.taken(grant.name) if grant.is_role(Role.NODE) else nullcontext():
-            return await enter(request, grant)
+        async with Witness(ports.audit, operation, request) as witness:
+            grant = await _authenticate(operation, ports.tokens, request, ports.clock.now())
+            witness.who = grant.name if operation.permission is not None else ""
+            check_door(operation, grant, request)
+            with places.taken(grant.name) if grant.is_role(Role.NODE) else nullcontext():
+                return await enter(request, grant, witness)
 
-    async def enter(request: web.Request, grant: Grant) -> web.StreamResponse:
+    async def enter(request: web.Request, grant: Grant, witness: Witness) -> web.StreamResponse:
         check_here(operation, ports.origin)
         check_parameters(request, operation)
         body = None
@@ -217,7 +226,7 @@ def _build_door(operation: Operation, ports: ControlPorts, places: NodePlaces) -
             body = decode_body(await read_body(request, operation.body_limit_bytes), operation.body)
         rehearsal: list[Rehearsed] | None = [] if operation.changes and parse_flag(request, DRY_RUN) else None
         answer = await _perform(
-            operation,
+            witness,
             Call(
                 ports=ports,
                 grant=grant,
@@ -239,12 +248,14 @@ def _build_door(operation: Operation, ports: ControlPorts, places: NodePlaces) -
     return handle
 
 
-async def _perform(operation: Operation, call: Call[Any]) -> Any:
+async def _perform(witness: Witness, call: Call[Any]) -> Any:
+    witness.begin(call)
     before = ASKED_BY.set(Asker(call.grant.name, isinstance(call.request, InnerRequest)))
     try:
-        answer = await operation.handle(call)
+        answer = await witness.operation.handle(call)
     finally:
         ASKED_BY.reset(before)
+    await witness.done()
     if call.rehearsal is not None:
         return await _with_impact(answer, call.ports, call.rehearsal)
     if any(part != NotTaken() for part in call.not_taken):
@@ -280,20 +291,21 @@ class InnerApi:
         headers = {IDEMPOTENCY_KEY: change_id, REASON: quote(reason), IF_REVISION: _text_of(revision)}
         given = {header: value for header, value in headers.items() if value}
         request = InnerRequest(parts, MultiDict(query or {}), given, self._app)
-        check_door(operation, grant, request)
-        check_here(operation, self._ports.origin)
-        rehearsal: list[Rehearsed] | None = [] if operation.changes and dry_run else None
-        return await _perform(
-            operation,
-            Call(
-                ports=self._ports,
-                grant=grant,
-                request=request,
-                body=body,
-                permission=operation.permission,
-                rehearsal=rehearsal,
-            ),
-        )
+        async with Witness(self._ports.audit, operation, request, who=grant.name, body=body) as witness:
+            check_door(operation, grant, request)
+            check_here(operation, self._ports.origin)
+            rehearsal: list[Rehearsed] | None = [] if operation.changes and dry_run else None
+            return await _perform(
+                witness,
+                Call(
+                    ports=self._ports,
+                    grant=grant,
+                    request=request,
+                    body=body,
+                    permission=operation.permission,
+                    rehearsal=rehearsal,
+                ),
+            )
 
     async def upload(self, grant: Grant, app: str, digest: str, file: Path) -> None:
         """As the operation `upload_blob`, from a file of this machine, which stays. Raises EdgeError."""
@@ -302,6 +314,11 @@ class InnerApi:
         check_door(operation, grant, request)
         check_here(operation, self._ports.origin)
         await routes_blobs.keep_local(Call(ports=self._ports, grant=grant, request=request, body=None), file)
+
+    @property
+    def audit(self) -> AuditLog:
+        """For what is no operation of the API: who signs in and out."""
+        return self._ports.audit
 
     def known_heads(self, app: str | None) -> Hashable:
         """Differs once the releases of the app, or of any app, have: see `Releases`."""
@@ -346,16 +363,14 @@ def _with_not_taken(answer: Any, not_taken: list[NotTaken]) -> dict[str, Any]:
     return fields | {NOT_TAKEN: view}
 
 
-async def _authorise(operation: Operation, tokens: Tokens, request: web.Request, now: float) -> Grant:
-    """Runs before a byte of the body is read; `now` is in seconds since the epoch. Raises Unauthorized, Forbidden."""
+async def _authenticate(operation: Operation, tokens: Tokens, request: web.Request, now: float) -> Grant:
+    """Runs before a byte of the body is read; `now` is in seconds since the epoch. Raises Unauthorized."""
     if operation.permission is None:
         return NOBODY
     scheme, _, secret = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "bearer" or not secret:
         raise Unauthorized("unauthorized", "missing token: send the header Authorization: Bearer <token>")
-    grant = await asyncio.to_thread(tokens.authenticate, secret.strip(), now)
-    check_door(operation, grant, request)
-    return grant
+    return await asyncio.to_thread(tokens.authenticate, secret.strip(), now)
 
 
 def _text(body: bytes, content_type: str) -> web.Response:

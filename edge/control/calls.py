@@ -62,12 +62,20 @@ class InnerRequest(NamedTuple):
     app: web.Application
 
 
+class Made(NamedTuple):
+    """A change that was committed: by its command's id, in this revision."""
+
+    app: AppId
+    revision: int
+    change: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Generic[B]):
     """One authorised request with its decoded body (None where the operation takes none).
 
     `rehearsal` is a list in a dry run: `commit` writes nothing then and appends what the change would do. Otherwise it
-    appends to `not_taken` what workers did not take of the change.
+    appends to `not_taken` what workers did not take of the change, and to `made` which it is, for the audit.
     """
 
     ports: ControlPorts
@@ -77,6 +85,7 @@ class Call(Generic[B]):
     permission: Permission | None = None  # the operation's
     rehearsal: list[Rehearsed] | None = None
     not_taken: list[NotTaken] = field(default_factory=list)
+    made: list["Made"] = field(default_factory=list)
 
     @property
     def stream(self) -> web.Request:
@@ -134,6 +143,7 @@ async def commit(call: Call[Any], app: AppId, command: Command) -> ChangeResult:
         await announce_blobs(call, app, command)
     at = if_revision(call.request)
     committed = await asyncio.to_thread(call.ports.releases.commit, app, change, permit, at)
+    call.made.append(Made(app, committed.state.revision if committed.changed else 0, change.id))
     if committed.changed:
         call.not_taken.append(await call.ports.serving.announce(app, committed.head))
     return ChangeResult(committed.state, committed.changed, committed.before)

@@ -60,6 +60,24 @@ _QUERY = {
         "description": "the number of the newest revision",
         "schema": {"type": "integer", "minimum": 1, "maximum": WHOLE_LIMIT},
     },
+    "since_ms": {
+        "description": "only what happened at this time or later, in milliseconds since the epoch",
+        "schema": {"type": "integer", "minimum": 0, "maximum": WHOLE_LIMIT, "default": 0},
+    },
+    "until_ms": {
+        "description": "only what happened before this time, in milliseconds since the epoch; 0: until now",
+        "schema": {"type": "integer", "minimum": 0, "maximum": WHOLE_LIMIT, "default": 0},
+    },
+    "who": {"description": "only what this token or person did", "schema": {"type": "string", "maxLength": 256}},
+    "what": {
+        "description": "only these kinds, operations, codes or outcomes, separated by commas",
+        "schema": {"type": "string", "maxLength": 256},
+    },
+    "refused": {
+        "description": "only what was not done",
+        "schema": {"type": "boolean", "default": False},
+    },
+    "cursor": {"description": "the next_page of the page before", "schema": {"type": "string", "maxLength": 512}},
     "digest": {
         "description": "the digest of the newest revision, as its head has it",
         "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from edge.control.access.tokens import Tokens
+from edge.control.audit.audit_log import AuditLog
+from edge.control.audit.timelines import Timelines
 from edge.control.shapes.apps import AppStats
 from edge.control.shapes.devices import Explanation, RawErasedView
 from edge.control.shapes.figures.audit import AuditView
@@ -250,6 +252,8 @@ class ControlPorts:
     store: ObjectStore
     releases: Releases | FollowedReleases
     tokens: Tokens
+    audit: AuditLog
+    timelines: Timelines
     messaging: Messaging
     serving: ServingPort
     explaining: ExplainPort

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, NewType
 
+from edge.domain.app_parts.feature_keys import FeatureKey
 from edge.domain.app_parts.protection import ApprovalRule, DecidedProposal, Freeze, Proposal, RolloutHold
 from edge.domain.app_parts.stored_features import Feature
 from edge.domain.errors import Invalid
@@ -307,6 +308,7 @@ class AppState:
     id_sets: Mapping[IdSetName, StoredIdSet] = field(default_factory=dict)
     features: Mapping[str, Feature] = field(default_factory=dict)
     event_keys: tuple[EventKey, ...] = ()  # latest last; none: events of its code are taken without one
+    feature_keys: tuple[FeatureKey, ...] = ()  # latest last; none for apps' code: it gets its features without one
     approvals: Mapping[ChannelName, ApprovalRule] = field(default_factory=dict)  # also of channels that are gone
     proposals: Mapping[str, Proposal] = field(default_factory=dict)  # that wait, by id
     decided: tuple[DecidedProposal, ...] = ()  # the latest, last

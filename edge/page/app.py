@@ -110,7 +110,7 @@ async def _signing_out(house: House, request: web.Request) -> web.Response:
     visitor = await visitor_of(house, request)
     if visitor is not None:
         check_form_token(visitor, await read_form(request))
-    return sign_out(house, request)
+    return await sign_out(house, request)
 
 
 async def _live(house: House, request: web.Request) -> web.StreamResponse:

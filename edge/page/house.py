@@ -10,6 +10,7 @@ from aiohttp import web
 from edge.control.access.grants import Grant
 from edge.control.access.tokens import Tokens
 from edge.control.app import InnerApi
+from edge.control.audit.audit_log import AuditLog
 from edge.page.door.hosts import HostNames
 from edge.page.door.login_links import LoginLinks
 from edge.page.door.sessions import Session, Sessions
@@ -40,6 +41,10 @@ class House:
     memory: AnswerMemory = field(default_factory=AnswerMemory)
     streams: Streams = field(default_factory=Streams)
     drops: Drops = field(default_factory=lambda: Drops(None))
+
+    @property
+    def audit(self) -> AuditLog:
+        return self.inner.audit
 
     @property
     def cookie(self) -> str:

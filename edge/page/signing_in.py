@@ -8,6 +8,7 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 
 from edge.control.access.tokens import SECRET_LIMIT, hash_secret
+from edge.control.audit.entry import ActKind, ActOutcome, AuditEntry
 from edge.domain.errors import Unauthorized
 from edge.page.answers import NOBODY, answer_page, see_other
 from edge.page.door.sessions import SESSION_SECONDS
@@ -48,8 +49,15 @@ async def sign_in(house: House, request: web.Request, form: Any) -> web.Response
     others. Failures are counted by address."""
     after = next_address(str(form.get("next", "/")))
     opened = await _open(house, form)
+    operation = "login_link" if form.get("link") else "login_token"
     if opened is None:
+        code = "unknown_link" if form.get("link") else "unknown_token"
+        refused = AuditEntry(
+            at=house.now(), kind=ActKind.LOGIN, operation=operation, outcome=ActOutcome.REFUSED, code=code
+        )
+        await house.audit.record(refused)
         return await _refuse(house, request, after, _OVER if "link" in form else _UNKNOWN)
+    await house.audit.record(_entry(house, ActKind.LOGIN, operation, opened))
     response = see_other(after)
     response.set_cookie(
         house.cookie,
@@ -72,11 +80,22 @@ async def _refuse(house: House, request: web.Request, after: str, words: tuple[s
     return await _answer(house, request, after, words, status=403)
 
 
-def sign_out(house: House, request: web.Request) -> web.Response:
-    house.sessions.end(request.cookies.get(house.cookie, ""))
+async def sign_out(house: House, request: web.Request) -> web.Response:
+    secret = request.cookies.get(house.cookie, "")
+    entry = _entry(house, ActKind.LOGOUT, "logout", secret)
+    house.sessions.end(secret)
+    if entry.who:
+        await house.audit.record(entry)
     response = see_other("/login")
     response.del_cookie(house.cookie, path="/", secure=house.secure, httponly=True, samesite="Strict")
     return response
+
+
+def _entry(house: House, kind: ActKind, operation: str, secret: str) -> AuditEntry:
+    """Of who has the session with this id."""
+    session = house.sessions.find(secret, house.now()) if secret else None
+    who = session.token if session is not None else ""
+    return AuditEntry(at=house.now(), kind=kind, operation=operation, who=who, page=True)
 
 
 async def _open(house: House, form: Any) -> str | None:

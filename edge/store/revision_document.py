@@ -175,7 +175,7 @@ def _format_of(state: AppState, jumps: bool) -> int:
     """The least that says what this state has."""
     if _is_protected(state):
         return 7
-    if state.features:
+    if state.features or state.feature_keys:
         return 6
     if any(each.rollout is not None and each.rollout.gated for each in state.channels.values()):
         return 5

@@ -13,13 +13,14 @@ from edge.wire.app_events import encode_app_answer, parse_app_report
 from edge.wire.body import WireError
 from edge.wire.channels import parse_channel_request
 from edge.wire.manifest_size import encode_manifest_size, parse_manifest_size
+from edge.wire.push.registrations import encode_push_answer, parse_push_register
 from edge.wire.stats import encode_stats_answer, parse_stats
 from edge.wire.updates import parse_update_check
 from tests.hostile.cases import Case
 from tests.hostile.drill import DIGEST, WARM_UP, memory_mb
 from tests.hostile.mutations import build_case
 
-BODY_KINDS = (0, 3, 5, 9, 10, 11, 12, 17)  # of the seeds: every route that reads a body
+BODY_KINDS = (0, 3, 5, 9, 10, 11, 12, 17, 18)  # of the seeds: every route that reads a body
 GROWTH_LIMIT_MB = 24
 STATUSES = {200, 400, 413}
 
@@ -85,10 +86,15 @@ def _used(body: bytes) -> bytes:
     return encode_app_answer(parse_app_report(body))
 
 
+def _push(body: bytes) -> bytes:
+    return encode_push_answer(parse_push_register(body))
+
+
 PARSERS: dict[str, Callable[[bytes], bytes]] = {
     "/updates": _check,
     "/updates/manifest_size": _sizes,
     "/stats": _report,
     "/channel_self": _choice,
     "/events": _used,
+    "/push/register": _push,
 }

@@ -71,6 +71,14 @@ def app_event_fields(marker: str) -> dict[str, object]:
     return device | {"platform": "web", "key": marker, "events": [event, event | {"kind": "click"}]}
 
 
+def push_fields(marker: str) -> dict[str, object]:
+    device = {"app_id": APP, "device_id": DEVICE_PREFIX + marker.removeprefix("mk"), "custom_id": marker}
+    keys = {"p256dh": "BA" + "A" * 85, "auth": "A" * 22}
+    subscription = {"endpoint": f"https://push.example/{marker}", "keys": keys, "expirationTime": None}
+    said = {"timezone": "Europe/Paris", "locale": "en", "platform": "web", "consent": True, "key": marker}
+    return device | said | {"provider": "webpush", "subscription": subscription, "token": marker}
+
+
 def posted(route: str, fields: dict[str, object], statuses: frozenset[int], *, batch: bool = False) -> Seed:
     body = json.dumps([fields] * 3 if batch else fields).encode()
     headers = [(b"Host", b"hostile"), (b"Content-Type", b"application/json; charset=utf-8"), frame(body)]
@@ -131,11 +139,13 @@ def build_seed(kind: int, marker: str, plugin: str, digest: str) -> Seed:
             return plain(b"GET", b"/stats", "/stats", HEAD_ONLY)
         case 17:
             return posted("/events", app_event_fields(marker), CHOICE_STATUSES | {503})
+        case 18:
+            return posted("/push/register", push_fields(marker), CHOICE_STATUSES | {503})
         case _:
             return plain(b"GET", b"/nowhere/" + marker.encode(), "unknown", frozenset({404}))
 
 
-KINDS = 19
+KINDS = 20
 # Seeds of routes that a node may not have: left out when it answers their valid request with 404 or 405.
 OPTIONAL_KINDS = {9: "/updates/manifest_size", 10: "/channel_self", 11: "/channel_self", 12: "/channel_self"}
 OPTIONAL_KINDS[13] = "/channel_self"

@@ -18,10 +18,13 @@ from sending_world import a_receiving
 from sharing_world import SharingNode
 
 from edge.assembly.region.file_sending import FileSending
-from edge.config import WebhookRules
+from edge.config import AuditOptions, WebhookRules
 from edge.control.access.roles import Role
 from edge.control.access.tokens import Tokens
 from edge.control.app import OPERATIONS
+from edge.control.audit.audit_log import AuditLog
+from edge.control.audit.opening import open_audit
+from edge.control.audit.timelines import Timelines
 from edge.control.openapi import statuses_of
 from edge.control.ports import ControlPorts, FoundDevices, MatchCount
 from edge.control.shapes.apps import AppStats, BundleCount
@@ -56,6 +59,7 @@ from edge.regions.fleet.registry import NodeRegistry, RegisteredNode
 from edge.regions.sending.receiving import Receiving
 from edge.regions.sharing.home import SharingClocks, SharingHome
 from edge.store.damage import NotTaken
+from edge.store.disk.room import NoReserve
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
 from edge.telemetry.behaviour.news import BehaviourPages
@@ -328,6 +332,8 @@ class World:
             store=changed.get("store", self.store),
             releases=self.releases,
             tokens=self.tokens,
+            audit=self.audit_log(),
+            timelines=Timelines(self.releases),
             messaging=changed.get("messaging") or Messaging(self.store.root.parent / "node", WebhookRules()),
             serving=port(announce=self.announce),
             explaining=port(explain=self.explain),
@@ -367,6 +373,12 @@ class World:
             place=NodePlace(changed.get("region", "")),
             origin=changed.get("origin", ""),
         )
+
+    def audit_log(self) -> AuditLog:
+        """Of a node called "homeid", in a folder of its own."""
+        folder, trust = self.store.root.parent, self.releases._trust
+        writer, options = self.releases._writer, AuditOptions()
+        return open_audit(folder, "homeid", self.store, trust, writer, NoReserve(), options, clock=lambda: NOW)
 
     def sharing(self, home: SharingNode | None = None) -> SharingHome:
         """With the facts of `home`; None: while another process writes them."""

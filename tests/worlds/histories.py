@@ -50,6 +50,7 @@ from edge.domain.changes.features.feature_commands import (
     StopFeatureExperiment,
     SwitchFeature,
 )
+from edge.domain.changes.features.feature_key_commands import MakeFeatureKey, RemoveFeatureKeys
 from edge.domain.changes.guard.guard_commands import Finding, GuardActs, GuardDeed, GuardSettings, SetGuard
 from edge.domain.errors import EdgeError
 from edge.domain.guard_policy import GuardAction, Guarded
@@ -330,6 +331,14 @@ _SETTING_UP = (
     st.builds(StopFeatureExperiment, feature=_features, keep=st.sampled_from(("arm0", "arm1"))),
     st.builds(MakeEventKey, key=st.sampled_from(KEYS), keep_seconds=st.sampled_from((0, 1_500, 86_400))),
     st.just(RemoveEventKeys()),
+    st.builds(
+        MakeFeatureKey,
+        digest=st.sampled_from((digest("one"), digest("two"))),
+        shown=st.sampled_from(KEYS),
+        keep_seconds=st.sampled_from((0, 1_500, 86_400)),
+        server=_flags,
+    ),
+    st.builds(RemoveFeatureKeys, server=_flags),
     st.builds(Undo, revision=st.just(LATEST), force=_flags),
     st.builds(Undo, revision=st.just(3), force=st.just(True)),  # long gone
 )

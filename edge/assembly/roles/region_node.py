@@ -28,6 +28,8 @@ from edge.assembly.serving_node import ServingNode
 from edge.assembly.watching_room import WatchingRoom
 from edge.config import Config
 from edge.control.access.tokens import Tokens
+from edge.control.audit.opening import open_audit
+from edge.control.audit.timelines import Timelines
 from edge.control.ports import ControlPorts
 from edge.control.upload_quota import UploadQuota
 from edge.domain.model import AppId
@@ -78,6 +80,10 @@ class RegionNode(ServingNode):
         self.directory = MirrorDirectory(Path(config.data_dir), time.time(), self._home or upstream.source)
         self.tokens = Tokens(self.directory.store, self.directory.trust, None)
         self.admin_token_file = None
+        self.audit = open_audit(
+            *(self.directory.node_dir, self.directory.node, self.directory.store, self.directory.trust),
+            *(None, self.directory.reserve, config.audit),
+        )
         self.messaging = Messaging(self.directory.node_dir, config.webhooks)
         self.device_port, self.control_port = port_of(ports.devices), port_of(ports.control)
         self.supervisor = Supervisor(
@@ -107,6 +113,7 @@ class RegionNode(ServingNode):
         self.feed.pull = self.follower.puller.bring
         self.supervisor.duties.jobs |= {
             "nodes": self.fleet.run,
+            "audit": self.audit.run,
             "follow": self.follower.run,
             "feed": self.feed.run,
             "watch_room": WatchingRoom(self.directory.node_dir, self.directory.reserve).run,
@@ -206,6 +213,8 @@ class RegionNode(ServingNode):
             store=self.directory.store,
             releases=self.directory.releases,
             tokens=self.tokens,
+            audit=self.audit,
+            timelines=Timelines(self.directory.releases),
             messaging=self.messaging,
             serving=self.supervisor,
             explaining=self._explaining,

@@ -59,7 +59,7 @@ from edge.domain.changes.commands import (
     Undo,
     WithdrawBundle,
 )
-from edge.domain.changes.features import feature_changes, feature_experiments
+from edge.domain.changes.features import feature_changes, feature_experiments, feature_key_changes
 from edge.domain.changes.features.feature_commands import (
     DeleteFeature,
     SetFeature,
@@ -67,6 +67,7 @@ from edge.domain.changes.features.feature_commands import (
     StopFeatureExperiment,
     SwitchFeature,
 )
+from edge.domain.changes.features.feature_key_commands import MakeFeatureKey, RemoveFeatureKeys
 from edge.domain.changes.going_back import undo as undoing
 from edge.domain.changes.guard import guard_changes
 from edge.domain.changes.guard.guard_commands import GuardActs, GuardDeed, SetGuard
@@ -247,6 +248,8 @@ def _carry_out(state: AppState | None, change: Change, before: AppState | None) 
     match change.command:
         case DeleteApp() as command:
             return app_changes.delete(state, command, change.at)
+        case MakeFeatureKey() | RemoveFeatureKeys() as command:
+            return feature_key_changes.carry_out(state, command, change.at)
         case MakeEventKey() | RemoveEventKeys() as command:
             return app_changes.change_keys(state, command, change.at)
         case PruneBundles() as command:

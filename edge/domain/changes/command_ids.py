@@ -23,6 +23,7 @@ from edge.domain.changes.commands import (
     kind_of,
     target_of,
 )
+from edge.domain.changes.features.feature_key_commands import MakeFeatureKey
 from edge.domain.errors import Conflict, Invalid
 from edge.domain.model import AppState, UsedId
 from edge.domain.schedule.durations import format_moment
@@ -86,6 +87,8 @@ def command_digest(command: Command, by: str) -> str:
         command = msgspec.structs.replace(command, bundle=replace(command.bundle, names=None, plain_files=False))
     if isinstance(command, MakeEventKey):
         command = msgspec.structs.replace(command, key="")  # drawn, not requested
+    if isinstance(command, MakeFeatureKey):
+        command = msgspec.structs.replace(command, digest="", shown="")  # likewise
     said = msgspec.json.encode([by, kind_of(command), _said(command)], order="deterministic")
     return hashlib.sha256(said).hexdigest()[:32]
 

@@ -22,6 +22,7 @@ from edge.domain.changes.features.feature_commands import (
     StopFeatureExperiment,
     SwitchFeature,
 )
+from edge.domain.changes.features.feature_key_commands import MakeFeatureKey, RemoveFeatureKeys
 from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
 from edge.domain.model import Bundle, Digest, Policy, Retired
 from edge.domain.plugin import Prefer
@@ -295,6 +296,8 @@ Command = (
     | DeleteApp
     | MakeEventKey
     | RemoveEventKeys
+    | MakeFeatureKey
+    | RemoveFeatureKeys
     | PublishBundle
     | DeleteBundle
     | PruneBundles
@@ -394,5 +397,9 @@ def target_of(command: Command) -> str:
             return command.key
         case RemoveEventKeys():
             return "all event keys"
+        case MakeFeatureKey():
+            return command.shown
+        case RemoveFeatureKeys():
+            return "all feature keys of servers" if command.server else "all feature keys"
         case _:
             return command.name

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import zstandard
 
+from edge.domain.app_parts.feature_keys import FeatureKeys
 from edge.domain.decision.manifests import (
     BundleFiles,
     DigestSet,
@@ -21,6 +22,7 @@ from edge.domain.decision.manifests import (
 from edge.domain.decision.targets import CompiledChannel, Predicate, compile_channel
 from edge.domain.facts import DeviceFacts, name_hash
 from edge.domain.features.compiling import CompiledFeatures, compile_features
+from edge.domain.features.fingerprint import fingerprint_of
 from edge.domain.file_names import NameFacts
 from edge.domain.forms.choice import FILES_ALWAYS, FormTerms
 from edge.domain.forms.comparisons import (
@@ -111,6 +113,8 @@ class AppSnapshot:
     lost_patches: frozenset[str]  # blobs that cannot be sent
     event_keys: tuple[EventKey, ...]
     features: CompiledFeatures
+    features_fingerprint: str  # of all that their answers follow from
+    feature_keys: FeatureKeys
     trusted: tuple[str, ...]  # networks in CIDR form whose devices' votes are all counted, by any channel's guard
 
     def manifest_of(self, bundle: Bundle) -> bytes:
@@ -219,6 +223,8 @@ def build_snapshot(
         lost_patches=frozenset(each for table in patches.values() for each in table.blobs() if each in damaged),
         event_keys=state.event_keys,
         features=compile_features(state, place, sets, segments=segments, lost_sets=lost_sets),
+        features_fingerprint=fingerprint_of(state),
+        feature_keys=FeatureKeys(state.feature_keys),
         trusted=tuple(sorted({each for channel in state.channels.values() for each in channel.guard.trusted_prefixes})),
     )
 

@@ -16,6 +16,7 @@ CRASH_CAPABLE, CRASHED = "crash_capable", "crashed"  # once a device and day
 ERROR = "error"
 STEP = "step"  # nothing but that a device came further with a bundle
 EVENT, OUTCOME = "event:", "outcome:"
+PUSH = "push:"  # and the act: what devices and the sender say about messages
 UNMATCHED_OUTCOME = "outcome_unmatched:"  # of a device that was never heard of: in no rate
 
 _DURATION = "event:duration:"

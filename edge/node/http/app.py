@@ -22,7 +22,9 @@ from edge.node.http.device_routes import (
     peer_of,
 )
 from edge.node.http.event_routes import PREFLIGHT_SECONDS, add_event_routes
+from edge.node.http.feature_routes import add_feature_routes
 from edge.node.http.peer import BEGUN, whence_of
+from edge.node.http.push_routes import add_push_routes
 from edge.node.http.refusals import refuse, refuse_for_now, refuse_malformed
 from edge.node.service.common_answers import CORS_HEADERS, UNKNOWN_ERROR
 from edge.node.service.device_service import DeviceService
@@ -59,6 +61,8 @@ def build_device_app(
         app.router.add_route("OPTIONS", path, handle_preflight)
     add_channel_routes(app.router)
     add_event_routes(app.router)
+    add_feature_routes(app.router)
+    add_push_routes(app.router)
     add_bundle_routes(app.router, service.current, files, patience, record_failure, record_patch, note_delivery)
     return app
 

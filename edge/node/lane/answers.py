@@ -15,6 +15,7 @@ from edge.node.delivery.files import OpenFile
 from edge.node.delivery.plan import Blob, DeliveryRequest, HeaderField, plan_delivery
 from edge.node.lane.fetch import Fetch
 from edge.node.service.common_answers import CORS_HEADERS, Reply, refusal_body
+from edge.node.service.features.feature_replies import CACHE_CONTROL, PREFLIGHT_HEADERS, FeatureReply
 from edge.node.service.limits.overload import RETRY_AFTER_SECONDS
 from edge.node.service.limits.unread_answers import SHARED_BYTES
 
@@ -55,6 +56,7 @@ class Answers:
 
     def __init__(self, now: float) -> None:
         self._ready: dict[tuple[int, bool], _Ready] = {}
+        self._feature_starts = tuple(_feature_start(200, closes) for closes in (False, True))
         self.tick(now)
 
     def tick(self, now: float) -> None:
@@ -94,6 +96,32 @@ class Answers:
             body, packed = gzipped, True
         start = _json_start(reply.status, closes, self._date, varies, packed)
         return b"%s%d\r\n\r\n" % (start, len(body)), body
+
+    def write_features(
+        self, transport: asyncio.WriteTransport, reply: FeatureReply, closes: bool, takes_gzip: bool
+    ) -> int:
+        """A reply about features, headers and body. Returns its size."""
+        body = reply.body
+        if reply.status == 200:
+            varies = b"" if reply.gzipped is None else b"Vary: Accept-Encoding\r\n"
+            if reply.gzipped is not None and takes_gzip:
+                body, varies = reply.gzipped, b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
+            more = b"%sETag: %s\r\n" % (varies, reply.etag.encode())
+            start = self._feature_starts[closes]
+        else:
+            more = _lines_of(reply.headers()[1:])
+            start = _feature_start(reply.status, closes)
+        length = b"Content-Length: %d\r\n\r\n" % len(body) if reply.status != 304 else b"\r\n"
+        answer = b"".join((start, more, self._date, length, body))
+        transport.write(answer)
+        return len(answer)
+
+    def write_preflight(self, transport: asyncio.WriteTransport, closes: bool) -> int:
+        """The answer to what a browser asks before a request of features."""
+        close = b"Connection: close\r\n" if closes else b""
+        answer = b"".join((_PREFLIGHT, close, self._date_end))
+        transport.write(answer)
+        return len(answer)
 
     def plan_file(self, fetch: Fetch, file: OpenFile, closes: bool) -> Outgoing:
         """The head, and which part of `file` follows it.
@@ -146,6 +174,26 @@ def _json_start(status: int, closes: bool, date: bytes, varies: bool = False, pa
     )
 
 
+def _feature_start(status: int, closes: bool) -> bytes:
+    """The head of an answer about features up to what differs from one to the next."""
+    return b"".join(
+        (
+            _STATUS_LINES[status],
+            b"" if status == 304 else _JSON,
+            _lines_of([("Cache-Control", CACHE_CONTROL)]),
+            _CORS,
+            b"Connection: close\r\n" if closes else b"",
+        )
+    )
+
+
 def _file_start(status: int, headers: Iterable[tuple[str, str]], closes: bool) -> bytes:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
+    lines = _lines_of(headers)
     return b"".join((_STATUS_LINES[status], lines, _CORS, b"Connection: close\r\n" if closes else b""))
+
+
+def _lines_of(headers: Iterable[tuple[str, str]]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin-1")
+
+
+_PREFLIGHT = b"".join((_STATUS_LINES[204], _lines_of(PREFLIGHT_HEADERS), _CORS))

@@ -19,11 +19,12 @@ from edge.node.delivery.files import OpenFile
 from edge.node.delivery.send import Wire, reset_open
 from edge.node.lane.context import LaneContext
 from edge.node.lane.download import WaitingDownload
+from edge.node.lane.feature_answers import answer_features
 from edge.node.lane.fetch import Fetch
 from edge.node.lane.reporting import ReportAnswer
 from edge.node.lane.requests import END_OF_HEAD, RequestHead, measure_unusual
 from edge.node.lane.unfinished import Unfinished
-from edge.node.observing.traffic import PROBES, STATS, UPDATES
+from edge.node.observing.traffic import FEATURES, PROBES, STATS, UPDATES
 from edge.node.service.addresses import plain_address
 from edge.node.service.answer_cache import EncodedBody
 from edge.node.service.checks.check_service import NotLoaded
@@ -234,11 +235,24 @@ class Lane(asyncio.Protocol):
         if head.closes:
             self.close_when_idle()
 
+    def _answer_features(self, head: RequestHead, whence: Whence, body: bytes) -> bool:
+        """From memory, or not at all: False, and the request is for aiohttp."""
+        try:
+            answered = answer_features(self._context, self._transport, head, whence, body)
+        except Exception as bug:
+            self._fail(bug, whence)
+            return True
+        if answered and head.closes:
+            self.close_when_idle()
+        return answered
+
     def _begin(self, head: RequestHead, whence: Whence, body: bytes, *, alone: bool) -> bool:
         """Begin an answer that may have to wait. False: the request is for aiohttp, and nothing was sent."""
         if head.fetch is not None:
             fetch = self._context.admitted(head.fetch)
             return fetch is not None and self._deliver(head, whence, fetch, at_once=alone)
+        if head.route == FEATURES:
+            return self._answer_features(head, whence, body)
         if head.route != STATS:
             return False
         self._report(head, whence, body)

@@ -15,11 +15,14 @@ import msgspec
 
 from edge.node.lane.fetch import Fetch, parse_fetch
 from edge.node.lane.varying import Varying
-from edge.node.observing.traffic import BUNDLES, PROBES, STATS, UPDATES
+from edge.node.observing.traffic import BUNDLES, FEATURES, PROBES, STATS, UPDATES
+from edge.node.service.features.asking import FeatureAsk, read_ask
 from edge.node.service.limits.admission import FIELDS_LIMIT
 from edge.node.service.limits.large_bodies import LARGE_BYTES
 from edge.node.service.limits.memory import Memory
 from edge.node.service.peers import NO_PLACES, NOWHERE, Places, Whence
+from edge.wire.ofrep.addresses import parse_bulk_address
+from edge.wire.ofrep.context import CONTEXT_LIMIT_BYTES
 from edge.wire.updates import BODY_LIMIT_BYTES
 
 LINES_LIMIT = 1 + FIELDS_LIMIT  # the request's own and one for each field; aiohttp refuses a head of more
@@ -38,11 +41,12 @@ END_OF_HEAD = b"\r\n\r\n"
 _LENGTH_NAMES = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 _ODD_LENGTH_NAME = re.compile(rb"\r\ncontent-length: ?", re.IGNORECASE)
 _DIGITS = re.compile(rb"[0-9]{1,7}(?=\r\n)")
-_GETS = (b"GET /bundles/", b"HEAD /bundles/", b"GET /livez HTTP/1.1\r\n")
+_BODYLESS = (b"GET /bundles/", b"HEAD /bundles/", b"OPTIONS /features/", b"GET /livez HTTP/1.1\r\n")
 # A large report is charged before it is received, which is aiohttp's side's.
 _POSTS = {b"POST /updates HTTP/1.1\r\n": BODY_LIMIT_BYTES, b"POST /stats HTTP/1.1\r\n": LARGE_BYTES}
 _ROUTES = {b"/updates": UPDATES, b"/stats": STATS}  # of a POST; a GET is for a blob or a probe
-_STARTS = (*_GETS, *_POSTS)
+_FEATURES = b"POST /features/"
+_STARTS = (*_BODYLESS, *_POSTS, _FEATURES)
 _LONGEST_START = max(len(start) for start in _STARTS)
 
 # Headers that make a request aiohttp's: framing, upgrades, waiting for 100, encoded bodies.
@@ -51,6 +55,7 @@ _REFRAMING = (b"transfer-encoding", b"expect", b"upgrade")  # in a head: its req
 _KEPT = (
     *(b"host", b"accept-encoding", b"connection", b"content-length"),
     b"available-dictionary",
+    *(b"authorization", b"x-api-key"),
     *(b"range", b"if-range", b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since"),
 )
 _IS_ODD, _IS_NOTHING = b"odd", b""
@@ -69,14 +74,15 @@ _MEANINGS = _spellings()
 class RequestHead(msgspec.Struct, frozen=True):
     """A parsed request head. `fetch` is None unless the target is a blob's address."""
 
-    route: int  # UPDATES, STATS, BUNDLES or PROBES
-    method: str  # GET, HEAD or POST
+    route: int  # UPDATES, STATS, BUNDLES, FEATURES or PROBES
+    method: str  # GET, HEAD, OPTIONS or POST
     body_bytes: int
     closes: bool  # the connection ends after the answer
     host: str
     takes_gzip: bool
     fetch: Fetch | None
     places: Places = NO_PLACES  # of what a proxy states, among the values that were cut
+    features: FeatureAsk | None = None  # of a POST for all features of an app
 
 
 # For a request whose head or body has not fully arrived: no number of bytes is enough for its body.
@@ -92,9 +98,9 @@ def measure(data: bytes) -> int:
     if _is_odd(data, end + 2):
         return NOT_OURS
     line_end = data.find(b"\n") + 1
-    limit_bytes = _POSTS.get(data[:line_end])
+    limit_bytes = CONTEXT_LIMIT_BYTES if data.startswith(_FEATURES) else _POSTS.get(data[:line_end])
     if limit_bytes is None:
-        return end + 4 if data.startswith(_GETS) else NOT_OURS
+        return end + 4 if data.startswith(_BODYLESS) else NOT_OURS
     body_bytes = _content_length(data, line_end - 2, end + 2)
     if body_bytes is None or body_bytes > limit_bytes:
         return NOT_OURS
@@ -270,8 +276,14 @@ class _Reading:
             return None
         if self._odd or self._complete != 1 or parser.get_http_version() != "1.1" or b"host" not in headers:
             return None  # HTTP/1.1 requires `Host` (RFC 9112 3.2), which aiohttp enforces
-        method = parser.get_method().decode()
-        route = _ROUTES.get(self._target) if method == "POST" else PROBES if self._target == b"/livez" else BUNDLES
+        method, ask = parser.get_method().decode(), None
+        if self._target.startswith(b"/features/"):
+            route: int | None = FEATURES
+            ask = self._feature_ask() if method == "POST" else None
+            if ask is None and method != "OPTIONS":
+                return None
+        else:
+            route = _ROUTES.get(self._target) if method == "POST" else PROBES if self._target == b"/livez" else BUNDLES
         if route is None or (method != "POST" and b"content-length" in headers):  # a body where none belongs
             return None
         return RequestHead(
@@ -282,7 +294,15 @@ class _Reading:
             headers[b"host"].decode("latin-1"),
             b"gzip" in headers.get(b"accept-encoding", b""),
             parse_fetch(method, self._target, headers) if route == BUNDLES else None,
+            features=ask,
         )
+
+    def _feature_ask(self) -> FeatureAsk | None:
+        address = parse_bulk_address(self._target.decode("latin-1"))
+        if address is None:
+            return None
+        names = (b"authorization", b"x-api-key", b"if-none-match")
+        return read_ask(*address, *(self._headers.get(name, b"").decode("latin-1") for name in names))
 
     # Callbacks of the parser.
 

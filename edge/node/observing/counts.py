@@ -41,6 +41,8 @@ class WorkerCounts(msgspec.Struct, frozen=True, kw_only=True):
     events: dict[str, int] = {}  # of devices, by what became of them
     refused_events: dict[str, int] = {}  # those that could not be stored, by the code of why
     app_events: dict[str, int] = {}  # of apps' own code, by what became of them
+    features: dict[str, int] = {}  # requests for features, by what became of them
+    push: dict[str, int] = {}  # of devices that take messages, by act or by why it was refused
     withheld: dict[str, int] = {}  # bundles, by what the device reported
     over_limit: dict[str, int] = {}  # what devices said about themselves and was not recorded, by kind
     shed: dict[str, int] = {}  # answered with less than requested
@@ -59,6 +61,8 @@ class WorkerCounts(msgspec.Struct, frozen=True, kw_only=True):
             **{_EVENT_NAMES[outcome]: n for outcome, n in self.events.items()},
             **{f"events_refused_{code}": n for code, n in self.refused_events.items()},
             **{f"app_events_{outcome}": n for outcome, n in self.app_events.items()},
+            **{f"features_{outcome}": n for outcome, n in self.features.items()},
+            **{f"push_{outcome}": n for outcome, n in self.push.items()},
             **{f"withheld/{cause}": n for cause, n in self.withheld.items()},
             **{f"{kind}_over_limit": n for kind, n in self.over_limit.items()},
             **{_SHED_NAMES[what]: n for what, n in self.shed.items()},
@@ -90,9 +94,11 @@ class ServiceCounts:
         "_decisions",
         "app_events",
         "events",
+        "features",
         "fold",
         "others",
         "over_limit",
+        "push",
         "refused_events",
         "shed",
         "withheld",
@@ -104,6 +110,8 @@ class ServiceCounts:
         self.events: Counter[str] = Counter()
         self.refused_events: Counter[str] = Counter()
         self.app_events: Counter[str] = Counter()
+        self.features: Counter[str] = Counter()
+        self.push: Counter[str] = Counter()
         self.withheld: Counter[str] = Counter()
         self.over_limit: Counter[str] = Counter()
         self.shed: Counter[str] = Counter()

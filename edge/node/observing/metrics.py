@@ -119,6 +119,8 @@ def _answers(workers: list[WorkerStatus]) -> list[Family]:
         counter("decisions", "Checks by outcome, with the protocol's codes.", lambda it: _by("outcome", it.decisions)),
         counter("events", "Events of devices by outcome.", lambda it: _by("outcome", it.events)),
         counter("app_events", "Events of apps' own code by outcome.", lambda it: _by("outcome", it.app_events)),
+        counter("feature_requests", "Requests for features by outcome.", lambda it: _by("outcome", it.features)),
+        counter("push_requests", "Requests of devices about messages by outcome.", lambda it: _by("outcome", it.push)),
         counter("facts_over_limit", over, lambda it: _by("kind", it.over_limit)),
         counter("connections_closed", closed, lambda it: _by("why", it.closed)),
         counter("shed", shed, lambda it: _by("what", it.shed)),

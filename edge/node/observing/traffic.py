@@ -8,8 +8,8 @@ from itertools import product
 from edge.node.observing.access_log import AccessLog
 from edge.node.observing.counts import RequestCount
 
-ROUTES = ("updates", "stats", "bundles", "channel_self", "manifest_size", "events", "probes", "other")
-UPDATES, STATS, BUNDLES, CHANNEL_SELF, MANIFEST_SIZE, EVENTS, PROBES, OTHER = range(len(ROUTES))
+ROUTES = ("updates", "stats", "bundles", "channel_self", "manifest_size", "events", "features", "probes", "other")
+UPDATES, STATS, BUNDLES, CHANNEL_SELF, MANIFEST_SIZE, EVENTS, FEATURES, PROBES, OTHER = range(len(ROUTES))
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
 _BY_PATH = {
@@ -60,4 +60,6 @@ class Traffic:
 
 def route_of(path: str) -> int:
     """An index into ROUTES for any path: new paths cannot create labels."""
+    if path.startswith("/features/"):
+        return FEATURES
     return BUNDLES if path.startswith("/bundles/") else _BY_PATH.get(path, OTHER)

@@ -176,6 +176,7 @@ class Worker:
         server = runner.server
         assert server is not None, "the runner is set up"
         lanes.leaving = self._last.begun = True
+        self._service.features.streams.close()
         seconds = Manner(patient=self._patient).last_call_seconds(self._drain_seconds)
         await last_call(lambda: bool(lanes.open_lanes.count or server.connections), seconds)
         rest_seconds = self._drain_seconds - seconds
@@ -272,6 +273,8 @@ class Worker:
             events=counts.events,
             refused_events=counts.refused_events,
             app_events=counts.app_events,
+            features=counts.features,
+            push=counts.push,
             withheld=counts.withheld,
             over_limit=counts.over_limit,
             shed=counts.shed,

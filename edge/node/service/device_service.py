@@ -4,6 +4,8 @@ Takes bodies and returns bodies; knows no HTTP library. Checks are answered by `
 behind it, reports by `ReportService`. `take_check` answers a `POST /updates` at once, given the `base_of` the request.
 """
 
+from urllib.parse import urlsplit
+
 from edge.domain.model import UpdateCheck
 from edge.node.observing.counts import ServiceCounts
 from edge.node.service.addresses import base_address
@@ -13,6 +15,9 @@ from edge.node.service.checks.questions import Questions
 from edge.node.service.common_answers import Reply
 from edge.node.service.experiment_log import ArmNotes
 from edge.node.service.facts_client import FactsClient
+from edge.node.service.features.change_streams import ChangeStreams
+from edge.node.service.features.exposures import Exposures
+from edge.node.service.features.feature_service import FeatureService
 from edge.node.service.heard.check_notes import CheckNotes
 from edge.node.service.heard.delivery_counts import DeliveryCounts
 from edge.node.service.heard.hand_over import HandOver
@@ -24,6 +29,7 @@ from edge.node.service.limits.rate_limits import ChannelLimits
 from edge.node.service.own_events import OwnEvents, OwnLimits
 from edge.node.service.own_faults import OwnFaults
 from edge.node.service.peers import NOWHERE, Peer, Proxies, Whence
+from edge.node.service.push.push_service import PushService
 from edge.node.service.reports.networks import Networks
 from edge.node.service.reports.report_service import ReportService
 from edge.node.service.rollout_clock import SYSTEM, Moments, ServiceClock
@@ -98,6 +104,25 @@ class DeviceService:
             spool,
             limits=EventLimits(event_limits.app_rate, event_limits.prefix_rate),
             bodies=self.bodies,
+            counts=self.counts,
+            networks=networks,
+            clock=clock,
+        )
+        self.features = FeatureService(
+            current,
+            facts,
+            self.moments,
+            Exposures(OwnEvents("exposures", spool, OwnLimits(rate), others, clock.steady)),
+            ChangeStreams(overload.in_progress_limit, urlsplit(public_url).path),
+            overload=overload,
+            proxies=proxies,
+            counts=self.counts.features,
+            steady=clock.steady,
+        )
+        self.push = PushService(
+            current,
+            spool,
+            limits=EventLimits(event_limits.app_rate, event_limits.prefix_rate),
             counts=self.counts,
             networks=networks,
             clock=clock,

@@ -8,10 +8,12 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from edge.domain.errors import Unavailable
 from edge.domain.facts import Cause
 from edge.node.service.limits.event_limits import APPS_LIMIT, Buckets, cost_of
+from edge.store.disk.group_commit import settle
 from edge.telemetry.spool.record import encode_record
 from edge.telemetry.spool.spool import Spool
 from edge.wire.actions import withheld_action
@@ -50,11 +52,24 @@ class OwnEvents:
         """Returns a future that ends when the event is durable or lost; None if it is refused at once. `now` in seconds
         since the epoch."""
         record = encode_record(event, now)
-        if not self._limits.admit(event.app, len(record), self._steady()):
+        return self._keep(event.app, len(record), lambda: self._spool.put([record]))
+
+    def put_record(self, app: str, record: bytes, events: int) -> asyncio.Future[None] | None:
+        """As `put`, a line of the spool with so many events."""
+
+        def hand_in() -> asyncio.Future[None]:
+            stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._spool.hand_in(record, events, partial(settle, stored))
+            return stored
+
+        return self._keep(app, len(record), hand_in)
+
+    def _keep(self, app: str, size_bytes: int, put: Callable[[], asyncio.Future[None]]) -> asyncio.Future[None] | None:
+        if not self._limits.admit(app, size_bytes, self._steady()):
             self._counts[f"{self._name}_over_limit"] += 1
             return None
         try:
-            stored = self._spool.put([record])
+            stored = put()
         except Unavailable:
             self._counts[f"{self._name}_not_noted"] += 1
             return None

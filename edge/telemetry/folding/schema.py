@@ -12,10 +12,11 @@ from edge.domain.statistics.subjects import EXPERIMENT_OFFER, REPORT, WITHHELD
 from edge.telemetry.behaviour.rows import BEHAVIOUR_SCHEMA
 from edge.telemetry.folding.outbox import OUTBOX_SCHEMA
 from edge.telemetry.folding.words import WordKind, Words, encode_group
+from edge.telemetry.push.push_schema import PUSH_SCHEMA
 from edge.telemetry.trials.trials_schema import TRIALS_SCHEMA
 from edge.telemetry.votes.votes_schema import VOTES_SCHEMA, tell_nodes_apart
 
-SCHEMA_NUMBER = 9
+SCHEMA_NUMBER = 10
 
 _FIRST = """
 CREATE TABLE counts (
@@ -181,6 +182,7 @@ _STEPS: tuple[tuple[str, Callable[[sqlite3.Connection], None] | None], ...] = (
     (VOTES_SCHEMA + TRIALS_SCHEMA, None),
     ("", None),  # cohorts may name a region: a release before would take such a word for damage
     ("", tell_nodes_apart),
+    (PUSH_SCHEMA, None),
 )
 
 

@@ -10,6 +10,9 @@ import msgspec
 
 from edge.wire.app_events import AppEvent, EventValue
 
+# The node's own kind, refused from apps: the device was given this value of a feature, "<feature>/<variant>".
+EXPOSURE = "exposure"
+
 TIME_LIMIT_MS = 1 << 53  # exact in every JSON reader; a later time is damage
 
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, lt=TIME_LIMIT_MS)]  # since the epoch

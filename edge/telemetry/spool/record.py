@@ -3,7 +3,7 @@
 An event is stored as this node understood it (`event`). A report (`sent`) is read by who counts, with the same result:
 so a worker writes it without taking it apart. Both say from which network they came (`net`: a hash of what one holder
 has, an IPv4 /24 or an IPv6 /48, with the node's own key; never the address). Counts of checks and deliveries are
-`worker_records`, what the app's own code and other systems say are `app_records`.
+`worker_records`, what the app's own code and other systems say are `app_records`, of messages `push_records`.
 
 The segment's header states the format: reports are there since 2, counts and `net` since 3. Events are counted by the
 node's clock; the device's own time stays inside the event.
@@ -16,6 +16,7 @@ import msgspec
 
 from edge.domain.model import AppId, DeviceId
 from edge.telemetry.spool.app_records import Milliseconds, Outcomes, OutcomesLine, Used, UsedLine
+from edge.telemetry.spool.push_records import PushLine, PushRecord
 from edge.telemetry.spool.worker_records import Delivered, HeardChecks
 from edge.wire.actions import EXPERIMENT_OFFER
 from edge.wire.body import WireError
@@ -76,7 +77,7 @@ class UnreadLine(NamedTuple):
     events: int = 1  # that it stands for
 
 
-SpoolLine = EventLine | HeardLine | DeliveredLine | UsedLine | OutcomesLine | UnreadLine
+SpoolLine = EventLine | HeardLine | DeliveredLine | UsedLine | OutcomesLine | PushLine | UnreadLine
 
 
 class _Record(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -120,6 +121,7 @@ class _StoredRecord(msgspec.Struct):
     delivered: msgspec.Raw = _NOTHING
     used: msgspec.Raw = _NOTHING
     outcomes: msgspec.Raw = _NOTHING
+    push: msgspec.Raw = _NOTHING
 
 
 class _StoredLine(msgspec.Struct):
@@ -134,6 +136,7 @@ class _StoredLine(msgspec.Struct):
     delivered: Delivered | None = None
     used: Used | None = None
     outcomes: Outcomes | None = None
+    push: PushRecord | None = None
 
 
 class _LooseEvent(msgspec.Struct):
@@ -199,6 +202,8 @@ def parse_line(line: bytes) -> SpoolLine:
         return UsedLine(stored.received_ms, stored.used, stored.net)
     if stored.outcomes is not None:
         return OutcomesLine(stored.received_ms, stored.outcomes)
+    if stored.push is not None:
+        return PushLine(stored.received_ms, stored.push, stored.net)
     return UnreadLine()
 
 
@@ -228,7 +233,8 @@ def parse_record(line: bytes) -> list[EventFacts | None]:
     for a line that is no such record; none in lines of other kinds."""
     try:
         record = _decoder.decode(line)
-        if any(each is not _NOTHING for each in (record.heard, record.delivered, record.used, record.outcomes)):
+        others = (record.heard, record.delivered, record.used, record.outcomes, record.push)
+        if any(each is not _NOTHING for each in others):
             return []
         if record.sent is not _NOTHING:
             return _facts_of_report(record)

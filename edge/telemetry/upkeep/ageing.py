@@ -13,6 +13,7 @@ from edge.telemetry.folding.device_room import recount_devices
 from edge.telemetry.folding.device_rows import ENDED_COHORT
 from edge.telemetry.folding.label_numbers import COHORTS_LIMIT
 from edge.telemetry.folding.words import NO_APP, WordKind
+from edge.telemetry.push.push_upkeep import age_push
 from edge.telemetry.trials.trial_upkeep import age_experiments
 from edge.telemetry.upkeep.group_ageing import free_groups
 
@@ -53,6 +54,7 @@ def age(connection: sqlite3.Connection, now: float) -> AgeReport:
     with connection:
         before = (int(now) - STREAM_DAYS * _DAY) * 1000
         report.rows += age_experiments(connection, int(now) * 1000)
+        report.rows += age_push(connection, int(now) * 1000)
         report.rows += connection.execute("DELETE FROM streams WHERE received_ms < ?", (before,)).rowcount
     return report
 

@@ -32,6 +32,7 @@ _SUBJECTS: Mapping[str, tuple[str, ...]] = {
     "delivery": ("delivery:%:complete", "delivery:%:cut"),
     "used": ("event:%",),
     "outcome": ("outcome:%", "outcome_unmatched:%"),
+    "push": ("push:%",),
 }
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from edge.domain.statistics.device_key import device_key
 from edge.telemetry.spool.app_records import OutcomesLine, UsedLine, encode_outcomes
+from edge.telemetry.spool.push_records import ASSIGNED, DeadPushToken, PushAssigned, PushLine, encode_push
 from edge.telemetry.spool.record import DeliveredLine, EventLine, HeardLine, UnreadLine, parse_line
 from edge.telemetry.spool.worker_records import KEY_BYTES, HeardCount, encode_heard
 
@@ -36,7 +37,8 @@ def erased_device(app: str, device: str, until_ms: int) -> ErasedDevice:
     packed = [
         b64encode(bytes(before) + key)[skip : skip + _KEY_CHARACTERS] for before, skip in ((0, 0), (1, 2), (2, 3))
     ]
-    return ErasedDevice(app, device, key, until_ms, (device.encode(), device.upper().encode(), *packed))
+    written = f'"key":{device_key(app, device)}'.encode()
+    return ErasedDevice(app, device, key, until_ms, (device.encode(), device.upper().encode(), *packed, written))
 
 
 def without_device(line: bytes, erased: ErasedDevice) -> bytes:
@@ -62,6 +64,8 @@ def _left_of(line: bytes, erased: ErasedDevice) -> bytes | None:
             return _without_outcomes(of, erased)
         case HeardLine() as of:
             return _without_key(of, erased)
+        case PushLine() as of:
+            return _without_push(of, erased)
         case DeliveredLine():
             return None
         case UnreadLine():
@@ -73,6 +77,23 @@ def _without_outcomes(line: OutcomesLine, erased: ErasedDevice) -> bytes | None:
     if line.outcomes.app != erased.app or line.received_ms > erased.until_ms or len(left) == len(line.outcomes.of):
         return None
     return encode_outcomes(msgspec.structs.replace(line.outcomes, of=left), line.received_ms / 1000)
+
+
+def _without_push(line: PushLine, erased: ErasedDevice) -> bytes | None:
+    record = line.push
+    if record.app != erased.app or line.received_ms > erased.until_ms:
+        return None
+    match record:
+        case PushAssigned(devices=devices):
+            each = (devices[at : at + ASSIGNED.size] for at in range(0, len(devices), ASSIGNED.size))
+            left = b"".join(one for one in each if one[:KEY_BYTES] != erased.key)
+            if left == devices:
+                return None
+            return encode_push(msgspec.structs.replace(record, devices=left), line.received_ms / 1000, line.net)
+        case DeadPushToken(key=key):
+            return _NOTHING if key.to_bytes(KEY_BYTES, "little", signed=True) == erased.key else None
+        case _:
+            return _NOTHING if record.device == erased.device else None
 
 
 def _without_key(line: HeardLine, erased: ErasedDevice) -> bytes | None:

@@ -6,6 +6,7 @@ from edge.domain.statistics.device_key import device_key
 from edge.domain.statistics.tally import MINUTE_MS
 from edge.telemetry.behaviour.rows import Judgement, erase_device
 from edge.telemetry.folding.words import NO_APP, WordKind
+from edge.telemetry.push.push_upkeep import erase_from_push
 from edge.telemetry.trials.trial_upkeep import erase_from_experiments
 from edge.telemetry.votes.watch_rows import erase_votes
 
@@ -21,9 +22,10 @@ def erase_rows(connection: sqlite3.Connection, app: str, device: str, until_ms: 
         "SELECT id FROM words WHERE app = ? AND kind = ? AND word = ?", (NO_APP, WordKind.APP, app)
     ).fetchone()
     number = word[0] if word else None
+    pushed = erase_from_push(connection, number, key, until_ms)
     if _began_later(connection, number, key, until_ms):
-        return 0, []
-    rows = connection.execute("SELECT count(*) FROM behaviour WHERE key = ?", (key,)).fetchone()[0]
+        return pushed, []
+    rows = pushed + connection.execute("SELECT count(*) FROM behaviour WHERE key = ?", (key,)).fetchone()[0]
     judgements = [erase_device(connection, key)] if rows else []
     for table in ("devices", "steps", "customs"):
         query = f"DELETE FROM {table} WHERE app = ? AND key = ?"  # noqa: S608  names of ours

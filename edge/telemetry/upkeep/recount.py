@@ -1,7 +1,7 @@
 """Counts what is in a segment on disk, line by line, for the audit: by code of its own, not by the fold's.
 
 Each kind has its unit: an `event` of a plugin or of the node, a `check` and a `delivery` that a worker counted, a
-`used` event of an app's own code, an `outcome`. A line that cannot be read is one event.
+`used` event of an app's own code, an `outcome`, a `push` line about messages. A line that cannot be read is one event.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ import msgspec
 from edge.telemetry.spool.kept_segment import erased_from, open_segment
 from edge.telemetry.spool.segment import DamagedHeader, read_frames, read_header
 
-KINDS = ("event", "check", "delivery", "used", "outcome")
+KINDS = ("event", "check", "delivery", "used", "outcome", "push")
 _NOTHING = msgspec.Raw(b"")
 
 
@@ -54,6 +54,7 @@ class _AnyLine(msgspec.Struct):
     delivered: _OfUnits | None = None
     used: _OfAny | None = None
     outcomes: _OfAny | None = None
+    push: msgspec.Raw = _NOTHING
 
 
 _line = msgspec.json.Decoder(_AnyLine)
@@ -75,6 +76,8 @@ def units_of(line: bytes) -> tuple[str, int]:
             return "used", len(found.used.of)
         if found.outcomes is not None:
             return "outcome", len(found.outcomes.of)
+        if found.push is not _NOTHING:
+            return "push", 1
     return "event", found.events
 
 

@@ -34,6 +34,7 @@ from edge.domain.changes.commands import (
     WithdrawBundle,
     kind_of,
 )
+from edge.domain.changes.features.feature_key_commands import MakeFeatureKey, RemoveFeatureKeys
 from edge.domain.errors import Conflict, EdgeError, Invalid, NotFound
 from edge.domain.model import BUILTIN, Encryption, Policy
 from edge.domain.schedule.rollout import Move
@@ -64,6 +65,8 @@ COMMANDS = [
     StopExperiment(channel="beta", keep="red"),
     MakeEventKey(key="pk_" + "k" * 24, keep_seconds=86_400),
     RemoveEventKeys(),
+    MakeFeatureKey(digest="a" * 64, shown="fs_abcd…", keep_seconds=60, server=True),
+    RemoveFeatureKeys(server=True),
     Undo(revision=7),
 ]
 

@@ -42,6 +42,11 @@ class Overload:
             self._late = False
 
     @property
+    def in_progress_limit(self) -> int:
+        """How many requests may be open before the worker counts as overloaded."""
+        return self._in_progress_limit
+
+    @property
     def overloaded(self) -> bool:
         """Whether to shed checks and downloads."""
         return self._late or self.in_progress > self._in_progress_limit

@@ -3,7 +3,7 @@
 An app is known by its head and never becomes unknown by damage. A request reads the mapping once and never waits.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from edge.domain.decision.snapshot import AppSnapshot
@@ -18,13 +18,14 @@ from edge.store.objects.port import ObjectStore, blob_key
 class ServedSnapshots:
     """Belongs to the loop. `snapshot(app)` returns an app's snapshot or None, `apps` is a live view of the ids of all
     known apps. One without a snapshot is not loaded yet, or in `unserved`: nothing of it can be read. `damages` is what
-    cannot be served, `asks` are the requests that wait for an app.
+    cannot be served, `asks` are the requests that wait for an app. `swapped` hears of each new snapshot.
     """
 
     def __init__(self, store: ObjectStore, asks: FirstAsks | None = None) -> None:
         self.asks = asks or FirstAsks()
         self.damages = Damages()
         self.unserved: set[AppId] = set()
+        self.swapped: Callable[[AppSnapshot], None] = _nobody_hears
         self.guard_blind = False  # whether nobody would notice a release that fails
         self.unserved_shards: Mapping[str, str] = {}  # of which apps may exist that no head names
         self._store = store
@@ -87,6 +88,7 @@ class ServedSnapshots:
             served = self._snapshots.get(snapshot.app)
             if served is None or snapshot.revision >= served.revision:
                 self._snapshots[snapshot.app] = snapshot
+                self.swapped(snapshot)
             self.unserved.discard(snapshot.app)
             self.asks.settle(snapshot.app)
 
@@ -125,3 +127,7 @@ class ServedSnapshots:
         if not self.may_read(app, kind, digest):
             return None
         return self._store.path(blob_key(digest))
+
+
+def _nobody_hears(snapshot: AppSnapshot) -> None:
+    pass

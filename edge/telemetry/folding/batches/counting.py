@@ -18,7 +18,7 @@ from edge.telemetry.folding.batches.device_work import DeviceCounting
 from edge.telemetry.folding.batches.gathering import LAST_MS, Fates, Gathering
 from edge.telemetry.folding.batches.outcome_counting import OutcomeCounting
 from edge.telemetry.folding.batches.segment_origins import HERE, SegmentOrigins
-from edge.telemetry.folding.batches.telling import Telling, uses_of
+from edge.telemetry.folding.batches.telling import Telling, heard_of, uses_of
 from edge.telemetry.folding.device_room import FIGURE_DEVICES_LIMIT, DeviceRoom
 from edge.telemetry.folding.device_rows import Place, load_devices, load_steps, store_devices
 from edge.telemetry.folding.duplicates import EXPOSED_LIMIT, OUTCOMES_LIMIT, RememberedKeys
@@ -26,6 +26,7 @@ from edge.telemetry.folding.figures_store import store
 from edge.telemetry.folding.label_numbers import LabelNumbers, no_segments
 from edge.telemetry.folding.labels import NamesOf, no_names
 from edge.telemetry.folding.seen_reports import SeenReports
+from edge.telemetry.push.push_counting import PushCounting
 from edge.telemetry.trials.experiment_book import ExperimentsOf, no_experiments
 from edge.telemetry.trials.trial_counting import TrialCounting
 from edge.telemetry.votes.vote_counting import AppVotes, VoteCounting
@@ -69,7 +70,8 @@ class Counting:
         self._numbers = LabelNumbers(connection, votes.segments_named if votes is not None else no_segments)
         self._gathering = Gathering(connection, self._numbers, names_of, latest_ms, origins)
         self._trials = TrialCounting(connection, experiments_of)
-        self._telling = Telling(self._numbers, self._trials, observe=observe)
+        self._push = PushCounting(connection)
+        self._telling = Telling(self._numbers, self._trials, self._push, observe=observe)
         self._customs = CustomIds(connection)
         self._room = DeviceRoom(connection, devices_limit)
         self._votes = votes
@@ -85,6 +87,7 @@ class Counting:
     def finish(self) -> CountedBatch:
         """Adds everything to the figures."""
         gathering, telling = self._gathering, self._telling
+        self._push.take(gathering.pushed)
         states = self._load()
         repeated = self._repeated_exposures()
         arithmetic = Arithmetic(telling.tell, telling.retain, self._is_older)
@@ -117,6 +120,7 @@ class Counting:
         for app in self._gathering.works():
             of_app = [states[app.labels.number, key] for key in app.devices]
             app.labels.meet({number for state in of_app for number in (state.bundle, state.offered)})
+            self._push.begin(app.labels.number, [*app.devices], self._gathering.last_ms)
             self._trials.begin(app.labels.number, app.labels.app, [*app.devices], self._gathering.last_ms, self._bundle)
         load_steps(self._connection, wanted, states)
         return states
@@ -147,6 +151,9 @@ class Counting:
         store(connection, self._numbers, telling.tally, telling.retentions)
         gathering.store_streams()
         self._customs.store()
+        self._push.store()
+        for app in gathering.works():
+            self._push.learn(app.labels.number, map(heard_of, app.devices.values()))
         self._trials.store([*states.values()])
         self._room.store()
         self._numbers.store()

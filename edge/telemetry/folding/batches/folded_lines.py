@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import msgspec
 
 from edge.telemetry.spool.app_records import Milliseconds, Outcomes, OutcomesLine, Used, UsedLine
+from edge.telemetry.spool.push_records import PushLine, PushRecord
 from edge.telemetry.spool.record import DeliveredLine, EventLine, HeardLine, Net, parse_line
 from edge.telemetry.spool.worker_records import Delivered, HeardChecks
 from edge.wire.actions import ACTIONS
@@ -55,6 +56,12 @@ class ToldEvent(Protocol):
     def is_emulator(self) -> bool | None: ...
     @property
     def device_time_ms(self) -> int | None: ...
+    @property
+    def default_channel(self) -> str | None: ...
+    @property
+    def install_source(self) -> str | None: ...
+    @property
+    def key_id(self) -> str | None: ...
 
 
 _SENT_NAMES = {
@@ -66,6 +73,7 @@ _SENT_NAMES = {
     "plugin": "plugin_version",
     "os": "version_os",
     "device_time_ms": "timestamp",
+    "default_channel": "defaultChannel",
 }
 
 
@@ -83,6 +91,9 @@ class _SentEvent(msgspec.Struct, gc=False, rename=_SENT_NAMES):
     is_prod: bool | None = None
     is_emulator: bool | None = None
     device_time_ms: Annotated[int, msgspec.Meta(gt=0, le=DEVICE_TIME_LIMIT_MS)] | None = None
+    default_channel: str | None = None
+    install_source: str | None = None
+    key_id: str | None = None
 
 
 class _StoredTold(msgspec.Struct, gc=False):
@@ -100,6 +111,9 @@ class _StoredTold(msgspec.Struct, gc=False):
     is_emulator: bool = False
     device_time_ms: DeviceTime | None = None
     metadata: msgspec.Raw = _NOTHING
+    default_channel: str = ""
+    install_source: str = ""
+    key_id: str = ""
 
 
 class _Read(msgspec.Struct, gc=False):
@@ -112,6 +126,7 @@ class _Read(msgspec.Struct, gc=False):
     delivered: Delivered | None = None
     used: Used | None = None
     outcomes: Outcomes | None = None
+    push: PushRecord | None = None
 
 
 class FoldedLine(msgspec.Struct, gc=False):
@@ -125,6 +140,7 @@ class FoldedLine(msgspec.Struct, gc=False):
     outcomes: Outcomes | None = None
     unread: int = 0
     net: int = 0
+    push: PushRecord | None = None
 
 
 _decoder = msgspec.json.Decoder(_Read)
@@ -146,8 +162,8 @@ def parse_folded(line: bytes) -> FoldedLine:
     if read.event is not None:
         return FoldedLine(read.received_ms, (read.event,), net=read.net)
     heard, delivered, used, outcomes = read.heard, read.delivered, read.used, read.outcomes
-    unread = 0 if heard or delivered or used or outcomes else 1
-    return FoldedLine(read.received_ms, (), heard, delivered, used, outcomes, unread, read.net)
+    unread = 0 if heard or delivered or used or outcomes or read.push else 1
+    return FoldedLine(read.received_ms, (), heard, delivered, used, outcomes, unread, read.net, read.push)
 
 
 def _parse_slowly(line: bytes) -> FoldedLine:
@@ -162,4 +178,6 @@ def _parse_slowly(line: bytes) -> FoldedLine:
         return FoldedLine(found.received_ms, used=found.used, net=found.net)
     if isinstance(found, OutcomesLine):
         return FoldedLine(found.received_ms, outcomes=found.outcomes)
+    if isinstance(found, PushLine):
+        return FoldedLine(found.received_ms, push=found.push, net=found.net)
     return FoldedLine(0, unread=found.events)

@@ -13,7 +13,7 @@ from edge.domain.facts import DAY_LIMIT
 from edge.domain.statistics.device_key import device_key
 from edge.domain.statistics.generations import ability_of
 from edge.domain.statistics.observation import Cohort
-from edge.domain.statistics.subjects import CHECK, DELIVERY
+from edge.domain.statistics.subjects import CHECK, DELIVERY, PUSH
 from edge.domain.statistics.tally import DAY_MS
 from edge.telemetry.folding.batches.app_labels import AppLabels
 from edge.telemetry.folding.batches.folded_lines import FoldedLine, ToldEvent, parse_folded
@@ -21,7 +21,9 @@ from edge.telemetry.folding.batches.segment_origins import HERE, SegmentOrigin, 
 from edge.telemetry.folding.device_rows import OFFERED_LAST, summarised_bundles
 from edge.telemetry.folding.label_numbers import LabelNumbers
 from edge.telemetry.folding.labels import LabelBounds, NamesOf
+from edge.telemetry.push.push_counting import PushNoted
 from edge.telemetry.spool.app_records import Outcomes, Used
+from edge.telemetry.spool.push_records import PushRecord
 from edge.telemetry.spool.worker_records import Delivered, HeardChecks, HeardCount
 from edge.wire.actions import EXPERIMENT_OFFER
 
@@ -137,6 +139,7 @@ class Gathering:
         self.apps: dict[str, AppWork] = {}
         self.counts: list[LooseCount] = []
         self.outcomes: list[Outcoming] = []
+        self.pushed: list[PushNoted] = []
         self.exposures: list[tuple[int, int, str, int]] = []  # key, time, app, the event's identity
         self.last_ms = 0  # when the latest record was received
         self.fates: defaultdict[str, Fates] = defaultdict(Counter)
@@ -234,6 +237,8 @@ class Gathering:
             self.app(line.used.app).of_id(line.used.device).items.append(used)
         elif line.outcomes is not None:
             self._gather_outcomes(at_ms, line.outcomes, fates)
+        elif line.push is not None:
+            self._gather_push(at_ms, line.push, fates)
         else:
             fates["line/malformed"] += line.unread
 
@@ -296,6 +301,14 @@ class Gathering:
 
     def _gather_outcomes(self, at_ms: int, outcomes: Outcomes, fates: Fates) -> None:
         self.outcomes.append(Outcoming(at_ms, self.app(outcomes.app), outcomes, fates))
+
+    def _gather_push(self, at_ms: int, record: PushRecord, fates: Fates) -> None:
+        labels = self.app(record.app).labels
+        self.pushed.append(PushNoted(at_ms, labels.number, labels.app, record))
+        cohort, subject = labels.cohort(Cohort(region=self._origin.region)), PUSH + str(record.__struct_config__.tag)
+        bundle = labels.bundle("", at_ms // DAY_MS)
+        self.counts.append(LooseCount(at_ms, labels, cohort, bundle, subject, 1, None))
+        fates["push/counted"] += 1
 
 
 def hash_of(text: str) -> int:

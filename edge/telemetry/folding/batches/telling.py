@@ -7,10 +7,15 @@ from edge.domain.behaviour.daily_counts import Use
 from edge.domain.statistics.device_record import DayOfUse, DeviceRecord
 from edge.domain.statistics.observation import Cohort, Observation, Step
 from edge.domain.statistics.subjects import DOWNLOAD, ERROR, SESSION, SESSION_END, UPDATE
-from edge.domain.statistics.tally import DAY_MS, Tally
+from edge.domain.statistics.tally import DAY_MS, HOUR_MS, Tally
+from edge.telemetry.folding.batches.folded_lines import ToldEvent
+from edge.telemetry.folding.batches.gathering import DeviceWork, ToldThere
 from edge.telemetry.folding.figures_store import Retentions
 from edge.telemetry.folding.label_numbers import LabelNumbers
+from edge.telemetry.push.push_counting import DeviceHeard, PushCounting
+from edge.telemetry.push.told_words import encode_told
 from edge.telemetry.trials.trial_counting import TrialCounting
+from edge.wire.actions import OF_NODE, OF_RUNNING
 
 _HOUR_SECONDS = 3_600
 _OF_USE = frozenset({SESSION, SESSION_END, ERROR, UPDATE, DOWNLOAD})
@@ -19,11 +24,12 @@ _OF_USE = frozenset({SESSION, SESSION_END, ERROR, UPDATE, DOWNLOAD})
 class Telling:
     """Of one batch. `observations` is None unless they are wanted one by one."""
 
-    def __init__(self, numbers: LabelNumbers, trials: TrialCounting, *, observe: bool) -> None:
+    def __init__(self, numbers: LabelNumbers, trials: TrialCounting, push: PushCounting, *, observe: bool) -> None:
         self.tally = Tally()
         self.retentions = Retentions(int)
         self.observations: list[Observation] | None = [] if observe else None
         self.trials = trials
+        self._push = push
         self._numbers = numbers
 
     def tell(
@@ -42,6 +48,8 @@ class Telling:
             self.tally.note_value(at_ms, key, abs(value), n)
         if self.trials.apps:
             self.trials.note(state, at_ms, subject, n, value)
+        if self._push.apps:
+            self._push.note(state, at_ms, subject, n)
         if subject in _OF_USE:
             _note_use(state, at_ms // DAY_MS, subject, n, value)
         if self.observations is not None:
@@ -127,3 +135,27 @@ def _note_use(state: DeviceRecord, day: int, subject: str, n: int, value: float 
         use.install_seconds = value
     elif subject == ERROR:
         use.errors += n
+
+
+def heard_of(work: DeviceWork) -> DeviceHeard:
+    """When it was heard of, and what it says of itself, for messages; without what the node says of it."""
+    hours, last = set[int](), None
+    for item in work.items:
+        if isinstance(item, ToldThere):
+            if item.events[0].action in OF_NODE:
+                continue
+            last = next((each for each in reversed(item.events) if each.action in OF_RUNNING), last)
+        hours.add(item.at_ms // HOUR_MS)
+    return DeviceHeard(work.key, hours, _told(last) if last is not None else "")
+
+
+def _told(event: ToldEvent) -> str:
+    return encode_told(
+        *(event.platform, event.version, event.native, event.plugin, event.os),
+        is_prod=event.is_prod is not False,
+        is_emulator=bool(event.is_emulator),
+        is_reset=event.action == "reset",
+        channel=event.default_channel,
+        source=event.install_source,
+        key_id=event.key_id,
+    )

@@ -1,0 +1,1 @@
+"""Messages to devices: who gets one, when, and what it changed. Pure."""

@@ -1,0 +1,226 @@
+"""Answers that stand: bulk answers by what a context says and, of what differs from device to device, by its traits.
+
+All clients that agree in both get the same features. What answers depend on is stated by the app's compiled features;
+where that is more than traits, the client is answered one by one. An app's answers are forgotten with its snapshot.
+"""
+
+from collections.abc import Sequence
+
+from edge.domain.app_parts.stored_features import Feature
+from edge.domain.decision.snapshot import AppSnapshot
+from edge.domain.facts import NO_FACTS, DeviceFacts
+from edge.domain.features.evaluation import Evaluation, Subject
+from edge.domain.model import AppId
+from edge.domain.targeting.traits import Draw, Traits
+from edge.node.service.features.feature_replies import FeatureReply, squeezed
+from edge.wire.ofrep.answers import (
+    BulkAnswer,
+    EncodedPiece,
+    encode_keyless,
+    encode_piece,
+    etag_of,
+    join_answer,
+    whole_answer,
+)
+from edge.wire.ofrep.context import AskedContext, Attributes, check_of
+
+# To find one out costs 0.4 µs; to evaluate 50 features some 40 µs.
+TRAITS_LIMIT = 24
+ANSWERS_LIMIT = 256  # of one context: where shares divide devices into more kinds, the rest is answered one by one
+# A worker: 3,000 answers of 50 features, plain and compressed, in all contexts of all apps.
+ANSWERS_LIMIT_BYTES = 32 * 2**20
+SEEN_LIMIT = 65_536  # contexts that were asked with once, by their hashes; the next one empties the list
+ENDS_LIMIT = 8  # of one answer: an app's keys have streams of their own, and those change with the hour
+PERIOD_SECONDS = 10.0  # full room is emptied at most so often: what is asked most is the first to stand again
+_CONTEXT_BYTES, _ANSWER_BYTES = 1_500, 800  # without its bytes
+
+ContextKey = tuple[bool, bool, Attributes]  # for a server; with a targeting key; what the context says
+
+
+class StandingFeatures:
+    """A bulk answer; `whole` adds the stream of changes. `exposed` are the evaluations that are noted of devices."""
+
+    __slots__ = ("_bulk", "_ends", "app", "exposed")
+
+    def __init__(self, app: str, bulk: BulkAnswer, exposed: Sequence[Evaluation]) -> None:
+        self.app, self._bulk, self.exposed = app, bulk, exposed
+        self._ends: dict[tuple[int, str], FeatureReply] = {}
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self._bulk.text)
+
+    def whole(self, turn: int, stream: str, *, squeeze: bool) -> FeatureReply:
+        """With the stream at this address, whose turn is in the entity tag."""
+        reply = self._ends.get((turn, stream))
+        if reply is None:
+            if len(self._ends) >= ENDS_LIMIT:
+                self._ends.clear()
+            body = whole_answer(self._bulk, stream)
+            packed = squeezed(body) if squeeze else None
+            reply = self._ends[turn, stream] = FeatureReply(200, body, self.app, etag_of(self._bulk, turn), packed)
+        return reply
+
+
+class AppAnswers:
+    """Of one app's snapshot. Its evaluations are encoded once."""
+
+    def __init__(self, snapshot: AppSnapshot) -> None:
+        self.snapshot = snapshot
+        self.features = snapshot.features
+        self._pieces: dict[int, tuple[Evaluation, EncodedPiece]] = {}  # by identity; it holds what has it
+        self._keyless: dict[str, EncodedPiece] = {}
+        self._draws = {name for name, each in self.features.features.items() if _draws(each.traits)}
+        self._noted = frozenset(name for name, each in self.features.features.items() if is_noted(each.feature))
+        self.standing: dict[ContextKey, _Standing] = {}
+        self.held_bytes = 0
+
+    def decide(self, asked: AskedContext, facts: DeviceFacts, *, for_server: bool) -> StandingFeatures:
+        """The answer to one client."""
+        subject = Subject(check_of(self.snapshot.app, asked), facts, asked.key)
+        found = self.features.evaluate_all(subject, public=not for_server)
+        piece_of = self.piece if asked.key else self._without_key
+        pieces = [piece_of(each) for each in found]
+        return StandingFeatures(self.snapshot.app, join_answer(pieces), self.noted(found))
+
+    def noted(self, given: Sequence[Evaluation]) -> Sequence[Evaluation]:
+        """Those of which it is recorded who gets them."""
+        return [each for each in given if each.key in self._noted] if self._noted else ()
+
+    def piece(self, evaluation: Evaluation) -> EncodedPiece:
+        """One feature of an answer."""
+        held = self._pieces.get(id(evaluation))
+        if held is not None and held[0] is evaluation:
+            return held[1]
+        made = encode_piece(evaluation)
+        self._pieces[id(evaluation)] = evaluation, made
+        return made
+
+    def needs_key(self, name: str) -> bool:
+        """Whether the feature draws by the targeting key, itself or by what it needs."""
+        return name in self._draws or any(
+            self.needs_key(wanted.feature) for wanted in self.features.features[name].prerequisites
+        )
+
+    def _without_key(self, evaluation: Evaluation) -> EncodedPiece:
+        name = evaluation.key
+        if self.features.features[name].always is not None or not self.needs_key(name):
+            return self.piece(evaluation)
+        return self._keyless.setdefault(name, encode_keyless(name))
+
+
+class _Standing:
+    """The answers to one context, by the traits of devices."""
+
+    __slots__ = ("_answers", "_read", "_reads_custom_id", "_varies")
+
+    def __init__(self, traits: Traits) -> None:
+        self._read, self._reads_custom_id = traits.read, traits.custom_id
+        self._varies = traits.device_id or len(traits.read) > TRAITS_LIMIT
+        self._answers: dict[tuple[int, ...], StandingFeatures] = {}
+
+    def kind_of(self, asked: AskedContext) -> tuple[int, ...] | None:
+        """Clients of one kind get one answer. None: this one's may be its own."""
+        if self._varies or (asked.custom_id and self._reads_custom_id):
+            return None
+        key, custom_id = asked.key, asked.custom_id
+        return tuple([trait.of(key, custom_id) for trait in self._read])
+
+    def get(self, kind: tuple[int, ...]) -> StandingFeatures | None:
+        return self._answers.get(kind)
+
+    def add(self, kind: tuple[int, ...], answer: StandingFeatures) -> None:
+        if len(self._answers) < ANSWERS_LIMIT:
+            self._answers[kind] = answer
+
+
+class FeatureMemory:
+    """Of one worker, for all apps. `given` counts answers that stood, `decided` the others."""
+
+    def __init__(self, limit_bytes: int = ANSWERS_LIMIT_BYTES) -> None:
+        self._apps: dict[AppId, AppAnswers] = {}
+        self._limit_bytes = limit_bytes
+        self._held_bytes = 0
+        self._emptied = 0.0
+        self._seen: set[int] = set()
+        self.given = self.decided = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """An estimate from above."""
+        return self._held_bytes
+
+    def of_app(self, snapshot: AppSnapshot) -> AppAnswers:
+        """Those of this snapshot; another one's are forgotten."""
+        found = self._apps.get(snapshot.app)
+        if found is None or found.snapshot is not snapshot:
+            self.forget(snapshot.app)
+            found = self._apps[snapshot.app] = AppAnswers(snapshot)
+        return found
+
+    def forget(self, app: AppId) -> None:
+        """The app has another snapshot, or none."""
+        if (found := self._apps.pop(app, None)) is not None:
+            self._held_bytes -= found.held_bytes
+
+    def answer(
+        self, snapshot: AppSnapshot, asked: AskedContext, facts: DeviceFacts, now: float, *, for_server: bool
+    ) -> StandingFeatures:
+        """The bulk answer to a client. `facts` are NO_FACTS unless segments of the features read what they say; `now`
+        in seconds of any clock that runs on."""
+        answers = self.of_app(snapshot)
+        if facts is not NO_FACTS:
+            self.decided += 1
+            return answers.decide(asked, facts, for_server=for_server)
+        context = for_server, bool(asked.key), asked.said
+        standing = answers.standing.get(context)
+        if standing is None:
+            standing = self._begin(answers, context, now)
+        kind = standing.kind_of(asked) if standing is not None else None
+        found = standing.get(kind) if standing is not None and kind is not None else None
+        if found is not None:
+            self.given += 1
+            return found
+        self.decided += 1
+        answer = answers.decide(asked, facts, for_server=for_server)
+        if (
+            standing is not None
+            and kind is not None
+            and self._take(answers, 2 * answer.size_bytes + _ANSWER_BYTES, now)
+        ):
+            standing.add(kind, answer)
+        return answer
+
+    def _begin(self, answers: AppAnswers, context: ContextKey, now: float) -> _Standing | None:
+        """None for a context that nobody has asked with before, of late: many are asked with once."""
+        place = hash((answers.snapshot.app, context))
+        if place not in self._seen:
+            if len(self._seen) >= SEEN_LIMIT:
+                self._seen.clear()
+            self._seen.add(place)
+            return None
+        if not self._take(answers, _CONTEXT_BYTES, now):
+            return None
+        standing = answers.standing[context] = _Standing(answers.features.depends_on)
+        return standing
+
+    def _take(self, answers: AppAnswers, wanted: int, now: float) -> bool:
+        """Whether there was room. What fills it makes room for the next, at most once a period."""
+        if self._held_bytes + wanted > self._limit_bytes:
+            if abs(now - self._emptied) >= PERIOD_SECONDS:
+                self._emptied = now
+                self._apps.clear()
+                self._held_bytes = 0
+            return False
+        self._held_bytes += wanted
+        answers.held_bytes += wanted
+        return True
+
+
+def is_noted(feature: Feature) -> bool:
+    """Whether it is recorded who gets which value of it."""
+    return feature.noted or feature.experiment is not None
+
+
+def _draws(traits: Traits) -> bool:
+    return any(isinstance(each, Draw) for each in traits.read)

@@ -1,0 +1,1 @@
+"""Devices that take messages: registering, leaving, and saying that one was opened."""

@@ -52,6 +52,10 @@ _QUERY = {
         "description": "also what this node does not refuse: it goes on above what nodes that follow may have seen",
         "schema": {"type": "boolean", "default": False},
     },
+    "server": {
+        "description": "the keys of servers, and not those of apps' code",
+        "schema": {"type": "boolean", "default": False},
+    },
     "limit": {
         "description": "the largest number of entries to list, newest first",
         "schema": {"type": "integer", "minimum": 1, "maximum": HISTORY_LIMIT, "default": HISTORY_DEFAULT},

@@ -46,6 +46,8 @@ OF_APP = {
     "delete_app": Permission.DELETE_APP,
     "make_event_key": Permission.CHANGE_APP,
     "remove_event_keys": Permission.CHANGE_APP,
+    "make_feature_key": Permission.CHANGE_FEATURES,
+    "remove_feature_keys": Permission.CHANGE_FEATURES,
     "delete_bundle": Permission.DELETE_BUNDLES,
     "prune_bundles": Permission.DELETE_BUNDLES,
     "withdraw_bundle": Permission.ROLL_BACK,  # takes it from every channel
@@ -65,6 +67,7 @@ OF_FIELDS = {
     "segments": Permission.CHANGE_SEGMENTS,
     "id_sets": Permission.CHANGE_SEGMENTS,
     "event_keys": Permission.CHANGE_APP,
+    "feature_keys": Permission.CHANGE_FEATURES,
     "deleted": Permission.DELETE_APP,
 }
 UNKNOWN_FIELD = Permission.SET_RULES  # the least that few have

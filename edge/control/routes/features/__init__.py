@@ -1,0 +1,1 @@
+"""The features of an app: changing them, who gets what, and why."""

@@ -13,6 +13,7 @@ from typing import NamedTuple, NewType
 from edge.domain.app_parts.feature_keys import FeatureKey
 from edge.domain.app_parts.protection import ApprovalRule, DecidedProposal, Freeze, Proposal, RolloutHold
 from edge.domain.app_parts.stored_features import Feature
+from edge.domain.app_parts.stored_messages import MESSAGE_CAPS, MessageCaps, StoredMessage
 from edge.domain.errors import Invalid
 from edge.domain.file_names import NameFacts
 from edge.domain.guard_policy import GUARD_DEFAULT, GuardPolicy, GuardTold
@@ -307,6 +308,8 @@ class AppState:
     segments: Mapping[SegmentName, Segment] = field(default_factory=dict)
     id_sets: Mapping[IdSetName, StoredIdSet] = field(default_factory=dict)
     features: Mapping[str, Feature] = field(default_factory=dict)
+    messages: Mapping[str, StoredMessage] = field(default_factory=dict)  # by id
+    message_caps: MessageCaps = MESSAGE_CAPS
     event_keys: tuple[EventKey, ...] = ()  # latest last; none: events of its code are taken without one
     feature_keys: tuple[FeatureKey, ...] = ()  # latest last; none for apps' code: it gets its features without one
     approvals: Mapping[ChannelName, ApprovalRule] = field(default_factory=dict)  # also of channels that are gone

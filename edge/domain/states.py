@@ -5,6 +5,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from edge.domain.app_parts.stored_features import Feature
+from edge.domain.app_parts.stored_messages import StoredMessage
 from edge.domain.errors import Conflict, NotFound
 from edge.domain.model import (
     BUILTIN,
@@ -68,6 +69,11 @@ def id_set_of(state: AppState, name: str) -> StoredIdSet:
 def feature_of(state: AppState, name: str) -> Feature:
     """Raises NotFound `unknown_feature`."""
     return _found(state, state.features.get(name), "feature", name)
+
+
+def message_of(state: AppState, message: str) -> StoredMessage:
+    """Raises NotFound `unknown_message`."""
+    return _found(state, state.messages.get(message), "message", message)
 
 
 def good_ones(state: AppState, channel: Channel) -> Iterator[VersionName]:

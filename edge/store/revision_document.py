@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from edge.domain.app_parts.stored_messages import MESSAGE_CAPS
 from edge.domain.changes.commands import AcceptRestored, Change
 from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
 from edge.domain.decision.foresight.differences import BundleSize, ComparedParts, FromTo, differences
@@ -25,10 +26,11 @@ from edge.domain.shares import format_share
 from edge.domain.targeting.partial_overrides import override_shard_of
 from edge.store.stored_document import Untrusted, digest_of, parse_document
 
-# 7 has rules of approval, proposals, freezes or what they hold, which an older release would not heed; 6 has features
-# and 4 a segment's `leave`, which one would drop, 5 has a gated rollout, which one would advance by time, and 3 may
-# jump: they are written only where that is so; 1 had command ids without the commands they were used for.
-REVISION_FORMAT = 7
+# 8 has messages, which an older release would drop, 7 rules of approval, proposals, freezes or what they hold, which
+# one would not heed; 6 has features and 4 a segment's `leave`, which one would drop, 5 has a gated rollout, which one
+# would advance by time, and 3 may jump: they are written only where that is so; 1 had command ids without the commands
+# they were used for.
+REVISION_FORMAT = 8
 OVERRIDES_FORMAT = 1
 REVISION_LIMIT_BYTES = 4 * 1024 * 1024  # every node fetches, verifies and parses it at each change of the app
 NO_OVERRIDES = b'{"format":1,"overrides":{}}'  # a blob without any
@@ -173,6 +175,8 @@ def encode_revision(
 
 def _format_of(state: AppState, jumps: bool) -> int:
     """The least that says what this state has."""
+    if state.messages or state.message_caps != MESSAGE_CAPS:
+        return 8
     if _is_protected(state):
         return 7
     if state.features or state.feature_keys:

@@ -142,11 +142,13 @@ def test_bundles_that_do_not_concern_a_device_pass_it():
 
 def test_every_kind_of_change_is_part_of_a_state():
     used = {change["command"]["kind"] for case in all_cases() for change in changes_of(case.raw["state"])}
-    # The end of what nothing leads to any more shows in no decision, nor do features and keys for events, nor what
-    # people agree on before a change; and an accepted store in none of a single state.
+    # The end of what nothing leads to any more shows in no decision, nor do features, messages and keys for events,
+    # nor what people agree on before a change; and an accepted store in none of a single state.
     assert used == {str(command.__struct_config__.tag) for command in get_args(Command)} - {
         "accept_restored",
         "approve_proposal",
+        "cancel_message",
+        "create_message",
         "delete_app",
         "delete_channel",
         "delete_feature",
@@ -161,6 +163,7 @@ def test_every_kind_of_change_is_part_of_a_state():
         "set_feature",
         "start_feature_experiment",
         "stop_feature_experiment",
+        "set_message_caps",
         "switch_feature",
         "withdraw_proposal",
     }

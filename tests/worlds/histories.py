@@ -52,6 +52,12 @@ from edge.domain.changes.features.feature_commands import (
 )
 from edge.domain.changes.features.feature_key_commands import MakeFeatureKey, RemoveFeatureKeys
 from edge.domain.changes.guard.guard_commands import Finding, GuardActs, GuardDeed, GuardSettings, SetGuard
+from edge.domain.changes.messages.message_commands import (
+    CancelMessage,
+    CreateMessage,
+    NewMessageText,
+    SetMessageCaps,
+)
 from edge.domain.errors import EdgeError
 from edge.domain.guard_policy import GuardAction, Guarded
 from edge.domain.guarding.watch import Watch, rules_of, watches_of
@@ -125,6 +131,8 @@ class History:
             case GuardActs(channel="?"):
                 watch = next((each for each in watches_of(self.state) if each.acts), None)
                 return command if watch is None else guard_acting(watch, command.deed, command.finding, self.now)
+            case CancelMessage(message="?"):
+                return CancelMessage(message=next(iter(self.state.messages), "m-0"))
             case StopExperiment(channel="?"):
                 running = (c.name for c in self.state.channels.values() if c.experiment)
                 return StopExperiment(channel=next(running, "production"), keep=command.keep)
@@ -157,12 +165,14 @@ PUBLISHED = (
 def as_before(state: AppState) -> AppState:
     """A state without what an undo is documented not to bring back: the number, the ids of changes, names that stay
     used up, when a channel's bundle changed, what it was rolled back from, when a rollout's step began, how often
-    it was resumed, what the guard has told, and where judgements remember who was in a segment."""
+    it was resumed, what the guard has told, where judgements remember who was in a segment,
+    and messages, which stay cancelled."""
     return replace(
         state,
         revision=0,
         recent=(),
         retired={},
+        messages={},
         channels={n: _settled(c) for n, c in state.channels.items()},
         segments={n: replace(each, places=(), since=0) for n, each in state.segments.items()},
     )
@@ -329,6 +339,17 @@ _SETTING_UP = (
         segment=st.none() | _segments,
     ),
     st.builds(StopFeatureExperiment, feature=_features, keep=st.sampled_from(("arm0", "arm1"))),
+    st.builds(
+        CreateMessage,
+        texts=st.sampled_from(((NewMessageText(title="Hello"),), (NewMessageText(body="A"), NewMessageText(body="B")))),
+        when=st.sampled_from(("now", "best", "2020-01-01 09:00 local")),
+        expected=st.integers(0, 5),
+        segment=st.none() | _segments,
+        quiet=st.sampled_from(("", "22:00-08:00")),
+        cap=st.sampled_from(("", "3/week")),
+    ),
+    st.builds(CancelMessage, message=st.just(ANYWHERE)),
+    st.builds(SetMessageCaps, per_day=st.integers(0, 3), device=st.sampled_from(("", "1/day"))),
     st.builds(MakeEventKey, key=st.sampled_from(KEYS), keep_seconds=st.sampled_from((0, 1_500, 86_400))),
     st.just(RemoveEventKeys()),
     st.builds(

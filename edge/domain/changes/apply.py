@@ -71,6 +71,8 @@ from edge.domain.changes.features.feature_key_commands import MakeFeatureKey, Re
 from edge.domain.changes.going_back import undo as undoing
 from edge.domain.changes.guard import guard_changes
 from edge.domain.changes.guard.guard_commands import GuardActs, GuardDeed, SetGuard
+from edge.domain.changes.messages import message_changes
+from edge.domain.changes.messages.message_commands import CancelMessage, CreateMessage, SetMessageCaps
 from edge.domain.errors import Conflict, NotFound
 from edge.domain.model import AppState
 from edge.domain.schedule.rollout import Move
@@ -259,7 +261,9 @@ def _carry_out(state: AppState | None, change: Change, before: AppState | None) 
         case CreateChannel() | SetChannel() | DeleteChannel() | RollBack() | SetOverride() | ClearOverride() as command:
             return channel_changes.carry_out(state, command, change.at)
         case SetSegment() | DeleteSegment() | PutIdSet() | DeleteIdSet() as command:
-            return segment_changes.carry_out(state, command)
+            return segment_changes.carry_out(state, command, change.at)
+        case CreateMessage() | CancelMessage() | SetMessageCaps() as command:
+            return message_changes.carry_out(state, command, change.at, change.id)
         case SetFeature() | SwitchFeature() | DeleteFeature() as command:
             return feature_changes.carry_out(state, command, change.id)
         case StartFeatureExperiment() | StopFeatureExperiment() as command:

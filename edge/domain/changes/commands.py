@@ -24,6 +24,7 @@ from edge.domain.changes.features.feature_commands import (
 )
 from edge.domain.changes.features.feature_key_commands import MakeFeatureKey, RemoveFeatureKeys
 from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
+from edge.domain.changes.messages.message_commands import CancelMessage, CreateMessage, SetMessageCaps
 from edge.domain.model import Bundle, Digest, Policy, Retired
 from edge.domain.plugin import Prefer
 from edge.domain.schedule.durations import format_moment
@@ -317,6 +318,9 @@ Command = (
     | DeleteFeature
     | StartFeatureExperiment
     | StopFeatureExperiment
+    | CreateMessage
+    | CancelMessage
+    | SetMessageCaps
     | StartRollout
     | MoveRollout
     | StartExperiment
@@ -395,6 +399,12 @@ def target_of(command: Command) -> str:
             return command.proposal
         case MakeEventKey():
             return command.key
+        case CreateMessage():
+            return command.segment or command.where or "all devices"
+        case CancelMessage():
+            return command.message
+        case SetMessageCaps():
+            return f"{command.per_day} a day"
         case RemoveEventKeys():
             return "all event keys"
         case MakeFeatureKey():

@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from edge.domain.changes.commands import DeleteIdSet, DeleteSegment, PutIdSet, SegmentSettings, SetSegment
 from edge.domain.changes.features.feature_changes import id_sets_read, segments_read
+from edge.domain.changes.messages.message_changes import reading_id_set, reading_segment
 from edge.domain.errors import Conflict, Invalid
 from edge.domain.model import (
     AppState,
@@ -28,17 +29,19 @@ ID_SET_LIMIT = 100  # an app; every worker maps them all
 PRIORITY_LIMIT = 1_000_000
 
 
-def carry_out(state: AppState, command: SetSegment | DeleteSegment | PutIdSet | DeleteIdSet) -> AppState:
-    """The state after the command. Raises Invalid, NotFound, Conflict."""
+def carry_out(
+    state: AppState, command: SetSegment | DeleteSegment | PutIdSet | DeleteIdSet, at: float = 0.0
+) -> AppState:
+    """The state after the command; `at` in seconds since the epoch. Raises Invalid, NotFound, Conflict."""
     match command:
         case SetSegment():
             return _set_segment(state, command)
         case DeleteSegment():
-            return _delete_segment(state, command)
+            return _delete_segment(state, command, at)
         case PutIdSet():
             return _put_id_set(state, command)
         case DeleteIdSet():
-            return _delete_id_set(state, command)
+            return _delete_id_set(state, command, at)
 
 
 def _set_segment(state: AppState, command: SetSegment) -> AppState:
@@ -132,7 +135,7 @@ def _changed(segment: Segment, settings: SegmentSettings) -> Segment:
     return replace(segment, **wanted)
 
 
-def _delete_segment(state: AppState, command: DeleteSegment) -> AppState:
+def _delete_segment(state: AppState, command: DeleteSegment, at: float) -> AppState:
     segment = segment_of(state, command.name)
     asking = sorted(name for name, channel in state.channels.items() if segment.name in segments_of(channel))
     if asking:
@@ -148,6 +151,8 @@ def _delete_segment(state: AppState, command: DeleteSegment) -> AppState:
     reading = sorted(each.name for each in state.features.values() if segment.name in segments_read(each))
     if reading:
         raise Conflict("segment_in_use", f"segment {segment.name!r} is used by {named('feature', reading)}")
+    if planned := sorted(reading_segment(state, segment.name, at)):
+        raise Conflict("segment_in_use", f"segment {segment.name!r} is used by {named('message', planned)}")
     return replace(state, segments=without_entry(state.segments, segment.name))
 
 
@@ -161,7 +166,7 @@ def _put_id_set(state: AppState, command: PutIdSet) -> AppState:
     return state if state.id_sets.get(name) == put else replace(state, id_sets=with_entry(state.id_sets, name, put))
 
 
-def _delete_id_set(state: AppState, command: DeleteIdSet) -> AppState:
+def _delete_id_set(state: AppState, command: DeleteIdSet, at: float) -> AppState:
     held = id_set_of(state, command.name)
     asking = sorted(name for name, each in state.segments.items() if held.name in check_expression(each.where))
     if asking:
@@ -169,4 +174,6 @@ def _delete_id_set(state: AppState, command: DeleteIdSet) -> AppState:
     reading = sorted(each.name for each in state.features.values() if held.name in id_sets_read(each))
     if reading:
         raise Conflict("id_set_in_use", f"id set {held.name!r} is used by {named('feature', reading)}")
+    if planned := sorted(reading_id_set(state, held.name, at)):
+        raise Conflict("id_set_in_use", f"id set {held.name!r} is used by {named('message', planned)}")
     return replace(state, id_sets=without_entry(state.id_sets, held.name))

@@ -10,7 +10,7 @@ STEP = 16  # 15 hours of a kind in a week fill a byte
 WEEK_HOURS = 168
 KEPT_SHARE = (3, 4)  # of a counter, each week
 FORGOTTEN_WEEKS = 20  # after which nothing of a full byte is left
-LEAST_HOURS = 4  # different hours of use that are known: with fewer, one late evening would decide for good
+FEW_HOURS = 3  # of use, as they weigh now: so few may be one late evening
 _FULL = 255
 
 
@@ -39,7 +39,7 @@ def decay(hours: bytes, weeks: int) -> bytes:
 def usual_hour(hours: bytes) -> int | None:
     """The hour of its day at which the device is most likely used; None: too little is known. Its neighbours count a
     half each, so that a habit around a full hour is one. Of equal ones the earlier."""
-    if sum(hours) < LEAST_HOURS * STEP:
+    if sum(hours) <= FEW_HOURS * STEP:
         return None
     weights = [2 * hours[at] + hours[at - 1] + hours[(at + 1) % HOURS] for at in range(HOURS)]
     return weights.index(max(weights))

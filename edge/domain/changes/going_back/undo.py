@@ -10,6 +10,7 @@ from typing import NamedTuple
 from edge.domain.changes.approving.proposing import after_undo
 from edge.domain.changes.bundles import retire
 from edge.domain.changes.commands import Undo, kind_of
+from edge.domain.changes.messages.message_changes import messages_after_undo
 from edge.domain.errors import Conflict
 from edge.domain.model import AppState, Channel, Phase, Retired, Rollout, UsedId, VersionName
 from edge.domain.schedule.rollout import step_at
@@ -52,6 +53,7 @@ def undo(state: AppState, before: AppState | None, command: Undo, at: float, by:
         after_undo(state, before, by, at),
         deleted=at if before.deleted else 0.0,
         retired=_retired(state, before, at),
+        messages=messages_after_undo(state, before, at),
         channels={name: _restored(channel, state, at) for name, channel in before.channels.items()},
     )
     stops = list(_stops_undone(state, restored))

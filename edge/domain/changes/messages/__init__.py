@@ -1,0 +1,1 @@
+"""Messages to devices, as changes of an app."""

@@ -118,7 +118,13 @@ BELOW_WITHIN = {
         "sources": {"", "zip"},
         "packing": {"", "sources", "zip"},
         "encryption": {"", "packing"},
-        "intake": {"", "sources", "packing"},  # read, checked and packed: for the command line and for the page
+        "store_rules": {"", "sources"},  # what app stores do not allow in a live update
+        "intake": {
+            "",
+            "sources",
+            "packing",
+            "store_rules",
+        },  # read, checked and packed: for the command line and for the page
         "patches": {""},
         "verification": {"", "zip", "encryption", "patches"},
     },

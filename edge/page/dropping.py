@@ -37,6 +37,7 @@ from edge.page.views.bundles.findings import (
     left_out_of,
     question_of,
     request_of,
+    store_notes_of,
     warnings_of,
 )
 from edge.page.views.visit import Shown, Unread, Visit
@@ -148,6 +149,7 @@ async def _found(
         "left_out": left_out,
         "more_left_out": more,
         "warnings": warnings_of(drop.version),
+        "store_notes": store_notes_of(drop.app, packed),
         "channels": [(each.name, named(each.name)) for each in app.channels] if may_offer else [],
         "may_offer": may_offer,
         "how": list(HOW.items()),

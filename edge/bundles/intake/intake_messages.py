@@ -40,8 +40,17 @@ class LeftOutFile(msgspec.Struct, frozen=True, kw_only=True):
     rule: str
 
 
+class StoreNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A warning of what app stores may not allow, by the code of its rules."""
+
+    code: str
+    file: str
+    message: str
+
+
 class IntakeDone(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
-    """`blobs` are the files first, then the zip and the manifest. Sizes are in bytes."""
+    """`blobs` are the files first, then the zip and the manifest. Sizes are in bytes. `app_ids` are those that files of
+    the bundle name, by file: which app it is for is not known here."""
 
     content: str
     zip: str
@@ -51,6 +60,8 @@ class IntakeDone(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     blobs: list[PackedBlob]
     entries: list[PackedEntry]
     left_out: list[LeftOutFile]
+    store_notes: list[StoreNote] = []
+    app_ids: dict[str, str] = {}
 
 
 class IntakeRefused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):

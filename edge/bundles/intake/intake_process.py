@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,9 +24,13 @@ from edge.bundles.intake.intake_messages import (
     LeftOutFile,
     PackedBlob,
     PackedEntry,
+    StoreNote,
 )
 from edge.bundles.packing.pack import Packed, pack_files
+from edge.bundles.sources.files import SourceFile
 from edge.bundles.sources.selection import LeftOut
+from edge.bundles.store_rules.check import check_store_rules, declarations_of
+from edge.bundles.store_rules.declarations import is_declaration
 from edge.domain.errors import EdgeError
 from edge.store.disk.room import refusal_of_room
 
@@ -41,7 +46,7 @@ def take_in(source: Path, workdir: Path) -> IntakeAnswer:
     try:
         found = read_checked(source, workdir)
         packed = pack_files(found.files, workdir, processes=1)
-        return _done(packed, found.left_out, workdir)
+        return _with_store_rules(_done(packed, found.left_out, workdir), found.files)
     except EdgeError as error:
         told = error.message.replace(str(source), source.name)  # where it lies here is nobody's business
         return IntakeRefused(code=error.code, status=error.status, message=told)
@@ -69,6 +74,18 @@ def _done(packed: Packed, left_out: tuple[LeftOut, ...], workdir: Path) -> Intak
         blobs=blobs,
         entries=[PackedEntry(name=e.name, hash=e.hash, blob=e.blob, bytes=e.bytes) for e in packed.entries],
         left_out=[LeftOutFile(name=each.name, rule=each.rule) for each in left_out[:LEFT_OUT_LIMIT]],
+    )
+
+
+def _with_store_rules(done: IntakeDone, files: Sequence[SourceFile]) -> IntakeDone:
+    declared = declarations_of(each for each in files if is_declaration(each.name))
+    return msgspec.structs.replace(
+        done,
+        store_notes=[
+            StoreNote(code=each.code.code, file=each.file, message=each.message)
+            for each in check_store_rules(files, "")
+        ],
+        app_ids={name: each.app_id for name, each in declared.items() if each.app_id},
     )
 
 

@@ -51,7 +51,7 @@ def patch_bundle(
     return make_patches(
         wanted,
         {file.name: file.path for file in files},
-        _OldFiles(client, of.app, memory).read,
+        OldFiles(client, of.app, memory).read,
         workdir / "patches",
         time.monotonic,
         lambda done, total: report("patches", done, total),
@@ -67,10 +67,10 @@ def _releases(client: ControlClient, of: PatchedApp) -> list[Mapping[str, OldFil
         channel = client.get(app_path(of.app, "channels", of.channel))
         offered = {"now": [channel["bundle"]], "earlier": channel["earlier"][::-1]}
     chosen = earlier_releases(of.version, offered, usable, of.releases)
-    return [_files_of(version, client.get(app_path(of.app, "bundles", version))["entries"]) for version in chosen]
+    return [files_of(version, client.get(app_path(of.app, "bundles", version))["entries"]) for version in chosen]
 
 
-def _files_of(version: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, OldFile]:
+def files_of(version: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, OldFile]:
     return {
         target_name(each["name"]): OldFile(
             version, Digest(each["hash"]), Digest(each["blob"]), each["bytes"], each["blob"] != each["hash"]
@@ -79,7 +79,7 @@ def _files_of(version: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, O
     }
 
 
-class _OldFiles:
+class OldFiles:
     """Reads the plain bytes of old files; the node's answers are believed only if their digest is right."""
 
     def __init__(self, client: ControlClient, app: str, memory: PackingCache | None) -> None:

@@ -24,6 +24,7 @@ from edge.bundles.patches.making import MadePatches
 from edge.bundles.patches.wanted import PATCHED_RELEASES
 from edge.bundles.sources.files import Source
 from edge.bundles.sources.selection import LeftOut, Selection
+from edge.bundles.store_rules.rules import StoreWarning
 from edge.bundles.verification.decryption import check_ciphertext_size
 from edge.cli.publishing.offering_terms import check_may_offer, check_offer
 from edge.cli.publishing.patching import PatchedApp, patch_bundle
@@ -35,6 +36,7 @@ from edge.cli.publishing.size_report import (
     listed_entries,
     listed_files,
 )
+from edge.cli.publishing.store_check import find_store_warnings
 from edge.cli.terminal.asking import ControlRequest
 from edge.cli.terminal.client import ControlClient, RequestRefused, app_path
 from edge.cli.terminal.output import Advance, note, progress, stages
@@ -73,6 +75,7 @@ class PublishedBundle(NamedTuple):
     warnings: tuple[str, ...]
     report: SizeReport | None = None  # None: encrypted elsewhere, so its files are unknown
     patches: MadePatches | None = None
+    store_warnings: tuple[StoreWarning, ...] = ()
 
     @property
     def told_apart(self) -> dict[str, Any]:
@@ -82,6 +85,7 @@ class PublishedBundle(NamedTuple):
             "uploaded_bytes": self.uploaded_bytes,
             "left_out": [each._asdict() for each in self.left_out],
             "warnings": self.warnings,
+            "store_warnings": [each.document() for each in self.store_warnings],
             "sizes": self.report.document() if self.report else None,
             "patches_made": _told_patches(self.patches),
         }
@@ -127,11 +131,16 @@ def publish(
         how = how._replace(patched_releases=0)  # devices come from nothing; a repeated publish may mend its patches
     with TemporaryDirectory(prefix="edge-publish-") as workdir:
         source = read_checked(path, Path(workdir), how.selection)
+        store_warnings = find_store_warnings(client, release.app, source.files, before.version if before else None)
+        for each in store_warnings:
+            how.warn(f"warning: {each.line()}")
         sending = _same_before(client, release, source, how.key) or _pack(client, release, source, Path(workdir), how)
         sent = _send(client, release, sending, post)
     sizes = {file.name: file.bytes for file in source.files}
     report = build_report(sending.listed, sizes, sent.answer["zip_bytes"], how.key is not None, before)
-    return sent._replace(left_out=source.left_out, warnings=warnings, report=report)
+    return sent._replace(
+        left_out=source.left_out, warnings=warnings, report=report, store_warnings=tuple(store_warnings)
+    )
 
 
 def publish_opaque(

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from edge.bundles.intake.intake_messages import IntakeDone, PackedEntry
 from edge.bundles.intake.order_warning import warning_of_order
+from edge.bundles.store_rules.check import app_id_warnings
+from edge.bundles.store_rules.rules import StoreCode, StoreWarning
 from edge.control.shapes.bundles import FileView, PublishRequest
 from edge.control.shapes.rollouts import RolloutPlan
 from edge.domain.decision.foresight.bundle_changes import FileFate, compare_files
@@ -19,6 +21,7 @@ from edge.page.acts.insisting import AGAIN, DOWNGRADE, FORCE, YES, insisted_on
 from edge.page.words.numbers import cleaned, count, named, size
 
 LEFT_OUT_SHOWN = 12
+STORE_NOTES_SHOWN = 12
 STEPS_DEFAULT, EVERY_DEFAULT = "1,5,25,100", "6h"
 PUBLISH_FLAGS = (DOWNGRADE, AGAIN, FORCE)
 KEEP, ROLLOUT, ALL = "keep", "rollout", "all"
@@ -129,6 +132,20 @@ def left_out_of(packed: IntakeDone) -> tuple[list[tuple[str, str]], int]:
 def warnings_of(version: str) -> list[str]:
     told = warning_of_order(version)
     return [cleaned(told)] if told else []
+
+
+def store_notes_of(app: str, packed: IntakeDone) -> list[dict[str, Any]]:
+    """What app stores may not allow, each with its sources, for the template."""
+    found = [StoreWarning(code, each.file, each.message) for each in packed.store_notes if (code := _code(each.code))]
+    found += [warning for name, app_id in packed.app_ids.items() for warning in app_id_warnings(name, app_id, app)]
+    return [
+        {"words": cleaned(each.message)[:1_000], "code": each.code.code, "rules": [*each.code.rules]}
+        for each in found[:STORE_NOTES_SHOWN]
+    ]
+
+
+def _code(text: str) -> StoreCode | None:
+    return next((each for each in StoreCode if each.code == text), None)
 
 
 def check_version(text: str) -> str:

@@ -37,6 +37,7 @@ COMMANDS = {
     "regions": "an origin and 20 regions: a release everywhere, bytes, cold start, catching up, the origin's cost",
     "day": "a simulated day of 10 million devices over 20 regions after a publish",
     "wan": "checks and updates over an emulated long link",
+    "features": "all features of an app, beside an update check",
     "targeting": "what 20 segments and a rollout cost a check",
     "figures": "a day's figures in SQLite and in ClickHouse's engine: adding up, size, questions",
     "packing": "five published packages zipped by zlib and by the best deflate: bytes and seconds",

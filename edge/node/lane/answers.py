@@ -56,7 +56,9 @@ class Answers:
 
     def __init__(self, now: float) -> None:
         self._ready: dict[tuple[int, bool], _Ready] = {}
-        self._feature_starts = tuple(_feature_start(200, closes) for closes in (False, True))
+        self._feature_starts, self._unchanged_starts = (
+            tuple(_feature_start(status, closes) for closes in (False, True)) for status in (200, 304)
+        )
         self.tick(now)
 
     def tick(self, now: float) -> None:
@@ -108,6 +110,8 @@ class Answers:
                 body, varies = reply.gzipped, b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
             more = b"%sETag: %s\r\n" % (varies, reply.etag.encode())
             start = self._feature_starts[closes]
+        elif reply.status == 304:
+            more, start = b"ETag: %s\r\n" % reply.etag.encode(), self._unchanged_starts[closes]
         else:
             more = _lines_of(reply.headers()[1:])
             start = _feature_start(reply.status, closes)

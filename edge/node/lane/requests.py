@@ -27,10 +27,10 @@ from edge.wire.updates import BODY_LIMIT_BYTES
 
 LINES_LIMIT = 1 + FIELDS_LIMIT  # the request's own and one for each field; aiohttp refuses a head of more
 HEAD_LIMIT_BYTES = 8 * 1024  # a device's has 300 to 800 bytes; a longer one is not ordinary
-# Peers choose these bytes: up to 10 MB of whole heads, and as much of cut ones. A flood of heads that never repeat
+# Peers choose these bytes: up to 12 MB of whole heads, and as much of cut ones. A flood of heads that never repeat
 # pushes out none that do.
 KNOWN_HEADS_LIMIT = 6144
-KNOWN_HEAD_LIMIT_BYTES = 1024
+KNOWN_HEAD_LIMIT_BYTES = 1536  # a plugin's has up to 800, a browser's with a key and a condition 1,200
 
 NOT_OURS = -1
 INCOMPLETE = 0

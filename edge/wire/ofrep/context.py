@@ -22,10 +22,11 @@ ATTRIBUTES_LIMIT = 128  # of a context
 DEPTH_LIMIT = 16  # arrays and objects in each other: no segment reads any of them
 TARGETING_KEY_LIMIT = 256  # characters; ids of users have up to 64, mail addresses up to 254
 
+UUID_CHARACTERS = 36
 NO_PLATFORM = cast(Platform, None)  # of a web page: it equals no platform, which is what segments compare it with
 
 _PLATFORMS = {platform.value: platform for platform in Platform}
-_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
+_UUID = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _INNERMOST = re.compile(rb"\[\]|\{\}")
 _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
@@ -66,11 +67,15 @@ _LIMITS = {
     "install_source": INSTALL_SOURCE_LIMIT,
     "key_id": KEY_ID_LIMIT,
 }
-_LONGEST = max(_LIMITS.values())
+_FEW_BYTES = 5 * ATTRIBUTES_LIMIT  # no body so small has more attributes: each takes a name, a colon and a value
+
+
+# The attributes as they were sent, without the two ids, and the country: what many contexts have in common.
+SaidAttributes = tuple[str | bool | None, ...]
 
 
 class Attributes(NamedTuple):
-    """What many contexts have in common, under the names of the segment language. "" and NO_PLATFORM: not stated."""
+    """What is understood of them, under the names of the segment language. "" and NO_PLATFORM: not stated."""
 
     platform: Platform
     version_name: str
@@ -93,7 +98,11 @@ class AskedContext(NamedTuple):
     device: DeviceId
     is_device: bool
     custom_id: str
-    said: Attributes
+    said: SaidAttributes
+
+    @property
+    def attributes(self) -> Attributes:
+        return understood(self.said)
 
 
 def parse_context(body: bytes, country: str = "") -> AskedContext:
@@ -104,20 +113,20 @@ def parse_context(body: bytes, country: str = "") -> AskedContext:
     """
     if len(body) > CONTEXT_LIMIT_BYTES:
         raise too_large()
-    if body.count(b"{") + body.count(b"[") > DEPTH_LIMIT and _is_too_deep(body):
+    if (body.count(b"{") > DEPTH_LIMIT // 2 or b"[" in body) and _is_too_deep(body):
         raise invalid_context(f"the context has more than {DEPTH_LIMIT} arrays and objects in each other")
     try:
         context = _decoder.decode(body).context or _NO_CONTEXT
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _fault_of(body) from None  # the chain would repeat what the peer sent
-    if body.count(b":") > ATTRIBUTES_LIMIT:
+    if len(body) > _FEW_BYTES and body.count(b":") > ATTRIBUTES_LIMIT:
         _require_few_attributes(body)
     return _asked(context, country)
 
 
 def check_of(app: AppId, asked: AskedContext) -> UpdateCheck:
     """The check that such a device would send, as far as segments read it."""
-    said = asked.said
+    said = asked.attributes
     return UpdateCheck(
         app=app,
         device=asked.device,
@@ -137,6 +146,11 @@ def check_of(app: AppId, asked: AskedContext) -> UpdateCheck:
     )
 
 
+def is_uuid(key: bytes) -> bool:
+    """In any case."""
+    return _UUID.fullmatch(key) is not None
+
+
 def too_large() -> OfrepRefused:
     """For a body above CONTEXT_LIMIT_BYTES."""
     refusal = invalid_context(f"the body has more than {CONTEXT_LIMIT_BYTES} bytes")
@@ -152,33 +166,39 @@ def _asked(context: _Context, country: str) -> AskedContext:
     text = context.targeting_key or ""
     if len(text) > TARGETING_KEY_LIMIT:
         raise invalid_context(f"targetingKey has more than {TARGETING_KEY_LIMIT} characters")
-    is_device = len(text) == 36 and _UUID.fullmatch(text) is not None
+    key = text.encode()
+    is_device = len(key) == UUID_CHARACTERS and is_uuid(key)
     if is_device:
-        text = text.lower()
+        key, text = key.lower(), text.lower()
     custom_id = (context.custom_id or "").strip()
-    said = Attributes(
-        _PLATFORMS.get(context.platform or "", NO_PLATFORM),
-        context.version_name or "",
-        context.version_build or "",
-        context.version_os or "",
-        context.plugin_version or "",
-        context.is_prod is not False,
-        context.is_emulator is True,
-        context.default_channel or "",
-        context.install_source or "",
-        context.key_id or "",
+    if len(custom_id) > CUSTOM_ID_LIMIT:
+        custom_id = ""
+    said = (
+        context.platform,
+        context.version_name,
+        context.version_build,
+        context.version_os,
+        context.plugin_version,
+        context.is_prod,
+        context.is_emulator,
+        context.default_channel,
+        context.install_source,
+        context.key_id,
         country,
     )
-    if max(map(len, said[1:5])) > VERSION_OS_LIMIT or max(map(len, said[7:10])) > KEY_ID_LIMIT:
-        said = _within_limits(said)
-    custom_id = custom_id if len(custom_id) <= CUSTOM_ID_LIMIT else ""
-    return AskedContext(text.encode(), DeviceId(text), is_device, custom_id, said)
+    return AskedContext(key, DeviceId(text), is_device, custom_id, said)
 
 
-def _within_limits(said: Attributes) -> Attributes:
-    """Cut, a text could mean something else."""
-    dropped: dict[str, Any] = {name: "" for name, limit in _LIMITS.items() if len(getattr(said, name)) > limit}
-    return said._replace(**dropped)
+def understood(said: SaidAttributes) -> Attributes:
+    """What the attributes of a context mean. A text that is too long for its field is none: cut, it could mean
+    something else."""
+    stated: dict[str, Any] = dict(zip(Attributes._fields, said, strict=True))
+    for name, value in stated.items():
+        if value is None or (isinstance(value, str) and len(value) > _LIMITS.get(name, len(value))):
+            stated[name] = ""
+    stated["platform"] = _PLATFORMS.get(stated["platform"], NO_PLATFORM)
+    stated["is_prod"], stated["is_emulator"] = stated["is_prod"] is not False, stated["is_emulator"] is True
+    return Attributes(**stated)
 
 
 def _is_too_deep(body: bytes) -> bool:

@@ -124,8 +124,8 @@ def test_attributes_of_the_app_itself_are_not_read():
     ],
 )
 def test_a_text_above_its_limit_counts_as_not_stated(name, limit):
-    assert getattr(parse_context(a_context(**{name: "1" * limit})).said, name) == "1" * limit
-    assert getattr(parse_context(a_context(**{name: "1" * (limit + 1)})).said, name) == ""
+    assert getattr(parse_context(a_context(**{name: "1" * limit})).attributes, name) == "1" * limit
+    assert getattr(parse_context(a_context(**{name: "1" * (limit + 1)})).attributes, name) == ""
 
 
 def test_a_custom_id_above_its_limit_is_nobodys():
@@ -185,4 +185,4 @@ def test_any_body_is_read_or_refused(body):
         except OfrepRefused as refused:
             assert refused.status == 400
         else:
-            assert asked.said.platform in (*Platform, None)
+            assert asked.attributes.platform in (*Platform, None)

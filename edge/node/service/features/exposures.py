@@ -82,7 +82,7 @@ def _used(app: AppId, asked: AskedContext, given: Sequence[Evaluation], at_ms: i
 
 def _arm_event(app: AppId, asked: AskedContext, feature: str, of: dict[str, str]) -> Event:
     """As of an experiment on a channel; its bundle is what the device runs."""
-    said = asked.said
+    said = asked.attributes
     return Event(
         app=app,
         device=asked.device,
@@ -100,4 +100,5 @@ def _arm_event(app: AppId, asked: AskedContext, feature: str, of: dict[str, str]
 
 
 def _platform(asked: AskedContext) -> str:
-    return asked.said.platform.value if asked.said.platform else ""
+    platform = asked.attributes.platform
+    return platform.value if platform else ""

@@ -26,6 +26,7 @@ from edge.node.service.features.feature_replies import (
     FeatureReply,
     refused,
 )
+from edge.node.service.features.known_contexts import KnownContexts
 from edge.node.service.features.remembered import FeatureMemory
 from edge.node.service.limits.event_limits import APPS_LIMIT, Buckets
 from edge.node.service.limits.overload import Overload
@@ -62,6 +63,7 @@ class FeatureService:
     ) -> None:
         self.streams = streams
         self.remembered = FeatureMemory()
+        self._contexts = KnownContexts()
         self._current, self._facts, self._moments = current, facts, moments
         self._exposures, self._overload, self._proxies = exposures, overload, proxies
         self._counts, self._steady = counts, steady
@@ -71,7 +73,7 @@ class FeatureService:
     def take_bulk(self, ask: FeatureAsk, body: bytes, whence: Whence) -> FeatureReply | None:
         """All features of the app that this client may have. None: `await_bulk` is for it, and nothing was done."""
         snapshot = self._current.snapshot(ask.app)
-        if snapshot is None or is_older(config_tag(snapshot), ask.heard):
+        if snapshot is None or (ask.heard is not None and is_older(config_tag(snapshot), ask.heard)):
             return None
         return self._bulk(snapshot, ask, body, whence)
 
@@ -132,7 +134,7 @@ class FeatureService:
         if isinstance(key, KeyFault):
             return self._told(WRONG_KEY, "wrong_key")
         try:
-            asked = parse_context(body, whence.country)
+            asked = self._contexts.read(body, "" if whence.states_nothing else whence.country)
         except OfrepRefused as refusal:
             return self._told(refused(refusal, ask.app), "refused")
         facts, decided = self._facts_of(snapshot, asked), self.remembered.decided

@@ -335,6 +335,7 @@ def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[
         ("telemetry.figures_from", clickhouse_needs(telemetry.clickhouse, telemetry.figures_from != "node")),
         ("devices.tls_key", pair_fault(devices.tls_certificate, devices.tls_key)),
         ("control.allowed_hosts", hosts_fault(control.allowed_hosts)),
+        ("control.trusted_proxies", networks_fault(control.trusted_proxies)),
         ("control.tls_key", pair_fault(control.tls_certificate, control.tls_key)),
         ("store.url", bucket_fault(config.store.url, config.role)),
         ("store.endpoint", endpoint_fault(config.store.endpoint)),

@@ -68,11 +68,12 @@ class Telemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The port of the API that changes things, and of the page, which answers to `allowed_hosts` beside `host` and the
-    names of loopback."""
+    names of loopback. `trusted_proxies` state whence requests come, for tokens that work from some networks alone."""
 
     host: str = "127.0.0.1"
     port: Port = 8081
     allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
     insecure: bool = False
     tls_certificate: str = ""
     tls_key: str = ""

@@ -195,6 +195,7 @@ BELOW_WITHIN = {
         "releases": {"terminal", "app_folder", "publishing", "figures"},  # a rollout shows what came of its sides
         "devices": {"terminal"},
         "node": {"terminal"},
+        "people": {"terminal"},
         "store": {"terminal"},
         "keys": {"terminal", "store"},
         "demo": {"terminal", "publishing", "node"},

@@ -34,7 +34,24 @@ from edge.bundles.patches.making import (
 from edge.bundles.patches.wanted import PATCHED_RELEASES, PATCHED_RELEASES_LIMIT
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, WINDOWS
 from edge.config import Retention, Telemetry
-from edge.control.access.token_document import LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
+from edge.control.access.networks import NETWORK_LIMIT
+from edge.control.access.people_document import (
+    GROUP_LIMIT,
+    HOLD_LIMIT,
+    ORGANISATION_LIMIT,
+    OWN_ROLE_LIMIT,
+    OWNED_APP_LIMIT,
+    PEOPLE_LIMIT,
+)
+from edge.control.access.token_document import (
+    KEEP_LIMIT_SECONDS as FORMER_LIMIT_SECONDS,
+)
+from edge.control.access.token_document import (
+    LIFETIME_LIMIT_SECONDS,
+    ROTATORS_LIMIT,
+    SCOPE_LIMIT,
+    TOKEN_LIMIT,
+)
 from edge.control.routes.figures.asking import SINCE_MOST
 from edge.control.routes.figures.releases import REVISIONS_LIMIT
 from edge.control.shapes.outcomes import (
@@ -398,6 +415,10 @@ def test_the_other_limits_are_those_of_the_code():
         f"channel name | {APP_ID_LIMIT}, {VERSION_LIMIT}, {CHANNEL_NAME_LIMIT} characters |",
         f"| a bundle's link, its comment | {LINK_LIMIT:,} and {COMMENT_LIMIT:,} characters |",
         f"| tokens | {TOKEN_LIMIT:,} |",
+        f"| a token | {SCOPE_LIMIT} scopes, {NETWORK_LIMIT} networks; after a rotation its former secret works for "
+        f"{FORMER_LIMIT_SECONDS // 86_400} days at most, and {ROTATORS_LIMIT} may have rotated it |",
+        f"| people, organisations | {PEOPLE_LIMIT:,} people and {GROUP_LIMIT} groups, each with up to {HOLD_LIMIT} "
+        f"roles; {ORGANISATION_LIMIT} organisations with {OWNED_APP_LIMIT:,} apps; {OWN_ROLE_LIMIT} own roles |",
         f"| webhooks | {WEBHOOK_LIMIT} |",
         f"| a webhook's address, the apps of its filter | {URL_LIMIT:,} characters, {APPS_LIMIT} |",
         f"| a notice | title {TITLE_LIMIT} characters, text {TEXT_LIMIT:,}, {NOTICE_FIGURES_LIMIT} figures |",

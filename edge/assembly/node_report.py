@@ -140,8 +140,9 @@ class NodeConditions:
         return {app: head for app, head in self._releases.heads().items() if not head.deleted}
 
     def _problems(self) -> dict[str, str]:
-        """What is wrong with signed documents of the store now, by shard; `keys` and `tokens` are two more."""
-        others = {"keys": self._directory.trust.problem, "tokens": self._tokens.problem}
+        """What is wrong with signed documents of the store now, by shard, and besides of `keys`, `tokens`, `people`."""
+        tokens = self._tokens
+        others = {"keys": self._directory.trust.problem, "tokens": tokens.problem, "people": tokens.people.problem}
         return self._releases.problems | {name: problem for name, problem in others.items() if problem}
 
     def _damages(self, workers: list[WorkerStatus]) -> list[Damage]:

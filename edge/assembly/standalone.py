@@ -225,6 +225,7 @@ class Standalone(ServingNode):
             tokens=self.tokens,
             audit=self.audit,
             timelines=Timelines(self.directory.releases),
+            trusted_proxies=self.config.control.trusted_proxies,
             messaging=self.messaging,
             serving=self.supervisor,
             explaining=self._explaining,

@@ -22,6 +22,7 @@ from edge.control.access.roles import Role
 from edge.control.access.tokens import Tokens
 from edge.control.audit.audit_log import ASKED_FROM, AuditLog
 from edge.control.auditing import Witness
+from edge.control.callers import PROXIES, caller_of
 from edge.control.calls import IDEMPOTENCY_KEY, IF_REVISION, REASON, Call, InnerRequest
 from edge.control.openapi import build_openapi
 from edge.control.operations import (
@@ -50,7 +51,10 @@ from edge.control.routes import rollouts as routes_rollouts
 from edge.control.routes import segments as routes_segments
 from edge.control.routes import store as routes_store
 from edge.control.routes.administration import audit as routes_audit
+from edge.control.routes.administration import groups as routes_groups
 from edge.control.routes.administration import nodes as routes_nodes
+from edge.control.routes.administration import people as routes_people
+from edge.control.routes.administration import roles as routes_roles
 from edge.control.routes.administration import tokens as routes_tokens
 from edge.control.routes.administration import webhooks as routes_webhooks
 from edge.control.routes.features import feature_keys as routes_feature_keys
@@ -133,6 +137,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_device_story.OPERATIONS,
     *routes_outcomes.OPERATIONS,
     *routes_tokens.OPERATIONS,
+    *routes_people.OPERATIONS,
+    *routes_groups.OPERATIONS,
+    *routes_roles.OPERATIONS,
     *routes_webhooks.OPERATIONS,
     *routes_nodes.OPERATIONS,
     *routes_store.OPERATIONS,
@@ -150,7 +157,7 @@ OPERATIONS: tuple[Operation, ...] = (
 def build_control_app(ports: ControlPorts) -> web.Application:
     """The application; the caller binds it to an address and shuts it down."""
     app = web.Application(middlewares=[translate_errors])
-    app[VERIFICATIONS], app[LOOKS] = verifications(), looks()
+    app[VERIFICATIONS], app[LOOKS], app[PROXIES] = verifications(), looks(), ports.trusted_proxies
     app.on_response_prepare.append(_hide_server)
     app.on_shutdown.append(_end_events(ports))
     app.on_cleanup.append(lambda _: ports.audit.close())
@@ -174,7 +181,7 @@ async def _hide_server(request: web.Request, response: web.StreamResponse) -> No
 @web.middleware
 async def translate_errors(request: web.Request, handler: OperationHandler) -> web.StreamResponse:
     """Every failure in one shape: the client's with its code and status, ours as 500 with a traceback in the log."""
-    ASKED_FROM.set(request.remote or "")  # for what follows of this request, the page's included
+    ASKED_FROM.set(caller_of(request))  # for what follows of this request, the page's included
     try:
         return await handler(request)
     except EdgeError as error:
@@ -372,7 +379,7 @@ async def _authenticate(operation: Operation, tokens: Tokens, request: web.Reque
     scheme, _, secret = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "bearer" or not secret:
         raise Unauthorized("unauthorized", "missing token: send the header Authorization: Bearer <token>")
-    return await asyncio.to_thread(tokens.authenticate, secret.strip(), now)
+    return await asyncio.to_thread(tokens.authenticate, secret.strip(), now, caller_of(request))
 
 
 def _text(body: bytes, content_type: str) -> web.Response:

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
+from edge.control.access.people import People
 from edge.control.access.tokens import Tokens
 from edge.control.audit.audit_log import AuditLog
 from edge.control.audit.timelines import Timelines
@@ -274,3 +275,9 @@ class ControlPorts:
     sender: FileSender
     place: NodePlace
     origin: str = ""
+    trusted_proxies: tuple[str, ...] = ()  # in front of the control port
+
+    @property
+    def people(self) -> People:
+        """Who may do what; tokens hold roles by the same document."""
+        return self.tokens.people

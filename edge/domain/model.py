@@ -238,6 +238,7 @@ class Channel:
     bundle: VersionName | None = None  # a version, BUILTIN, or None: offers nothing and reverts no device
     public: bool = False
     self_set: bool = False
+    test: bool = False  # whoever may change test channels may change it, unless it is public
     ios: bool = True
     android: bool = True
     electron: bool = True

@@ -11,6 +11,7 @@ from edge.control.access.grants import Grant
 from edge.control.access.tokens import Tokens
 from edge.control.app import InnerApi
 from edge.control.audit.audit_log import AuditLog
+from edge.control.callers import caller_of
 from edge.page.door.hosts import HostNames
 from edge.page.door.login_links import LoginLinks
 from edge.page.door.sessions import Session, Sessions
@@ -64,7 +65,7 @@ async def visitor_of(house: House, request: web.Request) -> Visitor | None:
     session = house.sessions.find(secret, now) if secret else None
     if session is None:
         return None
-    grant = await asyncio.to_thread(house.tokens.standing, session.token_hash, now)
+    grant = await asyncio.to_thread(house.tokens.standing, session.token_hash, now, caller_of(request))
     if grant is None:
         house.sessions.end(secret)
         return None

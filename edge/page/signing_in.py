@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 
 from edge.control.access.tokens import SECRET_LIMIT, hash_secret
 from edge.control.audit.entry import ActKind, ActOutcome, AuditEntry
+from edge.control.callers import caller_of
 from edge.domain.errors import Unauthorized
 from edge.page.answers import NOBODY, answer_page, see_other
 from edge.page.door.sessions import SESSION_SECONDS
@@ -48,7 +49,7 @@ async def sign_in(house: House, request: web.Request, form: Any) -> web.Response
     """A right secret always opens a session: many people may share an address, and one of them must not lock out the
     others. Failures are counted by address."""
     after = next_address(str(form.get("next", "/")))
-    opened = await _open(house, form)
+    opened = await _open(house, form, caller_of(request))
     operation = "login_link" if form.get("link") else "login_token"
     if opened is None:
         code = "unknown_link" if form.get("link") else "unknown_token"
@@ -72,7 +73,7 @@ async def sign_in(house: House, request: web.Request, form: Any) -> web.Response
 
 
 async def _refuse(house: House, request: web.Request, after: str, words: tuple[str, str]) -> web.Response:
-    address, now = request.remote or "", time.monotonic()
+    address, now = caller_of(request), time.monotonic()
     wait = house.tries.wait_seconds(address, now)
     if wait > 0:
         return await _answer(house, request, after, (f"Too many tries: wait {wait:.0f} s.", words[0]), status=429)
@@ -98,16 +99,16 @@ def _entry(house: House, kind: ActKind, operation: str, secret: str) -> AuditEnt
     return AuditEntry(at=house.now(), kind=kind, operation=operation, who=who, page=True)
 
 
-async def _open(house: House, form: Any) -> str | None:
+async def _open(house: House, form: Any, address: str) -> str | None:
     """The id of a new session; None for a secret that opens none."""
     now = house.now()
     if link := str(form.get("link", "")):
         hashed = house.links.redeem(link[:SECRET_LIMIT], now)
-        grant = await asyncio.to_thread(house.tokens.standing, hashed, now) if hashed else None
+        grant = await asyncio.to_thread(house.tokens.standing, hashed, now, address) if hashed else None
         return house.sessions.open(grant.name, hashed, now) if grant is not None and hashed else None
     secret = str(form.get("token", "")).strip()[:SECRET_LIMIT]
     try:
-        grant = await asyncio.to_thread(house.tokens.authenticate, secret, now)
+        grant = await asyncio.to_thread(house.tokens.authenticate, secret, now, address)
     except Unauthorized:
         return None
     return house.sessions.open(grant.name, hash_secret(secret), now)
@@ -129,7 +130,7 @@ async def _answer(
     status: int = 200,
     again: str = "",
 ) -> web.Response:
-    tried = house.tries.count(request.remote or "", time.monotonic())
+    tried = house.tries.count(caller_of(request), time.monotonic())
     values = {
         "title": "Sign in",
         "node": house.node,

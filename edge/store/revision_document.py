@@ -27,9 +27,9 @@ from edge.domain.targeting.partial_overrides import override_shard_of
 from edge.store.stored_document import Untrusted, digest_of, parse_document
 
 # 8 has messages, which an older release would drop, 7 rules of approval, proposals, freezes or what they hold, which
-# one would not heed; 6 has features and 4 a segment's `leave`, which one would drop, 5 has a gated rollout, which one
-# would advance by time, and 3 may jump: they are written only where that is so; 1 had command ids without the commands
-# they were used for.
+# one would not heed; 6 has features or test channels and 4 a segment's `leave`, which one would drop, 5 has a gated
+# rollout, which one would advance by time, and 3 may jump: they are written only where that is so; 1 had command ids
+# without the commands they were used for.
 REVISION_FORMAT = 8
 OVERRIDES_FORMAT = 1
 REVISION_LIMIT_BYTES = 4 * 1024 * 1024  # every node fetches, verifies and parses it at each change of the app
@@ -179,7 +179,7 @@ def _format_of(state: AppState, jumps: bool) -> int:
         return 8
     if _is_protected(state):
         return 7
-    if state.features or state.feature_keys:
+    if state.features or state.feature_keys or any(each.test for each in state.channels.values()):
         return 6
     if any(each.rollout is not None and each.rollout.gated for each in state.channels.values()):
         return 5

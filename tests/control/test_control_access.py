@@ -100,6 +100,23 @@ NEEDED = {
     "list_tokens": P.MANAGE_TOKENS,
     "create_token": P.MANAGE_TOKENS,
     "revoke_token": P.MANAGE_TOKENS,
+    "rotate_token": P.MANAGE_TOKENS,
+    "list_organisations": P.MANAGE_PEOPLE,
+    "create_organisation": P.MANAGE_PEOPLE,
+    "delete_organisation": P.MANAGE_PEOPLE,
+    "own_app": P.MANAGE_PEOPLE,
+    "list_people": P.MANAGE_PEOPLE,
+    "show_person": P.MANAGE_PEOPLE,
+    "add_person": P.MANAGE_PEOPLE,
+    "remove_person": P.MANAGE_PEOPLE,
+    "grant_role": P.MANAGE_PEOPLE,
+    "revoke_role": P.MANAGE_PEOPLE,
+    "list_groups": P.MANAGE_PEOPLE,
+    "map_group": P.MANAGE_PEOPLE,
+    "unmap_group": P.MANAGE_PEOPLE,
+    "set_role": P.MANAGE_PEOPLE,
+    "delete_role": P.MANAGE_PEOPLE,
+    "show_permissions": P.READ_SELF,
     "create_login_link": P.MANAGE_TOKENS,
     "list_webhooks": P.MANAGE_WEBHOOKS,
     "add_webhook": P.MANAGE_WEBHOOKS,
@@ -133,7 +150,16 @@ NEEDED = {
 
 def address(operation, app=APP):
     return operation.path.format(
-        app=app, version="9.9.9", digest="0" * 64, name="nobody", node="nobody", segment="none", device=DEVICE
+        app=app,
+        version="9.9.9",
+        digest="0" * 64,
+        name="nobody",
+        node="nobody",
+        segment="none",
+        device=DEVICE,
+        organisation="nobody",
+        person="nobody@example.com",
+        role="nobody",
     )
 
 
@@ -235,7 +261,9 @@ async def test_an_expired_token_is_refused_with_its_code(serve, world):
 
 
 async def test_a_token_shows_its_permissions(acme):
-    assert await acme("GET", "/v1/token", by="uploader-acme") == {
+    own = await acme("GET", "/v1/token", by="uploader-acme")
+    assert [(each["role"], each["scope"]) for each in own.pop("holds")] == [("uploader", f"app:{APP}")]
+    assert own == {
         "name": "uploader-acme",
         "role": "uploader",
         "app": APP,
@@ -282,7 +310,7 @@ async def test_odd_tokens_are_refused(acme):
         ({"name": "root", "role": "admin"}, 409, "token_exists"),
         ({"name": "a b", "role": "admin"}, 422, "invalid_token_name"),
         ({"name": "guard", "role": "admin"}, 422, "invalid_token_name"),
-        ({"name": "x", "role": "owner"}, 422, "invalid_body"),
+        ({"name": "x", "role": "owner"}, 404, "unknown_role"),
         ({"name": "x", "role": "node", "app": APP}, 422, "invalid_token_scope"),
         ({"name": "x", "role": "reader", "app": "-x"}, 422, "invalid_app_id"),
         ({"name": "x"}, 422, "invalid_body"),

@@ -5,6 +5,7 @@ import html
 import pytest
 from control_world import Api
 from page_world import COOKIE
+from token_making import admin
 
 from edge.control.access.tokens import hash_secret
 from edge.page.app import QUERY_LIMIT
@@ -112,7 +113,7 @@ async def test_a_session_ends_by_time(root, clock):
 async def test_a_session_ends_with_its_token(browser, world):
     await browser.sign_in("reader")
     assert browser.secrets["root"]  # the last admin stays
-    world.tokens.revoke("reader")
+    world.tokens.revoke("reader", admin())
     assert (await browser.get("/")).status == 303
 
 

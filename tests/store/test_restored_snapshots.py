@@ -7,6 +7,7 @@ import pytest
 from factories import APP, NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from token_making import admin, make_token
 from truths import Truth, a_channel, publish
 
 from edge.control.access.roles import Role
@@ -47,7 +48,7 @@ def grown(tmp_path_factory):
         shutil.copytree(truth.store.root, copies[-1])
 
     def token(name, role=Role.PUBLISHER):
-        return tokens.create(name, role, None, by="test", now=NOW, command=name)
+        return make_token(tokens, name, role, now=NOW)
 
     valid, revoked = token("root", Role.ADMIN), [token("one")]
     truth.create()
@@ -58,7 +59,7 @@ def grown(tmp_path_factory):
     revoked.append(token("two"))
     copy()
     step(WithdrawBundle(version="1.0.2", reason="it crashes"))
-    tokens.revoke("one")
+    tokens.revoke("one", admin())
     truth.create(OTHER)
     step(a_channel(), OTHER)
     copy()
@@ -67,7 +68,7 @@ def grown(tmp_path_factory):
     step(Undo(revision=truth.releases.head(APP).revision))
     step(WithdrawBundle(version="1.0.3", reason="it is slow"))
     step(DeleteBundle(version="1.0.2"))
-    tokens.revoke("two")
+    tokens.revoke("two", admin())
     truth.releases.refresh(NOW + 100)
     copy()
     state = truth.releases.load(APP)

@@ -41,6 +41,7 @@ def a_channel(**changes) -> ChannelView:
         "dev": True,
         "prod": True,
         "policy": Policy.NONE,
+        "test": False,
         "block_under_native": True,
         "rollout": None,
         "windows": (),

@@ -16,6 +16,7 @@ from aiohttp import web
 from proving import a_prover
 from sending_world import a_receiving
 from sharing_world import SharingNode
+from token_making import make_token
 
 from edge.assembly.region.file_sending import FileSending
 from edge.config import AuditOptions, WebhookRules
@@ -131,7 +132,7 @@ class Secrets(dict):
 
     def __missing__(self, name):
         role, app = GRANTS[name]
-        self[name] = self.tokens.create(name, role, app, by="test", now=NOW, command=name)
+        self[name] = make_token(self.tokens, name, role, app, now=NOW)
         return self[name]
 
     def all(self):

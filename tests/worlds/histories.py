@@ -205,6 +205,7 @@ def _settings(draw) -> ChannelSettings:
         "policy": st.sampled_from(Policy),
         "block_under_native": _flags,
         "rollback_passes": _flags,
+        "test": _flags,
         "windows": st.sampled_from(((), ("daily 00:00-12:00 UTC",), ("Mon-Fri 01:00-05:00 Europe/Paris",))),
         "spread_seconds": st.sampled_from((0, 1_800)),
     }

@@ -6,15 +6,15 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from edge.assembly.region.bucket_tokens import BucketTokens
 from edge.assembly.region.sources import bucket_place
 from edge.config import Config
 from edge.control.access.tokens import Tokens
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
+from edge.regions.following.copying import DocumentCheck
 from edge.regions.following.follower import Follower, FollowTerms
 from edge.regions.sources.bucket import BucketSource
-from edge.store.objects.port import TOKENS_KEY
+from edge.store.objects.port import PEOPLE_KEY, TOKENS_KEY
 from edge.store.s3.client import BucketClient
 
 TOKENS_SECONDS = 60.0  # between two looks at the bucket's tokens, which nobody who asks waits for
@@ -36,7 +36,7 @@ class OriginBucket:
             directory.mirror_trust,
             lambda heads: supervisor.take_heads(heads, None),
             directory.held,
-            checks={TOKENS_KEY: Tokens(directory.mirror, directory.mirror_trust, None)},
+            checks=checks_of(Tokens(directory.mirror, directory.mirror_trust, None)),
             reserve=directory.reserve,
             terms=FollowTerms(poll_seconds=config.upstream.poll_seconds, shared=True),
         )
@@ -54,14 +54,16 @@ class OriginBucket:
 def tokens_of(directory: DataDirectory) -> Tokens:
     if directory.bucket is None:
         return Tokens(directory.store, directory.trust, directory.writer, directory.reserve)
-    return BucketTokens(
-        *(directory.bucket, directory.mirror, directory.trust, directory.writer), reserve=directory.reserve
-    )
+    return Tokens(directory.bucket, directory.trust, directory.writer, directory.reserve, directory.mirror)
+
+
+def checks_of(tokens: Tokens) -> dict[str, DocumentCheck]:
+    """What a follower verifies the documents about access with."""
+    return {TOKENS_KEY: tokens, PEOPLE_KEY: tokens.people}
 
 
 async def look_at_tokens(tokens: Tokens) -> None:
     """Until cancelled: a duty of a node whose tokens are in a bucket."""
-    assert isinstance(tokens, BucketTokens)
     while True:
         await asyncio.to_thread(tokens.look, time.time())
         await asyncio.sleep(TOKENS_SECONDS)

@@ -21,6 +21,7 @@ from edge.assembly.region.facts_home import build_sharer, open_home
 from edge.assembly.region.figures_elsewhere import FiguresElsewhere
 from edge.assembly.region.file_sending import FileSending
 from edge.assembly.region.mirror_directory import MirrorDirectory
+from edge.assembly.region.origin_bucket import checks_of
 from edge.assembly.region.own_source import source_report
 from edge.assembly.region.reports_home import build_reporting, build_sender, build_sent_metrics
 from edge.assembly.region.sources import home_of, open_source
@@ -51,7 +52,6 @@ from edge.regions.sources.nats_jobs import hearing
 from edge.store.heads import Head
 from edge.store.keys.pin import PIN_FILE
 from edge.store.objects.fs import FsStore
-from edge.store.objects.port import TOKENS_KEY
 from edge.wire.exposition import Family
 
 
@@ -101,7 +101,7 @@ class RegionNode(ServingNode):
             lambda heads: self.supervisor.take_heads(heads, None),
             self.directory.held,
             heads=self.directory.releases.shards,
-            checks={TOKENS_KEY: self.tokens},
+            checks=checks_of(self.tokens),
             reserve=self.directory.reserve,
             terms=FollowTerms(upstream.poll_seconds, upstream.cache_limit_bytes),
         )
@@ -215,6 +215,7 @@ class RegionNode(ServingNode):
             tokens=self.tokens,
             audit=self.audit,
             timelines=Timelines(self.directory.releases),
+            trusted_proxies=self.config.control.trusted_proxies,
             messaging=self.messaging,
             serving=self.supervisor,
             explaining=self._explaining,

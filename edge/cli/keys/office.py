@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 from edge.cli.store.places import StorePlace, require_store
-from edge.control.access.tokens import TOKENS_DOMAIN
+from edge.control.access.documents import ACCESS_DOCUMENTS
 from edge.domain.errors import Forbidden, Invalid
 from edge.store.key_set import Trust, open_trust, read_trust
 from edge.store.keys.key_changes import KeyChanges
 from edge.store.keys.root_keys import RootKeys
 from edge.store.objects.fs import FsStore
-from edge.store.objects.port import TOKENS_KEY, ObjectStore
+from edge.store.objects.port import ObjectStore
 from edge.store.s3.opening import open_bucket
 from edge.store.signing import KeyId, Writer, load_writer
 
@@ -34,7 +34,8 @@ class KeyOffice:
         self.writer = _writer(self.node_dir)
         self.trust = open_trust(self.store, self.node_dir, time.time(), self.writer)
         self.roots = RootKeys(self.node_dir, self.writer)
-        self.changes = KeyChanges(self.store, self.trust, self.writer, {TOKENS_KEY: TOKENS_DOMAIN})
+        domains = {kind.key: kind.domain for kind in ACCESS_DOCUMENTS}
+        self.changes = KeyChanges(self.store, self.trust, self.writer, domains)
 
     def root(self, elsewhere: Path | None) -> Writer:
         """See `RootKeys.signer`."""

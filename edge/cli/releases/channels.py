@@ -22,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 SWITCHES = (
     ("public", "--public/--private", "Offer it to every device that names no other channel."),
     ("self_set", "--self-set/--no-self-set", "Let devices choose this channel themselves."),
+    ("test", "--test/--no-test", "Mark it as a test channel: developers may change it, unless it is public."),
     ("ios", "--ios/--no-ios", "Serve iOS."),
     ("android", "--android/--no-android", "Serve Android."),
     ("electron", "--electron/--no-electron", "Serve Electron."),

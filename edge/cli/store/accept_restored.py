@@ -59,6 +59,11 @@ def _sentences(view: dict[str, Any]) -> Iterator[str]:
         for verb, names in (("stay revoked", tokens["revoked"]), ("stay valid", tokens["brought_back"])):
             if names:
                 yield f"  {verb}: {_some(names)}"
+    if people := view.get("people"):
+        yield f"people: {people['problem']}; this node's own copy is put back"
+        for verb, names in (("stay removed", people["removed"]), ("stay", people["brought_back"])):
+            if names:
+                yield f"  {verb}: {_some(names)}"
     for shard in (each for each in view["shards"] if each["apps"] or each["unchanged"] or len(view["shards"]) == 1):
         yield shard["problem"]
         for app in shard["apps"]:

@@ -11,7 +11,7 @@ from typing import IO
 
 import click
 
-from edge.cli.store.looking import look, token_documents
+from edge.cli.store.looking import access_documents, look
 from edge.cli.store.places import DAY_SECONDS, StorePlace, reading, with_data_dir, writing_to
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, moment, note, size, stages
@@ -39,7 +39,7 @@ def export_store(out: Output, place: StorePlace, file: str, with_keys: bool) -> 
 
     retention = place.config.store.retention_days * DAY_SECONDS
     with reading(place) as files, _target(file) as target, stages() as reach:
-        job = StoreExport(files, place.paths.node_dir, token_documents(files, place.paths.node_dir))
+        job = StoreExport(files, place.paths.node_dir, access_documents(files, place.paths.node_dir))
         done = job.write(target, now=time.time(), retention_seconds=retention, keys=with_keys, reach=reach)
     view = {"file": file, "store": done.store, "apps": done.apps, "objects": done.objects.files}
     view |= {"bytes": done.objects.bytes, "keys": done.keys}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,13 +10,14 @@ import click
 from edge.cli.store.places import StorePlace, bucket_files, bucket_of, with_data_dir, writing_to
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, line, note, size, stages
-from edge.control.access.tokens import open_tokens
+from edge.control.access.documents import ACCESS_DOCUMENTS
+from edge.control.access.shared_document import open_shared
 from edge.domain.errors import NotFound
 from edge.node.processes.data_paths import DataPaths
 from edge.store.key_set import Trust, read_trust
 from edge.store.objects.files import StoreFiles
 from edge.store.objects.fs import FsStore
-from edge.store.objects.port import TOKENS_KEY, ObjectStore
+from edge.store.objects.port import ObjectStore
 from edge.store.s3.bucket_place import is_bucket_url
 from edge.store.upkeep.copying import CopiedStore, StoreCopying
 
@@ -29,8 +31,8 @@ NO_NODE = Path("/nonexistent")  # no node has seen the store: it is taken as it 
 @with_output
 @with_data_dir
 def copy_store(out: Output, place: StorePlace, source: str, target: str, dry_run: bool) -> None:
-    """Copy the releases, their history and the tokens FROM one place TO another: each a data directory or a bucket, as
-    s3://bucket/prefix, whose server and keys are those of the configuration's [store].
+    """Copy the releases, their history and who may do what FROM one place TO another: each a data directory or a
+    bucket, as s3://bucket/prefix, whose server and keys are those of the configuration's [store].
 
     Every byte is verified on the way, and what is there already is not sent again: run it until nothing is left, stop
     the nodes that write to FROM, run it once more, and start them with store.url. What is newer at TO is never put
@@ -38,7 +40,8 @@ def copy_store(out: Output, place: StorePlace, source: str, target: str, dry_run
     """
     opened = _source(place, source), _target(place, target, dry_run)
     with opened[0] as read, opened[1] as written, writing_to(target), stages() as reach:
-        job = StoreCopying(read, written, _trust, {TOKENS_KEY: open_tokens})
+        documents = {kind.key: partial(open_shared, kind) for kind in ACCESS_DOCUMENTS}
+        job = StoreCopying(read, written, _trust, documents)
         done = job.run(dry_run=dry_run, reach=reach)
     view = {"dry_run": dry_run, "store": done.store, "copied": done.sent._asdict(), "there": done.there._asdict()}
     if dry_run:

@@ -3,20 +3,26 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from edge.cli.store.places import DAY_SECONDS, StorePlace
 from edge.cli.terminal.output import ReachStage
-from edge.control.access.tokens import open_tokens
+from edge.control.access.documents import ACCESS_DOCUMENTS
+from edge.control.access.shared_document import DocumentKind, open_shared
 from edge.domain.model import AppId
 from edge.store.key_set import Trust, read_trust
-from edge.store.objects.port import TOKENS_KEY, ObjectStore
+from edge.store.objects.port import ObjectStore
 from edge.store.upkeep.replacements import Replacements
 from edge.store.upkeep.verify import Opener, StoreVerification, Verified
 
 
-def token_documents(files: ObjectStore, node_dir: Path) -> Mapping[str, Opener]:
+def access_documents(files: ObjectStore, node_dir: Path) -> Mapping[str, Opener]:
     """The signed documents besides heads, which this room's own modules know nothing of."""
-    return {TOKENS_KEY: lambda sealed: open_tokens(sealed, read_trust(files, node_dir))}
+
+    def opener(kind: DocumentKind[Any]) -> Opener:
+        return lambda sealed: open_shared(kind, sealed, read_trust(files, node_dir))
+
+    return {kind.key: opener(kind) for kind in ACCESS_DOCUMENTS}
 
 
 def look(
@@ -35,7 +41,7 @@ def look(
     def trust() -> Trust:
         return read_trust(files, node_dir, compare=compare)
 
-    documents = token_documents(files, node_dir)
+    documents = access_documents(files, node_dir)
     verification = StoreVerification(files, trust, documents)
     retention = place.config.store.retention_days * DAY_SECONDS
     found = verification.run(now=time.time(), retention_seconds=retention, app=app, hashing=hashing, reach=reach)

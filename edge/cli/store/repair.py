@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edge.cli.store.looking import look, token_documents
+from edge.cli.store.looking import access_documents, look
 from edge.cli.store.places import StorePlace, bucket_files, require_store, with_data_dir, writing_to
 from edge.cli.store.showing import DAMAGED, show_damage, view_damage
 from edge.cli.terminal.options import with_output
@@ -42,7 +42,7 @@ def repair(out: Output, place: StorePlace, copy: Path | None, write: bool) -> No
     """
     node_dir, done = place.paths.node_dir, list[Repaired]()
     with _store(place) as store, _opened(copy) as source, writing_to(place.name), stages() as reach:
-        job = StoreRepair(store, node_dir, source, token_documents(store, node_dir))
+        job = StoreRepair(store, node_dir, source, access_documents(store, node_dir))
         for _ in range(ROUNDS):
             found = look(place, store, node_dir, reach, hashing=True, compare=True)
             repaired = job.run(found.damages, dry_run=not write)

@@ -59,6 +59,17 @@ OF_APP = {
     "delete_segment": Permission.CHANGE_SEGMENTS,
     "put_id_set": Permission.CHANGE_SEGMENTS,
     "delete_id_set": Permission.CHANGE_SEGMENTS,
+    "set_feature": Permission.CHANGE_FEATURES,
+    "switch_feature": Permission.CHANGE_FEATURES,
+    "delete_feature": Permission.CHANGE_FEATURES,
+    "create_message": Permission.SEND_MESSAGES,
+    "cancel_message": Permission.SEND_MESSAGES,
+    "set_message_caps": Permission.SET_RULES,  # a cap that a sender lifts is none
+    "set_approval": Permission.SET_RULES,
+    "start_freeze": Permission.SET_RULES,
+    "end_freeze": Permission.SET_RULES,
+    "approve_proposal": Permission.APPROVE_CHANGES,
+    "reject_proposal": Permission.APPROVE_CHANGES,
 }
 # What an undo that alters a field of the app needs; for a field that is not here, UNKNOWN_FIELD.
 OF_FIELDS = {
@@ -68,11 +79,17 @@ OF_FIELDS = {
     "id_sets": Permission.CHANGE_SEGMENTS,
     "event_keys": Permission.CHANGE_APP,
     "feature_keys": Permission.CHANGE_FEATURES,
+    "features": Permission.CHANGE_FEATURES,
+    "messages": Permission.SEND_MESSAGES,
+    "message_caps": Permission.SET_RULES,
+    "approvals": Permission.SET_RULES,
+    "freezes": Permission.SET_RULES,
+    "proposals": Permission.APPROVE_CHANGES,
     "deleted": Permission.DELETE_APP,
 }
 UNKNOWN_FIELD = Permission.SET_RULES  # the least that few have
 _JUDGED_APART = frozenset({"bundles", "channels"})
-_FOLLOWS = frozenset({"app", "revision", "retired", "recent"})  # from what else a change does
+_FOLLOWS = frozenset({"app", "revision", "retired", "recent", "decided"})  # from what else a change does
 # Where other devices go depends on them, so they are not a channel's own affair.
 _PLATFORMS = ("ios", "android", "electron")
 _LEADS_DEVICES = ("public", "self_set", "test")
@@ -131,7 +148,7 @@ def needs_of(
 
 def is_test_channel(channel: Channel | None) -> bool:
     """Whether who may change test channels may change it. One that is public serves every device, so it is none."""
-    return channel is not None and bool(getattr(channel, "test", False)) and not channel.public
+    return channel is not None and channel.test and not channel.public
 
 
 def _check(grant: Grant, app: str, need: Need) -> None:
@@ -168,7 +185,7 @@ def _of_leading(before: AppState, after: AppState) -> Iterator[Need]:
 
 def _leads(was: Channel, now: Channel) -> bool:
     names = (*_LEADS_DEVICES, *(_PLATFORMS if was.public or now.public else ()))
-    return any(getattr(was, name, None) != getattr(now, name, None) for name in names)
+    return any(getattr(was, name) != getattr(now, name) for name in names)
 
 
 def _of_effect(before: AppState, after: AppState) -> Iterator[Need]:
@@ -214,4 +231,4 @@ def _of_channel(was: Channel, now: Channel) -> Iterator[Permission]:
 
 
 def _without_parts(channel: Channel) -> Channel:
-    return replace(channel, rollout=None, experiment=None, guard=GUARD_DEFAULT, guard_told=None)
+    return replace(channel, rollout=None, experiment=None, guard=GUARD_DEFAULT, guard_told=None, taken_back=())

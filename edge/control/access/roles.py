@@ -142,8 +142,9 @@ class Role(enum.Enum):
     NODE = "node"  # another node, which follows this one
 
 
-_FOR_ALL = frozenset({Permission.READ_SELF, Permission.LIST_APPS})
-_VIEWS = _FOR_ALL | {Permission.READ_APP, Permission.READ_NODE}
+# Tell nothing but what one may do anyway; own roles have them, too.
+FOR_ALL = frozenset({Permission.READ_SELF, Permission.LIST_APPS})
+_VIEWS = FOR_ALL | {Permission.READ_APP, Permission.READ_NODE}
 _READS = _VIEWS | {Permission.LOOK_UP_DEVICES, Permission.EXPORT_EVENTS}
 _UPLOADS = _READS | {Permission.UPLOAD_BUNDLES}
 _DEVELOPS = _VIEWS | {Permission.LOOK_UP_DEVICES, Permission.UPLOAD_BUNDLES, Permission.CHANGE_TEST_CHANNELS}

@@ -1,82 +1,156 @@
 """The document that holds the tokens, and every change of it. Pure: `tokens` reads, signs and swaps it in the store."""
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 
-from edge.control.access.roles import LIMITABLE, Role
+from edge.control.access.people_document import HeldRole
+from edge.control.access.roles import Role
+from edge.control.access.shared_document import DocumentKind, SharedFields
 from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from edge.domain.facts import DAY_SECONDS
-from edge.domain.model import AppId, parse_app_id
+from edge.domain.model import AppId
 from edge.domain.schedule.durations import DURATION_LIMIT_SECONDS, format_duration
+from edge.store.objects.port import TOKENS_KEY
 
-# 5 has the roles of people, 4 reporters, 3 epochs: each is written only where it is needed, so that older releases
-# read what they can. 1 had no uploaders and no tokens that expire.
+# 5 has the roles of people, several scopes, networks and former secrets; 4 reporters, 3 epochs: each is written only
+# where it is needed, so that older releases read what they can. 1 had no uploaders and no tokens that expire.
 TOKENS_FORMAT = 5
+TOKENS_DOMAIN = "edge-tokens"
 TOKEN_NAME_LIMIT = 64  # characters; every revision carries the name of its author
 TOKEN_LIMIT = 1_000  # each request compares its secret with all of them
+SCOPE_LIMIT = 20  # of a token: one for more is one for an organisation
+ROTATORS_LIMIT = 50  # of a token; none is forgotten, since each has seen a secret
 REVOKED_LIMIT = 1_000  # first tokens remembered, one per node in its life; and as many command ids
 LIFETIME_LEAST_SECONDS = 60
 LIFETIME_LIMIT_SECONDS = DURATION_LIMIT_SECONDS  # a year; a token for longer does not expire: revoke it
+KEEP_LIMIT_SECONDS = 30 * DAY_SECONDS  # a former secret that works for longer is a second token that nobody lists
 FIRST_START = "first-start"  # the maker of tokens that no token made
 
-_NEW_ROLES = {Role.RELEASER, Role.DEVELOPER, Role.SUPPORT, Role.VIEWER}
+_BEFORE_PEOPLE = frozenset({"admin", "publisher", "uploader", "reader", "reporter", "node"})
+_FOR_ALL_APPS = frozenset({"admin", "node"})  # could not be limited before there were people
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
 
 
-class TokenRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """`hash` is the SHA-256 of the secret in hex, `created` is in seconds since the epoch, `by` is the name of the
-    token that made this one and `command` the id of the request that did.
+class FormerSecret(msgspec.Struct, frozen=True):
+    """The hash of the secret before a rotation, which works `until` then, in seconds since the epoch."""
 
-    Without `lifetime_seconds` the token does not expire. `used_day` is the day of its last use, in days since the
-    epoch; 0: never.
+    hash: str
+    until: float
+
+
+class TokenRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`hash` is the SHA-256 of the secret in hex, `created` is in seconds since the epoch, `by` is the name of who
+    made this one and `command` the id of the request that did.
+
+    `role` and `app` are what it may do, unless it `holds` roles as people do: then `role` is the name of the first.
+    Without `lifetime_seconds` the token does not expire; it counts from `renewed`, its last rotation, whose request has
+    the id `rotation`; `rotated_by` have seen a secret of it beside its maker. `used_day` is the day of its last use, in
+    days since the epoch; 0: never. With `networks` it works from there alone.
     """
 
     hash: str
-    role: Role
+    role: str
     app: AppId | None
     created: float
     by: str
     command: str
     lifetime_seconds: int | None = None
     used_day: int = 0
+    holds: tuple[HeldRole, ...] = ()
+    networks: tuple[str, ...] = ()
+    former: FormerSecret | None = None
+    renewed: float = 0.0
+    rotation: str = ""
+    rotated_by: tuple[str, ...] = ()
 
     @property
     def expires(self) -> float | None:
         """In seconds since the epoch; None: never."""
-        return self.created + self.lifetime_seconds if self.lifetime_seconds is not None else None
+        if self.lifetime_seconds is None:
+            return None
+        return (self.renewed or self.created) + self.lifetime_seconds
 
     @property
     def last_used(self) -> float | None:
         """The start of the day of its last use, in seconds since the epoch; None: never used."""
         return self.used_day * DAY_SECONDS or None
 
-
-class TokenDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """`revoked` keeps the hashes of revoked first tokens, so that the file on a node does not bring them back.
-    `used_commands` keeps the command ids of other revoked tokens, so that a repeated request does not either; earlier
-    versions did not write them. `epoch` as in `HeadShard`."""
-
-    format: int
-    store: str
-    sequence: int
-    tokens: dict[str, TokenRecord]
-    revoked: list[str]
-    used_commands: list[str] = []
-    epoch: int = 0
+    @property
+    def opens_all(self) -> bool:
+        """Whether it is an admin's for good, whatever happens: of these one stays."""
+        plain = self.role == Role.ADMIN.value and self.app is None and not self.holds
+        return plain and self.lifetime_seconds is None and not self.networks
 
     @property
-    def order(self) -> tuple[int, int]:
-        """What must never fall."""
-        return self.epoch, self.sequence
+    def is_of_people(self) -> bool:
+        """Whether a release from before there were people would read it wrongly, or not at all."""
+        return bool(self.role not in _BEFORE_PEOPLE or self.holds or self.networks or self.former or self.renewed)
 
 
-def successor_of(document: TokenDocument, epoch: int = 0) -> TokenDocument:
-    """The next document in sequence, in the same epoch or in `epoch` if that is higher."""
-    epoch = max(epoch, document.epoch)
-    held = {each.role for each in document.tokens.values()}
-    needed = 5 if held & _NEW_ROLES else 4 if Role.REPORTER in held else 3 if epoch else 2
-    return msgspec.structs.replace(document, format=needed, sequence=document.sequence + 1, epoch=epoch)
+class NewToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A token to be made: what it is asked to be, unchecked. Without `scopes`, for everything."""
+
+    role: str
+    scopes: Sequence[str] = ()
+    lifetime_seconds: int | None = None
+    networks: Sequence[str] = ()
+
+
+class TokenDocument(SharedFields, frozen=True, kw_only=True):
+    """`revoked` keeps the hashes of revoked first tokens, so that the file on a node does not bring them back.
+    `used_commands` keeps the command ids of other revoked tokens, so that a repeated request does not either; earlier
+    versions did not write them."""
+
+    tokens: dict[str, TokenRecord]
+    revoked: list[str]
+    used_commands: list[str] = msgspec.field(default_factory=list)
+
+
+def format_of(document: TokenDocument) -> int:
+    """The lowest that says all that the document has."""
+    if any(each.is_of_people for each in document.tokens.values()):
+        return 5
+    reporters = any(each.role == Role.REPORTER.value for each in document.tokens.values())
+    return 4 if reporters else 3 if document.epoch else 2
+
+
+TOKENS_KIND = DocumentKind(
+    TOKENS_KEY,
+    TOKENS_DOMAIN,
+    "tokens.json",
+    "the tokens document",
+    "tokens",
+    TOKENS_FORMAT,
+    TokenDocument,
+    format_of,
+    lambda store: TokenDocument(format=TOKENS_FORMAT, store=store, sequence=0, tokens={}, revoked=[]),
+)
+
+
+def held_by(record: TokenRecord) -> tuple[HeldRole, ...]:
+    """What a token holds, in the form of people."""
+    return record.holds or (HeldRole(record.role, f"app:{record.app}" if record.app is not None else "everything"),)
+
+
+def plain_app(role: str, holds: Sequence[HeldRole]) -> AppId | None:
+    """The app with which releases from before there were people say the same, "" for everything; None: they cannot."""
+    scope = holds[0].scope if len(holds) == 1 else ""
+    if role not in {each.value for each in Role} or (scope != "everything" and role in _FOR_ALL_APPS):
+        return None
+    kind, _, app = scope.partition(":")
+    if scope == "everything":
+        return AppId("")
+    return AppId(app) if kind == "app" and "/" not in app else None
+
+
+def token_of(document: TokenDocument, name: str) -> TokenRecord:
+    """Raises NotFound `unknown_token`."""
+    record = document.tokens.get(name)
+    if record is None:
+        raise NotFound("unknown_token", f"unknown token {name[:TOKEN_NAME_LIMIT]!r}")
+    return record
 
 
 def with_use(document: TokenDocument, name: str, day: int) -> TokenDocument:
@@ -103,23 +177,45 @@ def with_new_token(document: TokenDocument, name: str, record: TokenRecord) -> T
 
     Raises Forbidden `outlives_its_maker`, Conflict `command_id_used`, `token_exists`, `too_many_tokens`.
     """
-    _check_maker(document, record)
+    _check_maker(document, record, record.by, record.created)
     _check_command(document, name, record)
     return _with_token(document, name, record)
 
 
 def without_token(document: TokenDocument, name: str) -> TokenDocument:
     """Remove a token. Raises NotFound `unknown_token`, and Conflict `last_admin` if no one could create tokens then."""
-    record = document.tokens.get(name)
-    if record is None:
-        raise NotFound("unknown_token", f"unknown token {name[:TOKEN_NAME_LIMIT]!r}")
+    record = token_of(document, name)
     kept = {other: held for other, held in document.tokens.items() if other != name}
-    if not any(held.role is Role.ADMIN and held.lifetime_seconds is None for held in kept.values()):
+    if not any(held.opens_all for held in kept.values()):
         raise Conflict("last_admin", f"token {name!r} is the last admin token without an expiry; create another first")
     first = [record.hash] if record.by == FIRST_START else []
     revoked = [*document.revoked, *first][-REVOKED_LIMIT:]
     used = [*document.used_commands, *([record.command] if not first else [])][-REVOKED_LIMIT:]
     return msgspec.structs.replace(document, tokens=kept, revoked=revoked, used_commands=used)
+
+
+def with_secret(
+    document: TokenDocument, name: str, hashed: str, now: float, keep_seconds: int, command: str, by: str
+) -> TokenDocument:
+    """Another secret for a token, and its lifetime from `now`; the one so far works for `keep_seconds` more, the one
+    before that no longer. A repeat of the command replaces the new secret alone. Raises NotFound `unknown_token`,
+    Forbidden `outlives_its_maker`, Conflict `too_many_rotators`."""
+    record = token_of(document, name)
+    if record.rotation == command:
+        again = msgspec.structs.replace(record, hash=hashed)
+        return msgspec.structs.replace(document, tokens={**document.tokens, name: again})
+    former = FormerSecret(record.hash, now + keep_seconds) if keep_seconds else None
+    seen_by = tuple(dict.fromkeys((*record.rotated_by, by)))
+    if len(seen_by) > ROTATORS_LIMIT:
+        raise Conflict("too_many_rotators", f"{ROTATORS_LIMIT} others have rotated token {name!r}: create another")
+    rotated = msgspec.structs.replace(
+        record, hash=hashed, former=former, renewed=now, rotation=command, rotated_by=seen_by
+    )
+    _check_maker(document, rotated, by, now)
+    # The file on the node must not bring the former secret back as a token of its own.
+    first = [record.hash] if record.by == FIRST_START else []
+    revoked = [*document.revoked, *first][-REVOKED_LIMIT:]
+    return msgspec.structs.replace(document, tokens={**document.tokens, name: rotated}, revoked=revoked)
 
 
 def parse_token_name(text: str) -> str:
@@ -133,16 +229,6 @@ def parse_token_name(text: str) -> str:
     return text
 
 
-def parse_scope(role: Role, app: str | None) -> AppId | None:
-    """The app that a token is limited to. Raises Invalid `invalid_token_scope` for a role that cannot be limited, and
-    `invalid_app_id`."""
-    if app is None:
-        return None
-    if role not in LIMITABLE:
-        raise Invalid("invalid_token_scope", f"a token with role {role.value!r} cannot be limited to an app")
-    return parse_app_id(app)
-
-
 def check_lifetime(seconds: int | None) -> None:
     """Raises Invalid `invalid_lifetime`."""
     if seconds is not None and not LIFETIME_LEAST_SECONDS <= seconds <= LIFETIME_LIMIT_SECONDS:
@@ -150,16 +236,22 @@ def check_lifetime(seconds: int | None) -> None:
         raise Invalid("invalid_lifetime", f"invalid token lifetime: use {least} to {most}, or none for no expiry")
 
 
-def _check_maker(document: TokenDocument, record: TokenRecord) -> None:
+def check_keep(seconds: int) -> None:
+    """Raises Invalid `invalid_lifetime`."""
+    if not 0 <= seconds <= KEEP_LIMIT_SECONDS:
+        raise Invalid("invalid_lifetime", f"a former secret works for {format_duration(KEEP_LIMIT_SECONDS)} at most")
+
+
+def _check_maker(document: TokenDocument, record: TokenRecord, by: str, now: float) -> None:
     """A token that expires makes none that lasts longer: its holder could stay for good."""
-    maker = document.tokens.get(record.by)
+    maker = document.tokens.get(by)
     if maker is None or maker.expires is None:
         return
     if record.expires is None or record.expires > maker.expires:
-        left = format_duration(max(0, int(maker.expires - record.created)))
+        left = format_duration(max(0, int(maker.expires - now)))
         raise Forbidden(
             "outlives_its_maker",
-            f"token {record.by!r} expires in {left}: a token that it creates must expire by then (--for)",
+            f"token {by!r} expires in {left}: a token that it creates must expire by then (--for)",
         )
 
 
@@ -175,7 +267,7 @@ def _check_command(document: TokenDocument, name: str, record: TokenRecord) -> N
         if held.command == record.command and held.by != FIRST_START and not same:
             raise Conflict(
                 "command_id_used",
-                f"command id {record.command!r} was first used to create token {other!r} ({held.role.value}) by "
+                f"command id {record.command!r} was first used to create token {other!r} ({held.role}) by "
                 f"{held.by!r}; use another id",
             )
 
@@ -190,5 +282,8 @@ def _with_token(document: TokenDocument, name: str, record: TokenRecord) -> Toke
 
 
 def _same_command(one: TokenRecord, other: TokenRecord) -> bool:
-    made = (one.command, one.by, one.role, one.app, one.lifetime_seconds)
-    return made == (other.command, other.by, other.role, other.app, other.lifetime_seconds)
+    return _made(one) == _made(other)
+
+
+def _made(record: TokenRecord) -> tuple[object, ...]:
+    return record.command, record.by, record.role, record.app, record.lifetime_seconds, record.holds, record.networks

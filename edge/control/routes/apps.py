@@ -6,6 +6,8 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from edge.control.access.people import organisation_for
+from edge.control.access.people_document import owner_of
 from edge.control.access.roles import CHANGES, Permission
 from edge.control.calls import Call, commit, load_app
 from edge.control.operations import Operation, parse_number
@@ -54,8 +56,15 @@ async def handle_list(call: Call[None]) -> list[AppSummary]:
 
 
 async def handle_create(call: Call[AppRequest]) -> AppChanged:
-    app = parse_app_id(call.body.app)
+    """It belongs to the caller's organisation from then on, or the one that is named. A repeat finishes what a crash
+    in between left undone, unless the app has gone on."""
+    app, people = parse_app_id(call.body.app), call.ports.people
+    document = await asyncio.to_thread(people.last_good)
+    owner = organisation_for(document, call.grant, app, call.body.organisation)
     committed = await commit(call, app, CreateApp(app=app, expose_metadata=call.body.expose_metadata))
+    made = committed.changed or committed.state.revision == 1
+    if call.rehearsal is None and made and owner_of(document, app) != owner:
+        await asyncio.to_thread(people.own_created, owner, app)
     if committed.state.deleted:  # a repeated command whose app has been deleted since
         raise NotFound("unknown_app", f"unknown app {app!r}: it was deleted")
     return AppChanged(**asdict(_view(committed.state)), changed=committed.changed)

@@ -4,11 +4,12 @@ import asyncio
 import logging
 from typing import Any
 
+from edge.control.access.people import AcceptedPeople
 from edge.control.access.roles import Permission
 from edge.control.access.tokens import AcceptedTokens
 from edge.control.calls import Call, command_id
 from edge.control.operations import Operation, parse_flag
-from edge.control.shapes.store import RestoredApp, RestoredShard, RestoredTokens, RestoredView
+from edge.control.shapes.store import RestoredApp, RestoredPeople, RestoredShard, RestoredTokens, RestoredView
 from edge.store.acceptance import AcceptedBy, AcceptedShard
 
 EVERY = "every"
@@ -31,16 +32,19 @@ async def handle_accept_restored(call: Call[None]) -> RestoredView:
 
 
 def _accept(call: Call[Any], *, dry: bool) -> tuple[RestoredView, list[AcceptedShard]]:
-    """Keys first, since the rest is signed, then tokens. If a later step fails, a repeat goes on from there."""
+    """Keys first, since the rest is signed, then tokens and people. If a step fails, a repeat goes on from there."""
     ports, every = call.ports, parse_flag(call.request, EVERY)
     keys = ports.releases.put_keys_back(dry=dry)
-    tokens = ports.tokens.accept_restored(dry=dry, above=int(ports.clock.now()) if every else 0)
+    above = int(ports.clock.now()) if every else 0
+    tokens = ports.tokens.accept_restored(dry=dry, above=above)
+    people = ports.people.accept_restored(dry=dry, above=above)
     by = AcceptedBy(command_id(call.request), ports.clock.now(), call.grant.name)
     shards = ports.releases.accept_restored(by, dry=dry, every=every)
     view = RestoredView(
-        refused=bool(keys or tokens or shards),
+        refused=bool(keys or tokens or people or shards),
         keys=keys,
         tokens=_view_tokens(tokens),
+        people=_view_people(people),
         shards=[_view_shard(each) for each in shards],
     )
     return view, shards
@@ -48,6 +52,10 @@ def _accept(call: Call[Any], *, dry: bool) -> tuple[RestoredView, list[AcceptedS
 
 def _view_tokens(tokens: AcceptedTokens | None) -> RestoredTokens | None:
     return RestoredTokens(**tokens._asdict()) if tokens is not None else None
+
+
+def _view_people(people: AcceptedPeople | None) -> RestoredPeople | None:
+    return RestoredPeople(**people._asdict()) if people is not None else None
 
 
 def _view_shard(shard: AcceptedShard) -> RestoredShard:

@@ -11,10 +11,12 @@ from edge.domain.changes.apps import KEEP_LIMIT_SECONDS
 
 
 class AppRequest(RequestBody, frozen=True, kw_only=True):
-    """`expose_metadata`: devices get a bundle's link and comment too."""
+    """`expose_metadata`: devices get a bundle's link and comment too. `organisation` owns it; by default the caller's
+    own, for who may create apps in one alone."""
 
     app: str
     expose_metadata: bool = False
+    organisation: str | None = None
 
 
 class AppSummary(AnswerBody, frozen=True, kw_only=True):

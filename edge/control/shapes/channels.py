@@ -45,13 +45,14 @@ class ChannelView(AnswerBody, frozen=True, kw_only=True):
     what the channel offered to all devices before, latest last; `last_good` is what it falls back to. `withdrawn` is
     the reason why its bundle is withdrawn, empty if it is not. `served` is what all devices get: the bundle, or its
     stand-in while it is withdrawn. `taken_back` is what the channel was rolled back from, latest last: offering it
-    again needs `again`. `prefer` null: what the node prefers.
+    again needs `again`. `prefer` null: what the node prefers. `test`: developers may change it, unless it is public.
     """
 
     name: str
     bundle: str | None
     public: bool
     self_set: bool
+    test: bool
     ios: bool
     android: bool
     electron: bool

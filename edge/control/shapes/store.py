@@ -33,6 +33,14 @@ class RestoredTokens(AnswerBody, frozen=True, kw_only=True):
     brought_back: list[str]
 
 
+class RestoredPeople(AnswerBody, frozen=True, kw_only=True):
+    """`removed` are restored people that are removed again, `brought_back` those that were missing."""
+
+    problem: str
+    removed: list[str]
+    brought_back: list[str]
+
+
 class RestoredView(AnswerBody, frozen=True, kw_only=True):
     """What of the store is refused, because it went back to an old copy, and what accepting it does or did. `refused`
     is false where nothing is. `keys` is what is wrong with the key set, empty if nothing is; it is put back."""
@@ -40,4 +48,5 @@ class RestoredView(AnswerBody, frozen=True, kw_only=True):
     refused: bool
     keys: str
     tokens: RestoredTokens | None
+    people: RestoredPeople | None = None
     shards: list[RestoredShard]

@@ -48,6 +48,7 @@ class ChannelSettings(_Settings, frozen=True, kw_only=True):
     bundle: str | UnsetType = UNSET
     public: bool | UnsetType = UNSET
     self_set: bool | UnsetType = UNSET
+    test: bool | UnsetType = UNSET
     ios: bool | UnsetType = UNSET
     android: bool | UnsetType = UNSET
     electron: bool | UnsetType = UNSET

@@ -13,10 +13,10 @@ from typing import NamedTuple, Protocol
 from edge.regions.source import Document
 from edge.store.heads import SHARDS
 from edge.store.key_set import KEY_SET_KEY
-from edge.store.objects.port import TOKENS_KEY, Stored, head_key
+from edge.store.objects.port import PEOPLE_KEY, TOKENS_KEY, Stored, head_key
 
 # In the order in which they are verified: a head is signed by a key of the set.
-FOLLOWED_DOCUMENTS = (KEY_SET_KEY, TOKENS_KEY, *map(head_key, SHARDS))
+FOLLOWED_DOCUMENTS = (KEY_SET_KEY, TOKENS_KEY, PEOPLE_KEY, *map(head_key, SHARDS))
 LOOK_SECONDS = 0.25  # what was looked at so short a time ago is not looked at again, whoever asks
 TAG_DIGITS = 16  # of SHA-256: tags tell documents apart, and prove nothing
 

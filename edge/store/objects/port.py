@@ -15,6 +15,7 @@ from edge.domain.model import Digest
 
 APPS_PREFIX = "apps/"
 TOKENS_KEY = "access/tokens.json"
+PEOPLE_KEY = "access/people.json"
 BLOBS_PREFIX = "blobs/"
 
 _DIGEST = re.compile(r"(?:blobs/sha256/[0-9a-f]{2}/|apps/[^/]+/revisions/[0-9]+-)([0-9a-f]{64})(?:\.json)?")

@@ -21,6 +21,11 @@ class ObjectKind(enum.Enum):
         "none; a node that has seen the tokens still accepts them, and creates and revokes none",
         _ACCEPT,
     )
+    PEOPLE = (
+        "people",
+        "none; a node that has seen who may do what goes on by that, and nothing of it can be changed",
+        _ACCEPT,
+    )
     HEAD = (
         "head",
         "devices of its apps get nothing new if it is missing, older, or new to the node; its apps cannot be changed",

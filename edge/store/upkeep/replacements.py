@@ -21,7 +21,12 @@ from edge.store.upkeep.damaged import DamagedObject, ObjectKind
 from edge.store.upkeep.verify import Opener
 
 NODE, COPIED = "node", "copy"
-SIGNED = (ObjectKind.KEY_SET, ObjectKind.TOKENS, ObjectKind.HEAD)  # each is verified by those before it
+SIGNED = (  # each is verified by those before it
+    ObjectKind.KEY_SET,
+    ObjectKind.TOKENS,
+    ObjectKind.PEOPLE,
+    ObjectKind.HEAD,
+)
 
 
 class Replacement(NamedTuple):

@@ -14,7 +14,7 @@ from edge.store.disk.file_proof import hash_file
 from edge.store.heads import SHARDS, Head, Heads, shard_of
 from edge.store.key_set import KEY_SET_KEY, Trust
 from edge.store.objects.files import StoreFiles
-from edge.store.objects.port import ObjectStore, blob_key, head_key
+from edge.store.objects.port import TOKENS_KEY, ObjectStore, blob_key, head_key
 from edge.store.stored_document import Untrusted, read_stored
 from edge.store.upkeep.damaged import DamagedObject, ObjectKind, once_each
 from edge.store.upkeep.lying import lying_heads
@@ -100,7 +100,7 @@ class StoreVerification:
         for name in shards:
             heads |= self._shard(name, trust)
         for key, opener in self._documents.items() if trust else ():
-            self._open(key, opener)
+            self._open(key, opener, trust)
         return {each: head for each, head in heads.items() if app in (None, each)}
 
     def _shard(self, name: str, trust: Trust | None) -> dict[AppId, Head]:
@@ -122,16 +122,19 @@ class StoreVerification:
             self._damages.append(DamagedObject(ObjectKind.HEAD, key, MISSING, detail))
         return lying
 
-    def _open(self, key: str, opener: Opener) -> None:
+    def _open(self, key: str, opener: Opener, trust: Trust | None) -> None:
+        """Tokens are always there, since the first start; of what else is about access, only what was seen before."""
+        kind = ObjectKind.TOKENS if key == TOKENS_KEY else ObjectKind.PEOPLE
         try:
             stored = read_stored(self._store, key, key)
             if stored is not None:
                 opener(stored.data)
         except Untrusted as error:
-            self._damages.append(DamagedObject(ObjectKind.TOKENS, key, error.code, error.message))
+            self._damages.append(DamagedObject(kind, key, error.code, error.message))
         else:
-            if stored is None:
-                self._damages.append(DamagedObject(ObjectKind.TOKENS, key, MISSING, f"{key} is not in the store"))
+            seen = trust is not None and trust.seen.read(key.rpartition("/")[2]) is not None
+            if stored is None and (kind is ObjectKind.TOKENS or seen):
+                self._damages.append(DamagedObject(kind, key, MISSING, f"{key} is not in the store"))
 
 
 def wrong_blobs(

@@ -7,10 +7,10 @@ import aiohttp
 import pytest
 from factories import APP
 from node_world import PROMPT_SECONDS, a_truth, check, publish
+from token_making import make_token
 
 from edge.assembly.roles.region_node import RegionNode, see_source
 from edge.config import Config, Control, Devices, UpstreamOptions
-from edge.control.access.roles import Role
 from edge.control.access.tokens import Tokens
 from edge.domain.errors import EdgeError
 
@@ -33,7 +33,7 @@ def release(truth, version: str) -> None:
 @pytest.fixture
 def token(truth):
     tokens = Tokens(truth.store, truth.trust, truth.writer)
-    return tokens.create("ops", Role.ADMIN, None, by="test", now=time.time(), command="1")
+    return make_token(tokens, "ops", now=time.time())
 
 
 def a_region(folder, truth, **upstream) -> Config:

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from token_making import admin, make_token
 
 from edge.control.access.first_token import ADMIN_TOKEN_FILE, ensure_admin_token
 from edge.control.access.grants import Grant, hold_of
@@ -75,8 +76,8 @@ def test_a_second_node_gets_a_token_of_its_own(tokens, node_dir, tmp_path):
 
 def test_a_revoked_first_token_stays_revoked_after_a_restart(tokens, node_dir):
     path = ensure_admin_token(tokens, node_dir, NOW)
-    tokens.create("root", Role.ADMIN, None, by="admin", now=NOW, command="k")
-    tokens.revoke("admin")
+    make_token(tokens, "root", now=NOW)
+    tokens.revoke("admin", admin())
     ensure_admin_token(tokens, node_dir, NOW)
     with pytest.raises(Unauthorized):
         tokens.authenticate(secret_in(path), NOW)

@@ -6,6 +6,7 @@ import zipfile
 import aiohttp
 import pytest
 from control_world import APP, GRANTS, NOW
+from token_making import admin, make_token
 
 BUNDLES, PUBLISH = f"/apps/{APP}/bundles", f"/apps/{APP}/publish"
 
@@ -134,9 +135,9 @@ async def test_a_drop_is_its_owners_alone(app, drops):
 
 async def test_a_new_token_of_the_same_name_has_none_of_its_drops(app, world, drops):
     address, _ = await packed(app, drops)
-    world.tokens.revoke("publisher")
+    world.tokens.revoke("publisher", admin())
     role, of = GRANTS["publisher"]
-    app.secrets["publisher"] = world.tokens.create("publisher", role, of, by="test", now=NOW, command="again")
+    app.secrets["publisher"] = make_token(world.tokens, "publisher", role, of, now=NOW, command="again")
     await app.sign_in("publisher")
     assert (await app.get(address)).status == 404
 

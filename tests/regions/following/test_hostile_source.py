@@ -11,8 +11,8 @@ import pytest
 from factories import APP, a_change
 from followed_world import FollowedWorld, TestedSource, copy_of
 from node_world import publish
+from token_making import make_token
 
-from edge.control.access.roles import Role
 from edge.control.access.tokens import Tokens
 from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel, SetChannel
 from edge.node.processes.data_directory import DataDirectory
@@ -37,7 +37,7 @@ def prepared(folder):
     truth.releases.commit(APP, a_change(CreateChannel(name="production", settings=ChannelSettings(public=True))))
     publish(truth, "1.0.1")
     truth.releases.refresh(time.time())
-    Tokens(truth.store, truth.trust, truth.writer).create("ci", Role.ADMIN, None, by="x", now=time.time(), command="1")
+    make_token(Tokens(truth.store, truth.trust, truth.writer), "ci", now=time.time())
     return truth
 
 

@@ -5,10 +5,11 @@ import pytest
 from factories import APP, NOW
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from token_making import make_token
 from truths import KILLED, Truth, a_channel, a_released_truth, die_at, exit_code, fork, publish
 
-from edge.control.access.roles import Role
-from edge.control.access.tokens import TOKENS_DOMAIN, Tokens
+from edge.control.access.token_document import TOKENS_DOMAIN
+from edge.control.access.tokens import Tokens
 from edge.domain.errors import Conflict, Forbidden, NotFound
 from edge.store.heads import Heads, shard_of
 from edge.store.key_set import KEY_SET_KEY, follow_trust, open_trust, read_trust
@@ -248,7 +249,7 @@ def test_a_revoked_key_signs_nothing_any_more_and_nothing_stops(tmp_path):
     other = Truth(tmp_path / "second", office.truth.store.root)
     other.create()
     other.commit(a_channel())
-    Tokens(other.store, other.trust, second).create("ci", Role.ADMIN, None, by="x", now=NOW, command="1")
+    make_token(Tokens(other.store, other.trust, second), "ci", now=NOW)
     region = a_follower(tmp_path, office)
     heads = Heads(other.store, region)
     assert heads.shard(shard_of(APP)).shard.apps[APP].revision == 2

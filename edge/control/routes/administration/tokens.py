@@ -4,27 +4,44 @@ import asyncio
 from functools import partial
 
 from edge.control.access.roles import Permission
+from edge.control.access.token_document import NewToken, TokenRecord, held_by
 from edge.control.calls import Call, command_id
 from edge.control.operations import Operation
-from edge.control.shapes.access import LoginLinkMade, OwnToken, TokenMade, TokenRequest, TokenRevoked, TokenView
+from edge.control.shapes.access.tokens import (
+    LoginLinkMade,
+    OwnHold,
+    OwnToken,
+    RotateRequest,
+    TokenMade,
+    TokenRequest,
+    TokenRevoked,
+    TokenRotated,
+    TokenView,
+)
 from edge.domain.errors import NotFound
 
 
 async def handle_list(call: Call[None]) -> list[TokenView]:
-    """By name."""
-    records = await asyncio.to_thread(call.ports.tokens.records)
-    return [
-        TokenView(
-            name=name,
-            role=record.role,
-            app=record.app,
-            created=record.created,
-            by=record.by,
-            expires=record.expires,
-            last_used=record.last_used,
-        )
-        for name, record in records.items()
-    ]
+    """By name: those that the caller may revoke."""
+    records = await asyncio.to_thread(call.ports.tokens.seen_by, call.grant)
+    return [_view(name, record, call.ports.clock.now()) for name, record in records.items()]
+
+
+def _view(name: str, record: TokenRecord, now: float) -> TokenView:
+    former = record.former
+    return TokenView(
+        name=name,
+        role=record.role,
+        app=record.app,
+        scopes=[held.scope for held in held_by(record)],
+        networks=list(record.networks),
+        created=record.created,
+        by=record.by,
+        expires=record.expires,
+        last_used=record.last_used,
+        rotated=record.renewed or None,
+        former_until=former.until if former is not None and former.until > now else None,
+    )
 
 
 async def handle_show_own(call: Call[None]) -> OwnToken:
@@ -36,26 +53,46 @@ async def handle_show_own(call: Call[None]) -> OwnToken:
         app=record.app if record is not None else None,
         expires=record.expires if record is not None else None,  # None: revoked since
         permissions=grant.permissions,
+        holds=[
+            OwnHold(
+                role=each.role, scope=str(each.within), permissions=sorted(given.value for given in each.permissions)
+            )
+            for each in grant.holds
+        ],
     )
 
 
 async def handle_create(call: Call[TokenRequest]) -> TokenMade:
     body, ports, now = call.body, call.ports, call.ports.clock.now()
-    create = partial(
-        ports.tokens.create,
-        by=call.grant.name,
-        now=now,
-        command=command_id(call.request),
+    wanted = NewToken(
+        role=body.role,
+        scopes=[*([f"app:{body.app}"] if body.app is not None else []), *body.scopes],
         lifetime_seconds=body.lifetime_seconds,
+        networks=body.networks,
     )
-    secret = await asyncio.to_thread(create, body.name, body.role, body.app)
+    create = partial(ports.tokens.create, grant=call.grant, now=now, command=command_id(call.request))
+    secret = await asyncio.to_thread(create, body.name, wanted)
     expires = now + body.lifetime_seconds if body.lifetime_seconds is not None else None
     return TokenMade(name=body.name, role=body.role, app=body.app, expires=expires, token=secret)
 
 
+async def handle_rotate(call: Call[RotateRequest]) -> TokenRotated:
+    ports, name, now = call.ports, call.part("name"), call.ports.clock.now()
+    rotate = partial(ports.tokens.rotate, grant=call.grant, now=now, command=command_id(call.request))
+    secret = await asyncio.to_thread(rotate, name, call.body.keep_seconds)
+    record = (await asyncio.to_thread(ports.tokens.records)).get(name)
+    former = record.former if record is not None else None
+    return TokenRotated(
+        name=name,
+        expires=record.expires if record is not None else None,
+        former_until=former.until if former is not None else None,
+        token=secret,
+    )
+
+
 async def handle_revoke(call: Call[None]) -> TokenRevoked:
     name = call.part("name")
-    await asyncio.to_thread(call.ports.tokens.revoke, name)
+    await asyncio.to_thread(call.ports.tokens.revoke, name, call.grant)
     return TokenRevoked(name=name, revoked=True)
 
 
@@ -98,6 +135,19 @@ OPERATIONS = (
         answer=TokenMade,
         body=TokenRequest,
         takes_id=True,
+        refusals=(404,),
+    ),
+    Operation(
+        name="rotate_token",
+        method="POST",
+        path="/v1/tokens/{name}/rotate",
+        summary="Give a token a new secret, shown once; the one so far works for as long as was asked",
+        permission=Permission.MANAGE_TOKENS,
+        handle=handle_rotate,
+        answer=TokenRotated,
+        body=RotateRequest,
+        takes_id=True,
+        refusals=(404,),
     ),
     Operation(
         name="create_login_link",

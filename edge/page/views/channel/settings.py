@@ -26,6 +26,7 @@ def channel_settings(sight: ChannelSight) -> list[tuple[str, str]]:
     return [
         ("Public", "yes: devices of these platforms get it by default" if channel.public else "no"),
         ("Devices may join by themselves", "yes" if channel.self_set else "no"),
+        *([("Test channel", "yes: developers may change it")] if channel.test and not channel.public else []),
         ("Devices", devices),
         ("Builds", builds),
         ("Updates of native versions", _POLICIES[channel.policy]),

@@ -1,0 +1,1 @@
+"""Shapes of what is about access: tokens, people, roles."""

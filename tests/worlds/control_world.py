@@ -241,7 +241,7 @@ class World:
         return MatchCount(len(devices), matching, unknown, NOW if devices else None, cut=False)
 
     async def weigh(self, rehearsed):
-        return view_impact(impact_of(*rehearsed), None)
+        return view_impact(impact_of(rehearsed.before, rehearsed.after), None)
 
     async def stats(self, app):
         return AppStats(counts=[BundleCount(bundle="1.0.0", action="set", n=3)], duplicates=1)

@@ -192,8 +192,10 @@ BELOW_WITHIN = {
         "app_folder": {"terminal"},
         "publishing": {"terminal", "app_folder"},
         "figures": {"terminal"},
-        "releases": {"terminal", "app_folder", "publishing", "figures"},  # a rollout shows what came of its sides
+        # a rollout shows what came of its sides; an experiment may be on a feature
+        "releases": {"terminal", "app_folder", "publishing", "figures", "features"},
         "devices": {"terminal"},
+        "features": {"terminal", "devices"},
         "node": {"terminal"},
         "people": {"terminal"},
         "store": {"terminal"},
@@ -213,6 +215,7 @@ BELOW_WITHIN = {
                 "demo",
             ),
             "audit",
+            "features",
         },
     },
 }

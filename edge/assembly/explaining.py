@@ -10,12 +10,16 @@ from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.control.ports import DeviceFactsPort
 from edge.control.segment_trial import refused
 from edge.control.shapes.devices import ExplainStep, Explanation
+from edge.control.shapes.features.feature_shapes import FeatureExplanation, FeatureStepView
 from edge.domain.decision.advice import advice_of
 from edge.domain.decision.decide import resolve
 from edge.domain.decision.explain import explain
 from edge.domain.decision.outcomes import Blocked, Decision, Offer, RevertToBuiltin, UpToDate
 from edge.domain.decision.pick import pick
-from edge.domain.model import AppId
+from edge.domain.errors import NotFound
+from edge.domain.features.evaluation import Subject
+from edge.domain.features.explaining import explain_feature
+from edge.domain.model import AppId, UpdateCheck
 from edge.domain.targeting.places import NodePlace
 from edge.wire.answers import encode_answer
 from edge.wire.updates import WireError, fields_of, parse_update_check
@@ -36,10 +40,7 @@ class Explaining:
     async def explain(self, app: AppId, body: bytes, country: str = "") -> Explanation:
         """Explain the answer to a device's `/updates` body. Raises NotFound `unknown_app`, and Invalid with the code
         that the device would get for a malformed body."""
-        try:
-            check = parse_update_check(body, country)
-        except WireError as error:
-            raise refused(error) from error
+        check = _parsed(body, country)
         snapshot = await asyncio.to_thread(self._snapshots.load, app)
         moment = self._clock.moment(app)
         facts = self._facts.facts_of(app, check.device)
@@ -49,7 +50,7 @@ class Explaining:
         manifest = snapshot.manifest_of(decision.bundle) if isinstance(decision, Offer) else b""
         answer = encode_answer(decision, check, self._base, manifest=manifest, expose_metadata=snapshot.expose_metadata)
         return Explanation(
-            asked={**fields_of(check), "country": check.country, **self._distance(check.country)},
+            asked=self._asked(check),
             reported=None,
             steps=[ExplainStep(**step._asdict()) for step in steps],
             decision=_summary(decision),
@@ -57,9 +58,39 @@ class Explaining:
             answer=orjson.loads(answer),
         )
 
+    async def explain_feature(self, app: AppId, name: str, body: bytes, country: str = "") -> FeatureExplanation:
+        """What a device with such a body gets of a feature. Raises NotFound `unknown_app`, `unknown_feature`, and as
+        `explain`."""
+        check = _parsed(body, country)
+        features = (await asyncio.to_thread(self._snapshots.load, app)).features
+        if name not in features.features:
+            raise NotFound("unknown_feature", f"unknown feature {name!r} for app {app!r}")
+        subject = Subject(check, self._facts.facts_of(app, check.device), check.device.encode())
+        steps, given = explain_feature(features, name, subject)
+        return FeatureExplanation(
+            asked=self._asked(check),
+            reported=None,
+            name=name,
+            steps=[FeatureStepView(**{**each._asdict(), "saw": dict(each.saw)}) for each in steps],
+            value=None if given.value_json is None else orjson.loads(given.value_json),
+            variant=given.variant,
+            reason=given.reason.value,
+            metadata=dict(given.metadata),
+        )
+
+    def _asked(self, check: UpdateCheck) -> dict[str, Any]:
+        return {**fields_of(check), "country": check.country, **self._distance(check.country)}
+
     def _distance(self, country: str) -> dict[str, int]:
         """From this node, where that is known: segments may compare it."""
         return {"distance": self._distances[country]} if country in self._distances else {}
+
+
+def _parsed(body: bytes, country: str) -> UpdateCheck:
+    try:
+        return parse_update_check(body, country)
+    except WireError as error:
+        raise refused(error) from error
 
 
 def _summary(decision: Decision) -> dict[str, Any]:

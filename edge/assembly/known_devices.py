@@ -7,13 +7,15 @@ Each reads the spool and decides for every device, in a thread and one at a time
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.control.ports import ASKED_BY, FoundDevices, MatchCount, Matcher
+from edge.control.shapes.features.counted import view_feature_impact, view_given, view_moves
+from edge.control.shapes.features.feature_shapes import FeaturePreview
 from edge.control.shapes.impact import (
     REACHES_LISTED,
     DevicesImpactView,
@@ -27,6 +29,7 @@ from edge.control.shapes.rollouts import FailureCostView, KnownView, PreviewAnsw
 from edge.control.work_queue import Turns
 from edge.domain.changes.apply import foresee
 from edge.domain.changes.commands import Change, StartRollout
+from edge.domain.decision.foresight.feature_counts import FeatureCounts, FeatureMoves, changed_features
 from edge.domain.decision.foresight.impact import count_devices, impact_of
 from edge.domain.decision.foresight.preview import (
     HAS_IT,
@@ -116,12 +119,17 @@ class KnownDeviceQuestions:
         """What a change does to channels and known devices; without devices instead of `busy`, and for an id set that a
         rehearsal has not stored."""
         before, after, _ = rehearsed
-        devices = None
+        devices, names, counts = None, changed_features(before, after), None
         if before is not None and after is not before:
             moment = self._moment_of(after.app)
             with suppress(Unavailable):
-                devices = await self._in_turn(lambda: self._ask(moment, before, after))
-        return view_impact(impact_of(before, after), devices)
+                devices, counts = await self._in_turn(lambda: self._ask(moment, before, after, names))
+        return view_impact(impact_of(before, after), devices, view_feature_impact(names, counts))
+
+    async def preview_feature(self, rehearsed: Rehearsed, name: str) -> FeaturePreview:
+        """Which known devices get what of the feature before and after the change. Raises Unavailable `busy`."""
+        now = self._moment_of(rehearsed.after.app).now
+        return await self._in_turn(lambda: self._preview_feature(rehearsed, name, now))
 
     async def story(self, app: AppId, device: DeviceId, limit: int, before_ms: int) -> StoryPage:
         """What the device reported, newest first."""
@@ -178,17 +186,42 @@ class KnownDeviceQuestions:
         page = find_devices(known, search, limit)
         return FoundDevices(page, known.since, known.cut)
 
-    def _ask(self, moment: Moment, before: AppState, after: AppState) -> DevicesImpactView:
+    def _preview_feature(self, rehearsed: Rehearsed, name: str, now: float) -> FeaturePreview:
+        before, after, _ = rehearsed
+        becomes = self._snapshots.of(after, now) if after is before else self._snapshots.compile(after, now)
+        was = None if before is None else self._snapshots.of(before, now)
+        changed = changed_features(before, after)
+        moves, known = FeatureMoves(was, becomes, {name, *changed}), self._shown(after.app)
+        with closing(self._known_facts()) as table:
+            devices = sum(1 for _ in moves.noting(self._with_facts(known, table, now)))
+        counts = moves.counts[name]
+        return FeaturePreview(
+            app=after.app,
+            name=name,
+            devices=devices,
+            since=known.since,
+            cut=known.cut,
+            touched=counts.touched,
+            before=view_given(counts.before),
+            after=view_given(counts.after),
+            moves=view_moves(counts),
+            others=view_feature_impact(changed - {name}, moves.counts),
+        )
+
+    def _ask(
+        self, moment: Moment, before: AppState, after: AppState, features: Iterable[str]
+    ) -> tuple[DevicesImpactView, Mapping[str, FeatureCounts]]:
         was = self._snapshots.of(before, moment.now)
         becomes = self._snapshots.compile(after, moment.now)
-        known = self._known(after.app)
+        known, moves = self._known(after.app), FeatureMoves(was, becomes, features)
         with closing(self._known_facts()) as table:
-            counted = count_devices(was, becomes, self._with_facts(known, table, moment.now), moment)
+            devices = moves.noting(self._with_facts(known, table, moment.now))
+            counted = count_devices(was, becomes, devices, moment)
         reaches = [
             self._reach_of(self._snapshots.compile(with_offer_to_all(after, name), moment.now), name, moment)
             for name in newly_offered(before, after)[:REACHES_LISTED]
         ]
-        return view_devices(counted, since=known.since, cut=known.cut, reaches=reaches)
+        return view_devices(counted, since=known.since, cut=known.cut, reaches=reaches), moves.counts
 
     def _reach(self, moment: Moment, app: AppId, name: ChannelName) -> ReachView:
         snapshot = self._snapshots.load(app)

@@ -37,6 +37,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "doctor": VerbEntry("node.doctor", "doctor", "Check this host for limits on delivery."),
     "experiment": VerbEntry("releases.experiments", "experiment", "Offer several bundles side by side and keep one."),
     "explain": VerbEntry("devices.explain", "explain", "Explain how a device's update check is decided."),
+    "feature": VerbEntry("features.feature", "feature", "Give parts of an app values by segment, without a release."),
     "guard": VerbEntry("releases.guard", "guard", "Watch a channel's releases and stop a bad one."),
     "history": VerbEntry("releases.history", "history", "List the revisions of an app."),
     "idset": VerbEntry("devices.id_sets", "idset", "Manage lists of ids that segments match with in_set."),

@@ -57,7 +57,7 @@ from edge.control.routes.administration import people as routes_people
 from edge.control.routes.administration import roles as routes_roles
 from edge.control.routes.administration import tokens as routes_tokens
 from edge.control.routes.administration import webhooks as routes_webhooks
-from edge.control.routes.features import feature_keys as routes_feature_keys
+from edge.control.routes.features import features_table as routes_features
 from edge.control.routes.feed import blobs as routes_feed_blobs
 from edge.control.routes.feed import documents as routes_feed_documents
 from edge.control.routes.feed import events as routes_feed_events
@@ -130,7 +130,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_guard.OPERATIONS,
     *routes_experiments.OPERATIONS,
     *routes_segments.OPERATIONS,
-    *routes_feature_keys.OPERATIONS,
+    *routes_features.OPERATIONS,
     *routes_segment_reach.OPERATIONS,
     *routes_id_sets.OPERATIONS,
     *routes_devices.OPERATIONS,

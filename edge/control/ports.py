@@ -13,6 +13,7 @@ from edge.control.audit.audit_log import AuditLog
 from edge.control.audit.timelines import Timelines
 from edge.control.shapes.apps import AppStats
 from edge.control.shapes.devices import Explanation, RawErasedView
+from edge.control.shapes.features.feature_shapes import FeatureExplanation, FeaturePreview
 from edge.control.shapes.figures.audit import AuditView
 from edge.control.shapes.impact import ImpactView, ReachView
 from edge.control.shapes.insight.segment_reach import SegmentsReach
@@ -59,6 +60,10 @@ class ExplainPort(Protocol):
         `reported` of the answer is None. Raises NotFound `unknown_app`, and Invalid with the code that the device
         would get for a body that is malformed.
         """
+
+    async def explain_feature(self, app: AppId, name: str, body: bytes, country: str) -> FeatureExplanation:
+        """Explain what a device with such a body gets of a feature. Raises NotFound `unknown_app`, `unknown_feature`,
+        and as `explain`."""
 
 
 class FoundDevices(NamedTuple):
@@ -122,6 +127,9 @@ class KnownDevicesPort(Protocol):
 
     async def count_matching(self, app: AppId, build: Callable[[], Matcher]) -> MatchCount:
         """How many devices the expression selects; it is built where it may block. Raises what `build` raises."""
+
+    async def preview_feature(self, rehearsed: Rehearsed, name: str) -> FeaturePreview:
+        """Which devices get what of the feature before and after the change."""
 
     async def weigh(self, rehearsed: Rehearsed) -> ImpactView:
         """What the change does to channels and devices; without devices instead of `busy`."""

@@ -22,6 +22,10 @@ PAUSE = ("POST", f"{ROLLOUT}/pause", None)
 FEATURE_KEYS = f"/v1/apps/{APP}/feature-keys"
 FEATURE_KEY = ("POST", FEATURE_KEYS, {"keep_seconds": 0})
 KEY = ("POST", f"/v1/apps/{APP}/event-keys", {})
+FEATURE = f"/v1/apps/{APP}/features/checkout"
+SET_FEATURE = ("PATCH", FEATURE, {"type": "boolean", "default": False})
+VALUES = [{"name": n, "value": v, "share": "50"} for n, v in (("a", True), ("b", False))]
+TRY_VALUES = ("POST", f"{FEATURE}/experiment", {"name": "values", "arms": VALUES})
 CHANGES = {
     "create_app": ((), ("POST", "/v1/apps", {"app": "com.acme.new"})),
     "delete_app": ((), ("DELETE", f"/v1/apps/{APP}", None)),
@@ -51,6 +55,12 @@ CHANGES = {
     "roll_back_rollout": ((START,), ("POST", f"{ROLLOUT}/rollback", None)),
     "start_experiment": ((), ("POST", EXPERIMENT, ARMS)),
     "stop_experiment": ((("POST", EXPERIMENT, ARMS),), ("POST", f"{EXPERIMENT}/stop", {"keep": "b"})),
+    "set_feature": ((), SET_FEATURE),
+    "kill_feature": ((SET_FEATURE,), ("POST", f"{FEATURE}/kill", None)),
+    "revive_feature": ((SET_FEATURE, ("POST", f"{FEATURE}/kill", None)), ("POST", f"{FEATURE}/revive", None)),
+    "delete_feature": ((SET_FEATURE,), ("DELETE", FEATURE, None)),
+    "start_feature_experiment": ((SET_FEATURE,), TRY_VALUES),
+    "stop_feature_experiment": ((SET_FEATURE, TRY_VALUES), ("POST", f"{FEATURE}/experiment/stop", {"keep": "b"})),
     "set_segment": ((), ("PATCH", SET, {"where": "is_prod", "channel": "stable"})),
     "delete_segment": ((("PATCH", SET, {"where": "is_prod"}),), ("DELETE", SET, None)),
     "put_id_set": ((), ("PUT", IDS, b"one\ntwo\n")),
@@ -90,7 +100,7 @@ async def test_a_dry_run_answers_as_the_change_does_and_writes_nothing(released,
     assert (list(world.store.keys("")), world.announced) == (stored, announced)
     assert foreseen.pop("dry_run") is True
     impact = foreseen.pop("impact")
-    assert set(impact) == {"channels", "more_channels", "withdrawn", "removed", "devices"}
+    assert set(impact) == {"channels", "more_channels", "withdrawn", "removed", "devices", "features"}
     done = await send(released, change)
     assert done.pop("impact", impact) == impact  # a rollback tells it afterwards too
     assert done | {"key": None} == foreseen | {"key": None}  # a secret is made by the change alone

@@ -28,9 +28,12 @@ from edge.control.audit.opening import open_audit
 from edge.control.audit.timelines import Timelines
 from edge.control.openapi import statuses_of
 from edge.control.ports import ControlPorts, FoundDevices, MatchCount
+from edge.control.segment_trial import read_device
 from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.common import ErrorAnswer
 from edge.control.shapes.devices import ExplainStep, Explanation, RawErasedView
+from edge.control.shapes.features.counted import view_feature_impact
+from edge.control.shapes.features.feature_shapes import FeatureExplanation, FeaturePreview, FeatureStepView
 from edge.control.shapes.figures.audit import AuditView
 from edge.control.shapes.impact import ReachView, view_impact
 from edge.control.shapes.insight.segment_reach import view_segments
@@ -39,16 +42,20 @@ from edge.control.shapes.rollouts import KnownView, PreviewAnswer, StepView, Wai
 from edge.control.upload_quota import UploadQuota
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change
+from edge.domain.decision.foresight.feature_counts import changed_features
 from edge.domain.decision.foresight.impact import impact_of
 from edge.domain.decision.foresight.segment_counts import SegmentCounts, SegmentUse
 from edge.domain.errors import Unavailable
 from edge.domain.facts import NO_FACTS, DeviceFacts, failure_of, hour_of, name_hash
+from edge.domain.features.compiling import compile_features
+from edge.domain.features.evaluation import Subject
+from edge.domain.features.explaining import explain_feature
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import FileEntry
 from edge.domain.schedule.rollout import Moment
 from edge.domain.shares import format_share
-from edge.domain.states import channel_of
-from edge.domain.targeting.places import NodePlace
+from edge.domain.states import channel_of, feature_of
+from edge.domain.targeting.places import NO_PLACE, NodePlace
 from edge.facts.changes import Lifted, change_facts
 from edge.messages.messaging import Messaging
 from edge.node.service.limits.event_limits import EventLimits
@@ -173,6 +180,38 @@ class World:
             answer={"error": "no_channel"},
         )
 
+    async def explain_feature(self, app, name, body, country):
+        """As a node does that knows nothing of devices."""
+        state = await asyncio.to_thread(self.releases.load, app)
+        feature_of(state, name)
+        check = read_device(body, app, country)
+        features = compile_features(state, NO_PLACE, {})
+        steps, given = explain_feature(features, name, Subject(check, NO_FACTS, check.device.encode()))
+        return FeatureExplanation(
+            asked=msgspec.json.decode(body) | {"country": country},
+            reported=None,
+            name=name,
+            steps=[FeatureStepView(**{**each._asdict(), "saw": dict(each.saw)}) for each in steps],
+            value=None if given.value_json is None else msgspec.json.decode(given.value_json),
+            variant=given.variant,
+            reason=given.reason.value,
+            metadata=dict(given.metadata),
+        )
+
+    async def preview_feature(self, rehearsed, name):
+        return FeaturePreview(
+            app=rehearsed.after.app,
+            name=name,
+            devices=0,
+            since=None,
+            cut=False,
+            touched=0,
+            before=[],
+            after=[],
+            moves=[],
+            others=view_feature_impact(changed_features(rehearsed.before, rehearsed.after) - {name}, None),
+        )
+
     async def preview(self, app, command, change_id, listed):
         """As a node does that knows no device."""
         before = await asyncio.to_thread(self.releases.load, app)
@@ -241,7 +280,11 @@ class World:
         return MatchCount(len(devices), matching, unknown, NOW if devices else None, cut=False)
 
     async def weigh(self, rehearsed):
-        return view_impact(impact_of(rehearsed.before, rehearsed.after), None)
+        return view_impact(
+            impact_of(rehearsed.before, rehearsed.after),
+            None,
+            view_feature_impact(changed_features(rehearsed.before, rehearsed.after), None),
+        )
 
     async def stats(self, app):
         return AppStats(counts=[BundleCount(bundle="1.0.0", action="set", n=3)], duplicates=1)
@@ -337,9 +380,10 @@ class World:
             timelines=Timelines(self.releases),
             messaging=changed.get("messaging") or Messaging(self.store.root.parent / "node", WebhookRules()),
             serving=port(announce=self.announce),
-            explaining=port(explain=self.explain),
+            explaining=port(explain=self.explain, explain_feature=self.explain_feature),
             known_devices=port(
                 preview=self.preview,
+                preview_feature=self.preview_feature,
                 reported=self.reported,
                 as_of=lambda app, now: now,
                 find=self.find,

@@ -21,6 +21,7 @@ from edge.cli.main import cli
 DOCUMENTS = (
     *("README.md", "config/README.md", "config/STORE.md", "config/CI.md", "config/CONTAINERS.md"),
     "config/PEOPLE.md",
+    "config/FEATURES.md",
     *("edge/README.md", "edge/domain/README.md", "edge/cli/README.md", "edge/wire/PROTOCOL.md"),
 )
 _FOLDERS = ("config", "edge", "tests", "benchmarks", "loadtests")

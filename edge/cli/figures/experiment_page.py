@@ -28,7 +28,7 @@ def experiment_page(read: ExperimentReading, *, bars: bool) -> list[Block]:
         Heading(read.name, f"{_state(read)} · channel {read.channel}"),
         FieldList(list(_about(read))),
         Heading("Arms", read.split.sentence),
-        _arms_grid(read.arms),
+        _values_grid(read.arms) if read.kind == "features" else _arms_grid(read.arms),
     ]
     if not read.split.doubted:
         blocks += [Heading("What differs", f"as of {moment(read.as_of_ms / 1000)}"), _measures_grid(read, bars=bars)]
@@ -44,18 +44,32 @@ def _state(read: ExperimentReading) -> str:
 def _about(read: ExperimentReading) -> Sequence[tuple[str, str]]:
     says = read.sentence if any(arm.devices for arm in read.arms) else _NOT_YET
     asks = [("asks", read.question)] if read.question else []
-    who = f"segment {read.segment}, all of it" if read.segment else "every device of the channel"
+    everybody = "every device that asks for it" if read.kind == "features" else "every device of the channel"
+    who = f"segment {read.segment}, all of it" if read.segment else everybody
     return [("says", says), *asks, ("since", moment(read.began_ms / 1000)), ("who", who)]
 
 
 def _arms_grid(arms: Sequence[ArmReading]) -> Grid:
     has_terms = any(_terms(arm) for arm in arms)
     rows = [
-        [arm.name, arm.bundle, arm.share, number(arm.devices), number(arm.installed), *([_terms(arm)] * has_terms)]
+        [
+            arm.name,
+            arm.bundle,
+            arm.share,
+            number(arm.devices),
+            number(arm.installed),
+            *([_terms(arm)] * has_terms),
+        ]
         for arm in arms
     ]
     columns = ("arm", "bundle", "share", "devices", "have it", *(("when and for whom",) * has_terms))
     return Grid(columns, rows, frozenset({2, 3, 4}))
+
+
+def _values_grid(arms: Sequence[ArmReading]) -> Grid:
+    """Of a feature, which has nothing to install."""
+    rows = [[arm.name, arm.value, arm.share, number(arm.devices)] for arm in arms]
+    return Grid(("arm", "value", "share", "devices"), rows, frozenset({2, 3}))
 
 
 def _terms(arm: ArmReading) -> str:

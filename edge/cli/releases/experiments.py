@@ -6,6 +6,7 @@ from typing import Any
 import click
 import msgspec
 
+from edge.cli.features.experiments import start_on_feature, stop_on_feature
 from edge.cli.figures.experiment_page import experiment_page
 from edge.cli.figures.page import is_drawn
 from edge.cli.figures.stats import show_page
@@ -15,6 +16,7 @@ from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api, with_change
 from edge.cli.terminal.output import Output, fields, line, moment, note, table
 from edge.domain.comparing.reading import ExperimentReading
+from edge.domain.comparing.running import feature_of_place
 from edge.domain.errors import Unavailable
 from edge.domain.schedule.durations import format_duration, parse_duration
 
@@ -36,7 +38,7 @@ def experiment() -> None:
     metavar="NAME=VERSION:SHARE",
     multiple=True,
     required=True,
-    help="An arm, such as new=1.5.0:50; repeat for each.",
+    help="An arm, such as new=1.5.0:50, or of a feature new=true:50; repeat for each.",
 )
 @click.option(
     "--segment", metavar="NAME", help="Include only devices in this segment; default: all devices on the channel."
@@ -58,6 +60,8 @@ def experiment() -> None:
     multiple=True,
     help="Give an arm's bundle only to devices in this segment; others get what the channel offers.",
 )
+@click.option("--hold-out", metavar="SHARE", help="Of a feature: keep this share of the devices out, as of rollouts.")
+@click.option("--hold-out-group", metavar="NAME", help="Which devices; default: control.")
 @click.option("--asks", "question", metavar="TEXT", default="", help="The question that the experiment is to answer.")
 @click.option(
     "--measure",
@@ -81,12 +85,15 @@ def start(
     windows: tuple[str, ...],
     spreads: tuple[str, ...],
     only: tuple[str, ...],
+    hold_out: str | None,
+    hold_out_group: str | None,
     question: str,
     measures: tuple[str, ...],
     downgrade: bool,
     again: bool,
 ) -> None:
-    """Start experiment NAME on CHANNEL of APP. The shares of the arms, in percent, must add up to 100.
+    """Start experiment NAME on CHANNEL of APP, or on one of its features: feature:FEATURE. The shares of the arms, in
+    percent, must add up to 100.
 
     A device stays in the same arm at every check and on every node. Devices outside the segment get what the channel
     offers. The first arm is the one that the others are compared with.
@@ -95,7 +102,17 @@ def start(
     Two bundles:     --arm control=1.4.0:50 --arm new=1.5.0:50
     Which time:      --arm now=1.5.0:50 --arm night=1.5.0:50 --window night="daily 01:00-05:00 UTC"
     For whom:        --arm all=1.5.0:50 --arm wifi=1.5.0:50 --only wifi=on-wifi
+    Values:          feature:checkout ... --arm old=false:50 --arm new=true:50
     """
+    held = {"hold_out": hold_out, "hold_out_group": hold_out_group}
+    if (feature := feature_of_place(channel)) is not None:
+        if windows or spreads or only or downgrade or again:
+            raise click.UsageError("--window, --spread, --only, --downgrade and --again are about bundles")
+        terms = {"segment": segment, "question": question, "measures": measures}
+        terms |= {key: value for key, value in held.items() if value is not None}
+        return start_on_feature(client, out, app, feature, {"name": name, **terms}, arms)
+    if any(value is not None for value in held.values()):
+        raise click.UsageError("--hold-out is of experiments on features; rollouts have one too")
     given = {each["name"]: each for each in map(_parse_arm, arms)}
     _give_arms(given, "--window", "windows", [(each, text) for each, text in _pairs("--window", windows)])
     spread = [(each, parse_duration(text)) for each, text in _pairs("--spread", spreads)]
@@ -111,7 +128,7 @@ def start(
         "again": again,
     }
     made = client.post(app_path(app, "channels", channel, "experiment"), body)
-    out.result(made, lambda: line(f"started experiment {sentence(made)} on channel {channel}"))
+    return out.result(made, lambda: line(f"started experiment {sentence(made)} on channel {channel}"))
 
 
 @experiment.command(short_help="Show an experiment and what came of it.")
@@ -119,12 +136,16 @@ def start(
 @click.argument("channel", required=False)
 @with_api
 def show(client: ControlClient, out: Output, app: str, channel: str | None) -> None:
-    """Show what the experiment on CHANNEL of APP shows, also 90 days after it was stopped, or all that run."""
+    """Show what the experiment on CHANNEL of APP, or on feature:FEATURE, shows, also 90 days after it was stopped, or
+    all that run on channels."""
     if channel is None:
         found = client.get(app_path(app, "experiments"))
         rows = [[each["channel"], each["name"], _arms(each), each["segment"]] for each in found]
         columns = ("channel", "experiment", "arms", "segment")
         return out.result(found, lambda: table(columns, rows, "no experiment is running"))
+    if (feature := feature_of_place(channel)) is not None:
+        read = client.get(app_path(app, "features", feature, "experiment", "reading"))
+        return _show_reading(out, read)
     path = app_path(app, "channels", channel, "experiment")
     try:
         read = client.get(f"{path}/reading")
@@ -132,8 +153,12 @@ def show(client: ControlClient, out: Output, app: str, channel: str | None) -> N
         note(f"what it shows cannot be said now: {error.message}")
         found = client.get(path)
         return out.result(found, lambda: _print_text(found))
+    return _show_reading(out, read)
+
+
+def _show_reading(out: Output, read: Any) -> None:
     page = msgspec.convert(read, ExperimentReading)
-    return out.result(read, lambda: show_page(experiment_page(page, bars=is_drawn())))
+    out.result(read, lambda: show_page(experiment_page(page, bars=is_drawn())))
 
 
 @experiment.command(short_help="Stop the experiment on CHANNEL and keep one arm.")
@@ -143,9 +168,12 @@ def show(client: ControlClient, out: Output, app: str, channel: str | None) -> N
 @takes_yes
 @with_change
 def stop(client: ControlClient, out: Output, app: str, channel: str, keep: str) -> None:
-    """Stop the experiment on CHANNEL of APP and keep one arm. To keep none, use `edge rollback`."""
+    """Stop the experiment on CHANNEL of APP, or on feature:FEATURE, and keep one arm. To keep no bundle, use `edge
+    rollback`."""
+    if (feature := feature_of_place(channel)) is not None:
+        return stop_on_feature(client, out, app, feature, keep)
     after = client.post(app_path(app, "channels", channel, "experiment", "stop"), {"keep": keep})
-    out.result(after, lambda: line(f"stopped the experiment; channel {channel} offers {after['bundle']}"))
+    return out.result(after, lambda: line(f"stopped the experiment; channel {channel} offers {after['bundle']}"))
 
 
 def sentence(view: dict[str, Any]) -> str:

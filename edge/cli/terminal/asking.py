@@ -5,6 +5,7 @@ the question. Without a terminal, `--yes` is the answer; without that, nothing c
 """
 
 import functools
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ _DOING = {
     "prune": "pruning",
     "publish": "publishing",
     "replace": "replacing",
+    "revive": "reviving",
     "set": "setting",
     "undo": "undoing",
     "withdraw": "withdrawing",
@@ -161,13 +163,31 @@ def _sentences(impact: dict[str, Any]) -> Iterator[str]:
     more = len(channels[SHOWN_LIMIT:]) + impact["more_channels"]
     if more:
         yield f"and {counted(more, 'channel')} more"
-    if not channels:
+    features = impact.get("features", ())  # a node of an earlier release has none
+    if not channels and not features:
         yield "no channel changes its offer"
+    for each in features[:SHOWN_LIMIT]:
+        yield _feature(each)
     for verb in ("withdrawn", "removed"):
         if bundles := impact[verb]:
             rest = f", and {len(bundles) - SHOWN_LIMIT} more" if len(bundles) > SHOWN_LIMIT else ""
             yield f"{verb}: {', '.join(bundles[:SHOWN_LIMIT])}{rest}"
     yield from _devices(impact)
+
+
+def _feature(each: dict[str, Any]) -> str:
+    name, touched = f"feature {each['feature']}", each["touched"]
+    if touched is None:
+        return f"{name}: may give devices another value"
+    moves = "; ".join(
+        f"{counted(move['devices'], 'device')} {_json(move['becomes'])} instead of {_json(move['was'])}"
+        for move in each["moves"][:SHOWN_LIMIT]
+    )
+    return f"{name}: {counted(touched, 'device')} get another value" + (f": {moves}" if moves else "")
+
+
+def _json(value: Any) -> str:
+    return "no value" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _channel(each: dict[str, Any]) -> str:

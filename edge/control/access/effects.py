@@ -62,6 +62,8 @@ OF_APP = {
     "set_feature": Permission.CHANGE_FEATURES,
     "switch_feature": Permission.CHANGE_FEATURES,
     "delete_feature": Permission.CHANGE_FEATURES,
+    "start_feature_experiment": Permission.CHANGE_FEATURES,
+    "stop_feature_experiment": Permission.CHANGE_FEATURES,
     "create_message": Permission.SEND_MESSAGES,
     "cancel_message": Permission.SEND_MESSAGES,
     "set_message_caps": Permission.SET_RULES,  # a cap that a sender lifts is none

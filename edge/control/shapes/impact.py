@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from edge.control.shapes.common import AnswerBody
+from edge.control.shapes.features.feature_shapes import FeatureImpactView
 from edge.domain.decision.foresight.impact import ChannelImpact, DeviceCounts, Impact, Offering
 
 CHANNELS_LISTED = 50  # of the changed ones; a summary fits one screen
@@ -80,16 +81,20 @@ class DevicesImpactView(AnswerBody, frozen=True, kw_only=True):
 
 class ImpactView(AnswerBody, frozen=True, kw_only=True):
     """`channels` are those whose offering changes, by name; `more_channels` is how many are not listed. `withdrawn` and
-    `removed` are bundles. `devices` is null if the known devices could not be counted."""
+    `removed` are bundles. `devices` is null if the known devices could not be counted. `features` are those that may
+    give devices other values."""
 
     channels: list[ChannelImpactView]
     more_channels: int
     withdrawn: list[str]
     removed: list[str]
     devices: DevicesImpactView | None
+    features: list[FeatureImpactView]
 
 
-def view_impact(impact: Impact, devices: DevicesImpactView | None) -> ImpactView:
+def view_impact(
+    impact: Impact, devices: DevicesImpactView | None, features: Sequence[FeatureImpactView] = ()
+) -> ImpactView:
     """The impact with at most CHANNELS_LISTED channels."""
     return ImpactView(
         channels=[view_channel_impact(each) for each in impact.channels[:CHANNELS_LISTED]],
@@ -97,6 +102,7 @@ def view_impact(impact: Impact, devices: DevicesImpactView | None) -> ImpactView
         withdrawn=list(impact.withdrawn),
         removed=list(impact.removed),
         devices=devices,
+        features=list(features),
     )
 
 

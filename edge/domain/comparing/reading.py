@@ -40,6 +40,7 @@ class ArmReading(msgspec.Struct, frozen=True, kw_only=True):
     windows: tuple[str, ...] = ()
     spread_seconds: int = 0
     segment: str = ""
+    value: str = ""  # of a feature, as JSON: its arms have no bundle
 
 
 class SplitReading(msgspec.Struct, frozen=True, kw_only=True):

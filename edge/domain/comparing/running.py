@@ -9,6 +9,8 @@ from edge.domain.comparing.measures import Measure, parse_measures, usual_measur
 from edge.domain.errors import Invalid
 from edge.domain.model import AppState, Arm, Experiment, SegmentName, VersionName
 
+_OF_FEATURE = "feature:"
+
 
 class RunningExperiment(msgspec.Struct, frozen=True, kw_only=True):
     """An experiment on its channel, or on a feature: `place_of_feature` is its channel then. Stored with its counts, so
@@ -38,7 +40,12 @@ def experiments_of(state: AppState) -> Iterator[RunningExperiment]:
 
 def place_of_feature(feature: str) -> str:
     """What stands for a feature where experiments have a channel; no channel is called so."""
-    return f"feature:{feature}"
+    return f"{_OF_FEATURE}{feature}"
+
+
+def feature_of_place(place: str) -> str | None:
+    """The feature; None: it is a channel."""
+    return place.removeprefix(_OF_FEATURE) if place.startswith(_OF_FEATURE) else None
 
 
 def on_feature(feature: str, experiment: FeatureExperiment) -> RunningExperiment:

@@ -10,7 +10,7 @@ from edge.domain.comparing import phrases
 from edge.domain.comparing.judging import ALPHA, TrialTerms, read_measure
 from edge.domain.comparing.measures import kind_of_arms
 from edge.domain.comparing.reading import ArmReading, ExperimentReading, SplitReading
-from edge.domain.comparing.running import RunningExperiment
+from edge.domain.comparing.running import RunningExperiment, feature_of_place
 from edge.domain.comparing.splitting import check_split
 from edge.domain.errors import NotFound
 from edge.domain.guarding.networks import LEFT_OUT, cap_of
@@ -42,7 +42,12 @@ _CRITERIA_NOTE = (
 )
 
 
-_NOTES = {"timing": (_TIMING_NOTE,), "criteria": (_CRITERIA_NOTE,)}
+_FEATURE_NOTE = (
+    "A device is in its arm from the first time that it was given the arm's value: whether its app looked at it is not "
+    "known. Apps that ask without a device's id are in no arm."
+)
+
+_NOTES = {"features": (_FEATURE_NOTE,), "timing": (_TIMING_NOTE,), "criteria": (_CRITERIA_NOTE,)}
 
 
 class ExperimentAsked(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,9 +142,9 @@ def _find(connection: sqlite3.Connection, asked: ExperimentAsked) -> _Kept:
     )
     row = connection.execute(query, (asked.app, asked.channel)).fetchone()
     if row is None:
-        raise NotFound(
-            "no_experiment", f"no experiment runs on channel {asked.channel!r}, and nothing is kept of an earlier one"
-        )
+        feature = feature_of_place(asked.channel)
+        place = f"feature {feature!r}" if feature is not None else f"channel {asked.channel!r}"
+        raise NotFound("no_experiment", f"no experiment runs on {place}, and nothing is kept of an earlier one")
     number, document, ended_ms, last_ms = row
     ended = ended_ms or last_ms  # nothing was counted since it ended: by its last word
     return _Kept(number, read_document(document), ended, ended)
@@ -156,6 +161,7 @@ def _arms(running: RunningExperiment, devices: Sequence[int], installed: Sequenc
             windows=arm.windows,
             spread_seconds=arm.spread_seconds,
             segment=arm.segment or "",
+            value=arm.value,
         )
         for place, arm in enumerate(running.experiment.arms)
     )

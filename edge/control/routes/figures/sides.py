@@ -48,10 +48,10 @@ async def handle_reading(call: Call[None]) -> ExperimentReading:
     now_ms = int(call.ports.clock.now() * 1000)
     asked = ExperimentAsked(app=call.app, channel=channel.name, now_ms=now_ms, running=running)
     read = await call.ports.telemetry.ask("experiment_reading", asked, ExperimentReading)
-    return structs.replace(read, notes=(*read.notes, *_missing_notes(call, read)))
+    return structs.replace(read, notes=(*read.notes, *missing_notes(call, read)))
 
 
-def _missing_notes(call: Call[None], read: ExperimentReading) -> list[str]:
+def missing_notes(call: Call[None], read: ExperimentReading) -> list[str]:
     """Of nodes that may still send something of the experiment's time."""
     ends = read.ended_ms / 1000 if read.ended_ms is not None else call.ports.clock.now()
     return [

@@ -1,0 +1,103 @@
+"""`edge feature preview` and `explain`: who gets what, before and after a change, and why one device does."""
+
+from typing import IO, Any
+from urllib.parse import urlencode
+
+import click
+import msgspec
+
+from edge.cli.devices.body import read_body
+from edge.cli.features.conditions import shown_value
+from edge.cli.features.settings import setting_options, settings_body
+from edge.cli.terminal.client import ControlClient, app_path
+from edge.cli.terminal.options import with_api
+from edge.cli.terminal.output import Output, counted, line, moment, note, table
+
+
+@click.command(short_help="Show how many known devices get what of feature NAME.")
+@click.argument("app")
+@click.argument("name")
+@setting_options
+@with_api
+def preview(client: ControlClient, out: Output, app: str, name: str, **given: Any) -> None:
+    """Show how many known devices get what of feature NAME of APP, and what settings would change, given as to `set`.
+    Nothing is changed."""
+    found = client.post(app_path(app, "features", name, "preview"), settings_body(client, app, name, given))
+    out.result(found, lambda: _print_preview(found))
+
+
+def _print_preview(found: dict[str, Any]) -> None:
+    before = {(each["variant"], shown_value(each["value"])): each["devices"] for each in found["before"]}
+    after = {(each["variant"], shown_value(each["value"])): each["devices"] for each in found["after"]}
+    rows = [
+        [variant, value, before.get((variant, value), 0), after.get((variant, value), 0)]
+        for variant, value in dict.fromkeys((*after, *before))
+    ]
+    table(("variant", "value", "devices now", "then"), rows, "no device gets it")
+    line(f"{found['touched'] or 'none'} of {counted(found['devices'], 'known device')} get another value")
+    for each in found["moves"]:
+        was, becomes = shown_value(each["was"]), shown_value(each["becomes"])
+        line(f"  {counted(each['devices'], 'device')}: {becomes} instead of {was}")
+    for each in found["others"]:
+        line(f"feature {each['feature']} changes with it, for {counted(each['touched'] or 0, 'device')}")
+    if found["cut"]:
+        note(f"only reports since {moment(found['since'])} were read: there may be more devices")
+
+
+@click.command(short_help="Explain what a device gets of feature NAME.")
+@click.argument("app")
+@click.argument("name")
+@click.argument("device", required=False)
+@click.option(
+    "--context", metavar="JSON", help="What a device says of itself, instead of its id: platform, version_name …"
+)
+@click.option(
+    "--body", type=click.File("rb"), metavar="FILE", help="Body that the device posts to /updates; - is stdin."
+)
+@click.option("--country", default="", metavar="CC", help="Country that a trusted proxy would report, such as DE.")
+@with_api
+def explain(
+    client: ControlClient,
+    out: Output,
+    app: str,
+    name: str,
+    device: str | None,
+    context: str | None,
+    body: IO[bytes] | None,
+    country: str,
+) -> None:
+    """Explain step by step what DEVICE gets of feature NAME of APP, as it last reported, or a device that says what
+    --context or --body has."""
+    if sum(each is not None for each in (device, context, body)) != 1:
+        raise click.UsageError("give one of DEVICE, --context and --body")
+    path = app_path(app, "features", name, "explain")
+    if body is not None:
+        found = client.post(f"{path}?{urlencode({'country': country})}", msgspec.Raw(read_body(body)))
+    else:
+        asked = {"device_id": device} if device is not None else _context(str(context))
+        found = client.get(f"{path}?{urlencode(asked | ({'country': country} if country else {}))}")
+    out.result(found, lambda: _print_explained(found))
+
+
+def _context(text: str) -> dict[str, str]:
+    """The members of a JSON object as parameters: flags in lower case, `targetingKey` as the device's id."""
+    try:
+        given = msgspec.json.decode(text, type=dict[str, str | bool | int | float])
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise click.UsageError(f"--context is no JSON object of plain values: {error}") from error
+    if "targetingKey" in given:
+        given["device_id"] = given.pop("targetingKey")
+    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in given.items()}
+
+
+def _print_explained(found: dict[str, Any]) -> None:
+    rows = [
+        [each["step"], each["outcome"], ", ".join(f"{key} {shown_value(value)}" for key, value in each["saw"].items())]
+        for each in found["steps"]
+    ]
+    table(("step", "outcome", "saw"), rows, "")
+    value, told = shown_value(found["value"]), found["metadata"]
+    why = f"variant {found['variant']}, {found['reason']} ({told['why']}), version {told['version']}"
+    line(f"{found['name']} = {value}: {why}")
+    if found["reported"]:
+        note(f"as the device reported at {moment(found['reported'])}")

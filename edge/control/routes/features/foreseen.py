@@ -1,0 +1,99 @@
+"""Who gets which value of a feature, before and after a change, and why one device gets what it gets."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from edge.control.access.roles import Permission
+from edge.control.calls import Call, check_app, command_id, load_app
+from edge.control.operations import Operation
+from edge.control.routes.explain import COUNTRY, DEFAULTS, EXPLAIN_QUERY, parse_country, parse_question
+from edge.control.routes.features.feature_views import settings_of
+from edge.control.routes.features.features import FEATURE
+from edge.control.segment_trial import check_same_app
+from edge.control.shapes.features.feature_shapes import FeatureExplanation, FeaturePreview, FeatureRequest
+from edge.control.uploads import decode_body
+from edge.control.work_queue import LOOKS
+from edge.domain.changes.apply import foresee
+from edge.domain.changes.commands import Change
+from edge.domain.changes.features.feature_commands import SetFeature
+from edge.domain.model import parse_device_id
+from edge.store.releases import Rehearsed
+from edge.wire.updates import fields_of
+
+
+class _AppOfBody(msgspec.Struct):
+    app_id: str = ""
+
+
+async def handle_preview(call: Call[FeatureRequest]) -> FeaturePreview:
+    """Refuses what the change would refuse. Without settings: who gets what now. Raises Unavailable `busy`."""
+    before, name = await load_app(call), call.part("name")
+    command = SetFeature(name=name, settings=settings_of(call.body))
+    change = Change(id=command_id(call.request), at=call.ports.clock.now(), by=call.grant.name, command=command)
+    after = await asyncio.to_thread(foresee, before, change)
+    return await call.ports.known_devices.preview_feature(Rehearsed(before, after), name)
+
+
+async def handle_explain_body(call: Call[msgspec.Raw]) -> FeatureExplanation:
+    """Raises Invalid `app_mismatch` if the device's body is for another app than the address."""
+    await check_app(call)
+    body = bytes(call.body)
+    check_same_app(decode_body(body, _AppOfBody).app_id, call.app)
+    return await _explained(call, body, parse_country(call.request.query.get(COUNTRY, "")))
+
+
+async def handle_explain(call: Call[None]) -> FeatureExplanation:
+    """Raises Invalid `invalid_boolean`, `invalid_country`, and what an invalid body raises."""
+    await check_app(call)
+    given = parse_question(call.request.query)
+    country = parse_country(str(given.pop(COUNTRY, "")))
+    known = None
+    if "device_id" in given:
+        known = await call.ports.known_devices.reported(call.app, parse_device_id(given["device_id"]))
+    asked = {**DEFAULTS, **(fields_of(known.check) if known else {}), **given, "app_id": call.app}
+    explained = await _explained(call, msgspec.json.encode(asked), country)
+    return msgspec.structs.replace(explained, reported=known.reported if known else None)
+
+
+async def _explained(call: Call[Any], body: bytes, country: str) -> FeatureExplanation:
+    async with call.request.app[LOOKS].turn():
+        return await call.ports.explaining.explain_feature(call.app, call.part("name"), body, country)
+
+
+OPERATIONS = (
+    Operation(
+        name="preview_feature",
+        method="POST",
+        path=f"{FEATURE}/preview",
+        summary="Count the known devices by what they get of a feature, before and after a change; nothing is changed",
+        permission=Permission.READ_APP,
+        handle=handle_preview,
+        answer=FeaturePreview,
+        body=FeatureRequest,
+        refusals=(409, 503),
+    ),
+    Operation(
+        name="explain_feature",
+        method="POST",
+        path=f"{FEATURE}/explain",
+        summary="Explain what a device gets of a feature, given what it posts to /updates",
+        permission=Permission.LOOK_UP_DEVICES,
+        handle=handle_explain_body,
+        answer=FeatureExplanation,
+        body=msgspec.Raw,
+        query=(COUNTRY,),
+    ),
+    Operation(
+        name="explain_feature_of_device",
+        method="GET",
+        path=f"{FEATURE}/explain",
+        summary="Explain what a device gets of a feature; its latest report fills in what the parameters leave out",
+        permission=Permission.LOOK_UP_DEVICES,
+        handle=handle_explain,
+        answer=FeatureExplanation,
+        query=EXPLAIN_QUERY,
+        refusals=(503,),
+    ),
+)

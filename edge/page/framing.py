@@ -89,7 +89,7 @@ async def build_frame(visit: Visit, shown: Shown, session: Session, house: House
     found = await visit.attempt("list_apps", {})
     apps: list[AppSummary] = [] if isinstance(found, Unread) else found
     stopped = sum(each.stopped or 0 for each in apps)
-    side = _app_side(known, current) if known is not None else _fleet_side(apps)
+    side = _app_side(visit, known, current) if known is not None else _fleet_side(apps)
     return Framed(
         signed_in=True,
         crumbs=shown.crumbs if shown.crumbs is not None else _crumbs(visit, shown),
@@ -145,11 +145,12 @@ _LABELS = {
     "bundles": "Bundles",
     "history": "History",
     "nodes": "Nodes",
+    "audit": "Audit",
     "search": "Search",
 }
 
 
-def _app_side(app: AppView, current: str) -> list[SideGroup]:
+def _app_side(visit: Visit, app: AppView, current: str) -> list[SideGroup]:
     base = f"/apps/{quote(app.app, safe='')}"
     experiments = [each for each in app.channels if each.experiment is not None]
     links = [
@@ -172,6 +173,7 @@ def _app_side(app: AppView, current: str) -> list[SideGroup]:
         SideLink("Devices", f"{base}/devices", current == "device"),
         SideLink("Bundles", f"{base}/bundles", current == "bundles", app.bundles),
         SideLink("History", f"{base}/history", current == "history"),
+        *([SideLink("Audit", f"{base}/audit", current == "audit")] if visit.allows("show_app_audit", app.app) else []),
     ]
     return [SideGroup(app.app, links)]
 
@@ -189,6 +191,7 @@ def _fleet_side(apps: list[AppSummary]) -> list[SideGroup]:
 
 
 def _nodes(visit: Visit, current: str) -> list[SideGroup]:
-    if not visit.allows("show_node"):
-        return []
-    return [SideGroup("This fleet", [SideLink("Nodes", "/nodes", current == "nodes")])]
+    links = [SideLink("Nodes", "/nodes", current == "nodes")] if visit.allows("show_node") else []
+    if visit.allows("show_audit"):
+        links.append(SideLink("Audit", "/audit", current == "audit" and "app" not in visit.parts))
+    return [SideGroup("This fleet", links)] if links else []

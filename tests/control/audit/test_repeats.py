@@ -1,0 +1,79 @@
+"""Refusals that repeat are counted: nobody fills the disk by asking."""
+
+import msgspec
+
+from edge.control.audit.entry import ActKind, ActOutcome, AuditEntry
+from edge.control.audit.repeats import BEYOND, Repeats
+
+NOW = 1_700_000_000.0
+
+
+def refused(at=NOW, **fields):
+    told = {"kind": ActKind.CHANGE, "operation": "set_channel", "outcome": ActOutcome.REFUSED, "code": "forbidden"}
+    return AuditEntry(at=at, **told | {"who": "ci", "address": "192.0.2.7"} | fields)
+
+
+def test_the_first_is_recorded_and_the_others_of_its_minute_are_one():
+    repeats = Repeats()
+    assert repeats.note(refused()) == refused()
+    assert [repeats.note(refused(NOW + n)) for n in range(1, 50)] == [None] * 49
+    assert repeats.due(NOW + 59) == []
+    (told,) = repeats.due(NOW + 60)
+    assert (told.count, told.since, told.at) == (49, NOW, NOW + 60)
+    assert repeats.due(NOW + 120) == []
+
+
+def test_one_that_does_not_repeat_is_recorded_once():
+    repeats = Repeats()
+    repeats.note(refused())
+    assert repeats.due(NOW + 60) == []
+
+
+def test_another_name_address_operation_code_or_app_is_another():
+    repeats = Repeats()
+    kinds = [{}, {"who": "x"}, {"address": "192.0.2.8"}, {"operation": "undo"}, {"code": "conflict"}, {"app": "a"}]
+    assert all(repeats.note(refused(**each)) is not None for each in kinds)
+
+
+def test_beyond_the_kinds_of_a_minute_only_a_sum_is_kept():
+    repeats = Repeats(keys_limit=2)
+    noted = [repeats.note(refused(address=f"192.0.2.{n}")) for n in range(10)]
+    assert [each is not None for each in noted] == [True] * 2 + [False] * 8
+    assert repeats.due(NOW + 60) == []
+    (told,) = repeats.due(NOW + 3_600)
+    assert (told.operation, told.count, told.since) == (BEYOND, 8, NOW)
+
+
+def test_a_day_has_a_limit_and_the_next_one_another():
+    repeats = Repeats(day_limit=3)
+    noted = [repeats.note(refused(NOW + n, address=f"192.0.2.{n}")) for n in range(5)]
+    assert [each is not None for each in noted] == [True] * 3 + [False] * 2
+    repeats.due(NOW + 100)
+    assert repeats.note(refused(NOW + 86_400)) is not None
+
+
+def test_nothing_is_lost_when_the_node_ends():
+    repeats = Repeats(keys_limit=1)
+    for n in range(3):
+        repeats.note(refused(NOW + n))
+    repeats.note(refused(address="192.0.2.9"))
+    assert [each.count for each in repeats.due(NOW + 3, ending=True)] == [2, 1]
+
+
+def test_a_clock_that_is_set_back_does_not_keep_a_window_open():
+    repeats = Repeats()
+    repeats.note(refused())
+    repeats.note(refused())
+    assert [each.count for each in repeats.due(NOW - 10)] == [1]
+
+
+def test_every_refusal_is_in_a_record_or_in_a_count():
+    repeats, recorded = Repeats(day_limit=40, keys_limit=7), []
+    for n in range(2_000):
+        entry = refused(NOW + n * 7, address=f"192.0.2.{n % 11}", code=f"c{n % 3}")
+        noted = repeats.note(entry)
+        recorded += [noted] if noted is not None else []
+        recorded += repeats.due(NOW + n * 7)
+    recorded += repeats.due(NOW + 20_000, ending=True)
+    assert sum(each.count for each in recorded) == 2_000
+    assert all(msgspec.json.encode(each) for each in recorded)

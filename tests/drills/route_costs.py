@@ -26,6 +26,7 @@ from edge.domain.manifest import FILE_COUNT_LIMIT
 from edge.wire.app_events import EVENTS_BATCH_LIMIT, EVENTS_BODY_LIMIT_BYTES
 from edge.wire.body import BODY_LIMIT_BYTES
 from edge.wire.manifest_size import MANIFEST_SIZE_BODY_LIMIT_BYTES
+from edge.wire.ofrep.context import CONTEXT_LIMIT_BYTES
 from edge.wire.stats import BATCH_LIMIT, STATS_BODY_LIMIT_BYTES
 
 PROMISE_MS, PROMISE_MS_PER_MIB = 5.0, 2.0
@@ -128,6 +129,24 @@ def app_events() -> dict[str, bytes]:
     return made | members(EVENTS_BODY_LIMIT_BYTES)
 
 
+def contexts() -> dict[str, bytes]:
+    start = b'{"context":{"targetingKey":"%b","platform":"android",' % DEVICE.encode()
+    size = CONTEXT_LIMIT_BYTES
+    return {
+        "as many attributes as it takes": start + b",".join(b'"a%d":0' % n for n in range(120)) + b"}}",
+        "too many attributes": filled(start, b'"":0,', b'"x":0}}', size),
+        "different attributes": start + b",".join(b'"a%d":0' % n for n in range(1_600)) + b"}}",
+        "nested arrays": filled(start + b'"x":[', b"[" * 14 + b"]" * 14 + b",", b"0]}}", size),
+        "too deep": filled(start + b'"x":', b"[", b"", size),
+        "texts of brackets": filled(start + b'"x":[', b'"[{",', b"0]}}", size),
+        "escapes": filled(start + b'"custom_id":"', b"\\n", b'"}}', size),
+        "quotes": filled(start + b'"x":"', b'\\"', b'"}}', size),
+        "one attribute again and again": filled(start, b'"key_id":"",', b'"x":0}}', size),
+        "half surrogates": filled(start + b'"custom_id":"', b"\\ud800", b'"}}', size),
+        "many kinds of wrong": filled(start + b'"version_name":7,', b'"platform":{},', b'"x":0}}', size),
+    }
+
+
 def manifests() -> dict[str, bytes]:
     start = b'{"app_id":"%b","manifest":' % APP.encode()
     files = array(FILE % n for n in range(FILE_COUNT_LIMIT))
@@ -158,6 +177,14 @@ def requests(zip_path: bytes) -> Iterable[tuple[str, str, bytes]]:
         yield "POST /stats", f"a byte a chunk, {name}", chunked("/stats", reports()[name])
     for name, body in app_events().items():
         yield "POST /events", name, post("/events", body)
+    for name, body in contexts().items():
+        yield "POST /features", name, post(f"/features/{APP}/ofrep/v1/evaluate/flags", body)
+        yield "POST /features/one", name, post(f"/features/{APP}/ofrep/v1/evaluate/flags/checkout", body)
+    query = b"?" + b"a=b&" * 100 + b"flagConfigEtag=1-a"
+    yield "POST /features", "query", post(f"/features/{APP}/ofrep/v1/evaluate/flags{query.decode()}", b"{}")
+    tags = b"If-None-Match: " + b", ".join([b'"%b"' % (b"a" * 62)] * 110) + b"\r\n"
+    yield "POST /features", "tags", post(f"/features/{APP}/ofrep/v1/evaluate/flags", b"{}", more=tags)
+    yield "GET /features", "token", get(f"/features/{APP}/ofrep/v1/events?token={'A' * 7_000}".encode())
     for name, body in manifests().items():
         yield "POST /updates/manifest_size", name, post("/updates/manifest_size", body)
     for name, unit in {"pairs": b"&a=", "escapes": b"%ff", "names": b"&x", "flags": b"&is_prod=1"}.items():

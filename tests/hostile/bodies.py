@@ -16,6 +16,8 @@ def _pairs(seed: Seed) -> list[tuple[str, str]]:
 
 def _joined(seed: Seed, pairs: list[tuple[str, str]], rng: random.Random) -> bytes:
     item = "{" + ",".join(f"{name}:{value}" for name, value in pairs) + "}"
+    if seed.within:
+        item = f'{{"{seed.within}":{item}}}'
     if not seed.batch:
         return item.encode("utf-8", "surrogatepass")
     items = [json.dumps(seed.fields)] * rng.choice((0, 1, 3, 20)) + [item]

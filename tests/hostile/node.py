@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 
 from edge.config import Config, Devices, Log, Telemetry
+from edge.domain.app_parts.stored_features import FeatureKind
 from edge.domain.changes.commands import Change, ChannelSettings, Command, CreateApp, CreateChannel, PublishBundle
+from edge.domain.changes.features.feature_commands import FeatureSettings, NewFeatureRule, SetFeature
 from edge.domain.manifest import encode_manifest
 from edge.domain.model import AppId, Bundle, FileEntry
 from edge.node.processes.data_directory import DataDirectory
@@ -23,6 +25,11 @@ from tests.hostile.published import ZIP, digest_of
 from tests.hostile.seeds import APP
 
 WORKERS = 2
+COLOUR = FeatureSettings(
+    kind=FeatureKind.STRING,
+    default='"blue"',
+    rules=(NewFeatureRule(value='"red"', where='custom_id.contains("mk") && version_name >= "1.0.0" && bucket(50)'),),
+)
 
 
 def main() -> None:
@@ -72,6 +79,7 @@ def publish(truth: DataDirectory) -> None:
         CreateApp(app=AppId(APP)),
         CreateChannel(name="production", settings=ChannelSettings(public=True)),
         PublishBundle(bundle=bundle, channel="production"),
+        SetFeature(name="colour", settings=COLOUR),
     ]
     for number, command in enumerate(commands):
         change = Change(id=f"hostile-{number}", at=time.time(), by="hostile", command=command)

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Callable
 
 from edge.domain.decision.outcomes import UpToDate
-from edge.domain.model import ChannelName
+from edge.domain.model import AppId, ChannelName
 from edge.wire.answers import encode_answer
 from edge.wire.app_events import encode_app_answer, parse_app_report
 from edge.wire.body import WireError
 from edge.wire.channels import parse_channel_request
 from edge.wire.manifest_size import encode_manifest_size, parse_manifest_size
+from edge.wire.ofrep.context import check_of, parse_context
+from edge.wire.ofrep.refusals import OfrepRefused
 from edge.wire.push.registrations import encode_push_answer, parse_push_register
 from edge.wire.stats import encode_stats_answer, parse_stats
 from edge.wire.updates import parse_update_check
@@ -20,7 +22,7 @@ from tests.hostile.cases import Case
 from tests.hostile.drill import DIGEST, WARM_UP, memory_mb
 from tests.hostile.mutations import build_case
 
-BODY_KINDS = (0, 3, 5, 9, 10, 11, 12, 17, 18)  # of the seeds: every route that reads a body
+BODY_KINDS = (0, 3, 5, 9, 10, 11, 12, 17, 18, 19)  # of the seeds: every route that reads a body
 GROWTH_LIMIT_MB = 24
 STATUSES = {200, 400, 413}
 
@@ -86,6 +88,15 @@ def _used(body: bytes) -> bytes:
     return encode_app_answer(parse_app_report(body))
 
 
+def _features(body: bytes) -> bytes:
+    try:
+        check_of(AppId("com.example.hostile"), parse_context(body))
+    except OfrepRefused as refused:
+        assert refused.status in STATUSES, refused.status
+        return refused.body
+    return b"{}"
+
+
 def _push(body: bytes) -> bytes:
     return encode_push_answer(parse_push_register(body))
 
@@ -97,4 +108,5 @@ PARSERS: dict[str, Callable[[bytes], bytes]] = {
     "/channel_self": _choice,
     "/events": _used,
     "/push/register": _push,
+    "/features": _features,
 }

@@ -108,7 +108,7 @@ def _is_ours(answer: Answer, bundle: bytes) -> bool:
             return False
         if answer.status == 200:
             return isinstance(value, dict) or _is_list_of_channels(value)
-        return isinstance(value, dict) and isinstance(value.get("error"), str)
+        return isinstance(value, dict) and isinstance(value.get("error") or value.get("errorCode"), str)
     if answer.status == 206:
         span = _CONTENT_RANGE.fullmatch(answer.headers.get(b"content-range", b""))
         return bool(span) and answer.body == bundle[int(span[1]) : int(span[2]) + 1]  # type: ignore[index]

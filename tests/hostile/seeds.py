@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 APP = "com.example.hostile"
+FEATURES = f"/features/{APP}/ofrep/v1"
 DEVICE_PREFIX = "00009a6b-eefe-490a-9c60-0000"  # a device of its own for each request: some routes count by it
 PLUGINS = ("4.0.0", "5.0.0", "6.0.1", "6.14.26", "7.8.1", "7.34.0", "8.45.10", "8.51.14", "8.51.23", "10.0.0")
 
 # 503 only from a worker that says it is overloaded or out of room; the report shows how many.
-ELSEWHERE = frozenset({200, 204, 206, 304, 400, 404, 405, 408, 412, 413, 416, 417, 503})
+ELSEWHERE = frozenset({200, 204, 206, 304, 400, 401, 404, 405, 408, 412, 413, 416, 417, 429, 503})
 HEAD_ONLY = frozenset({200, 204, 400, 404, 405})
 
 Headers = list[tuple[bytes, bytes]]
@@ -30,6 +31,7 @@ class Seed:
     body: bytes = b""
     fields: dict[str, object] = field(default_factory=dict)  # of a JSON body, or of a query
     batch: bool = False  # the body is a list of such objects
+    within: str = ""  # the member of the body that the object is
     statuses: frozenset[int] = ELSEWHERE
 
     def encode(self) -> bytes:
@@ -79,10 +81,16 @@ def push_fields(marker: str) -> dict[str, object]:
     return device | said | {"provider": "webpush", "subscription": subscription, "token": marker}
 
 
-def posted(route: str, fields: dict[str, object], statuses: frozenset[int], *, batch: bool = False) -> Seed:
-    body = json.dumps([fields] * 3 if batch else fields).encode()
+def context_fields(marker: str, plugin: str = "8.51.14") -> dict[str, object]:
+    return check_fields(marker, plugin) | {"targetingKey": marker, "plan": marker, "nested": {"of": [marker]}}
+
+
+def posted(
+    route: str, fields: dict[str, object], statuses: frozenset[int], *, batch: bool = False, within: str = ""
+) -> Seed:
+    body = json.dumps([fields] * 3 if batch else {within: fields} if within else fields).encode()
     headers = [(b"Host", b"hostile"), (b"Content-Type", b"application/json; charset=utf-8"), frame(body)]
-    return Seed(route, b"POST", route.encode(), headers, body, fields, batch, statuses)
+    return Seed(route, b"POST", route.encode(), headers, body, fields, batch, within, statuses)
 
 
 def plain(method: bytes, path: bytes, route: str, statuses: frozenset[int], *headers: tuple[bytes, bytes]) -> Seed:
@@ -90,6 +98,7 @@ def plain(method: bytes, path: bytes, route: str, statuses: frozenset[int], *hea
 
 
 JSON_STATUSES = frozenset({200, 400, 413})
+FEATURE_STATUSES = frozenset({200, 304, 400, 401, 413, 429})
 FILE_STATUSES = frozenset({200, 206, 304, 412, 416, 503})
 CHOICE_STATUSES = frozenset({200, 400, 404, 413})
 
@@ -141,11 +150,23 @@ def build_seed(kind: int, marker: str, plugin: str, digest: str) -> Seed:
             return posted("/events", app_event_fields(marker), CHOICE_STATUSES | {503})
         case 18:
             return posted("/push/register", push_fields(marker), CHOICE_STATUSES | {503})
+        case 19 | 20:
+            seed = posted("/features", context_fields(marker, plugin), FEATURE_STATUSES, within="context")
+            seed.path = f"{FEATURES}/evaluate/flags{'?flagConfigEtag=1-abc' if kind == 20 else ''}".encode()
+            seed.headers.insert(1, (b"If-None-Match", b'W/"%s", "%s"' % (marker.encode(), marker.encode())))
+            return seed
+        case 21:
+            seed = posted("/features", context_fields(marker, plugin), FEATURE_STATUSES | {404}, within="context")
+            seed.path = b"%b/evaluate/flags/colour" % FEATURES.encode()
+            return seed
+        case 22:
+            path = f"{FEATURES}/evaluate/flags".encode()
+            return plain(b"OPTIONS", path, "/features", HEAD_ONLY, (b"Origin", b"capacitor://localhost"))
         case _:
             return plain(b"GET", b"/nowhere/" + marker.encode(), "unknown", frozenset({404}))
 
 
-KINDS = 20
+KINDS = 24
 # Seeds of routes that a node may not have: left out when it answers their valid request with 404 or 405.
 OPTIONAL_KINDS = {9: "/updates/manifest_size", 10: "/channel_self", 11: "/channel_self", 12: "/channel_self"}
 OPTIONAL_KINDS[13] = "/channel_self"

@@ -9,7 +9,7 @@ from tests.hostile.cases import MUTATIONS, Case
 from tests.hostile.drill import DIGEST, WARM_UP, a_node, run
 from tests.hostile.mutations import ALL_KINDS, build_case
 from tests.hostile.published import ZIP
-from tests.hostile.pure import run_pure
+from tests.hostile.pure import PARSERS, run_pure
 from tests.hostile.reading import Answer, NotHttp, find_faults, take_answer
 from tests.hostile.seeds import PLUGINS, build_seed
 
@@ -24,7 +24,15 @@ def test_thousands_of_hostile_requests_find_nothing_in_a_node(tmp_path):
     assert outcome.faults == []
     assert outcome.findings.sent == COUNT
     routes = {name.split()[0] for name in outcome.findings.statuses}
-    assert {"/updates", "/stats", "/bundles", "/channel_self", "/updates/manifest_size", "/events"} <= routes
+    assert {
+        "/updates",
+        "/stats",
+        "/bundles",
+        "/channel_self",
+        "/updates/manifest_size",
+        "/events",
+        "/features",
+    } <= routes
 
 
 def test_what_is_mutated_is_valid_to_begin_with(tmp_path):
@@ -50,7 +58,7 @@ def test_thousands_of_hostile_bodies_find_nothing_in_the_parsers():
     faults, _, outcomes, _ = run_pure(3_000, SEED)
     assert faults == []
     routes = {name.split()[0] for name in outcomes}
-    assert routes == {"/updates", "/stats", "/channel_self", "/updates/manifest_size", "/events"}
+    assert routes == set(PARSERS)
 
 
 def test_a_case_is_the_same_bytes_whenever_it_is_made():

@@ -205,7 +205,9 @@ def _is_too_deep(body: bytes) -> bool:
     """Each round takes the innermost brackets away, without a step for each of them in Python."""
     left = _TEXTS.sub(b"", body).translate(None, _NO_BRACKET)
     for _ in range(DEPTH_LIMIT + 1):  # the body's own object is none of the context
-        left = _INNERMOST.sub(b"", left)
+        before, left = len(left), _INNERMOST.sub(b"", left)
+        if len(left) == before:  # the others are never closed
+            break
     return bool(left)
 
 

@@ -32,6 +32,7 @@ from edge.page.views.experiment import page as experiment_page
 from edge.page.views.fleet import one_app, overview
 from edge.page.views.history import history
 from edge.page.views.node import nodes
+from edge.page.views.people import people
 from edge.page.views.segments import segments
 from edge.page.views.visit import PageRoute, Visit
 
@@ -58,6 +59,7 @@ ROUTES: tuple[PageRoute, ...] = (
     *segments.ROUTES,
     *nodes.ROUTES,
     *audit.ROUTES,
+    *people.ROUTES,
     *searching.ROUTES,
 )
 

@@ -146,6 +146,7 @@ _LABELS = {
     "history": "History",
     "nodes": "Nodes",
     "audit": "Audit",
+    "people": "People",
     "search": "Search",
 }
 
@@ -194,4 +195,6 @@ def _nodes(visit: Visit, current: str) -> list[SideGroup]:
     links = [SideLink("Nodes", "/nodes", current == "nodes")] if visit.allows("show_node") else []
     if visit.allows("show_audit"):
         links.append(SideLink("Audit", "/audit", current == "audit" and "app" not in visit.parts))
+    if visit.allows("list_people"):
+        links.append(SideLink("People", "/people", current == "people"))
     return [SideGroup("This fleet", links)] if links else []

@@ -275,6 +275,7 @@ async def test_an_expired_token_is_refused_with_its_code(serve, world):
 async def test_a_token_shows_its_permissions(acme):
     own = await acme("GET", "/v1/token", by="uploader-acme")
     assert [(each["role"], each["scope"]) for each in own.pop("holds")] == [("uploader", f"app:{APP}")]
+    assert own.pop("ask") == []
     assert own == {
         "name": "uploader-acme",
         "role": "uploader",
@@ -303,6 +304,34 @@ async def test_an_uploader_publishes_and_offers_nothing(acme, world):
     patch = ("PATCH", f"/v1/apps/{APP}/channels/production", {"bundle": "1.0.0"})
     assert await acme(*patch, by="uploader-acme", status=403) == "forbidden"
     assert world.releases.head(APP) == was
+
+
+async def test_a_developer_publishes_to_a_test_channel_and_undoes_that_alone(acme, world):
+    await acme("POST", f"/v1/apps/{APP}/channels", {"name": "production", "public": True})
+    await acme("POST", f"/v1/apps/{APP}/channels", {"name": "lab", "test": True})
+    by = {"by": "developer-acme"}
+    assert (await acme.publish("1.0.0", channel="lab", **by))["channels"] == ["lab"]
+    await acme("POST", f"/v1/apps/{APP}/undo", {}, **by)
+    await acme.publish("1.1.0", channel="lab", **by)
+    was = world.releases.head(APP)
+    assert await acme.publish("1.2.0", channel="production", status=403, **by) == "forbidden"
+    lab = f"/v1/apps/{APP}/channels/lab"
+    for wanted in ({"public": True, "replace": True}, {"test": False}, {"self_set": True}):
+        assert await acme("PATCH", lab, wanted, status=403, **by) == "forbidden", wanted
+        assert await acme("PATCH", f"{lab}?dry_run=true", wanted, status=403, **by) == "forbidden"
+    assert world.releases.head(APP) == was
+    await acme("PATCH", f"/v1/apps/{APP}/channels/production", {"ios": False})
+    assert await acme("POST", f"/v1/apps/{APP}/undo", {}, status=403, **by) == "forbidden"
+    assert await acme("DELETE", lab, status=403, **by) == "forbidden"
+
+
+async def test_a_preview_names_no_device_to_who_may_not_look_one_up(acme):
+    await acme("POST", f"/v1/apps/{APP}/channels", {"name": "production"})
+    await acme.publish("1.0.0")
+    preview = f"/v1/apps/{APP}/channels/production/rollout/preview?devices=7"
+    for by, listed in (("viewer", 0), ("reader-acme", 7)):
+        answer = await acme("POST", preview, {"bundle": "1.0.0", "steps": ["1"]}, by=by)
+        assert answer["known"]["elsewhere"] == listed  # the world's double tells how many it was asked for
 
 
 async def test_a_refused_publish_names_what_is_missing(acme):

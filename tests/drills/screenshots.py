@@ -27,6 +27,7 @@ PAGES = {
     "bundles": f"/apps/{RIDER}/bundles",
     "history": f"/apps/{RIDER}/history",
     "nodes": "/nodes",
+    "people": "/people",
     "confirmation": f"/apps/{RIDER}/channels/production/acts/rollback",
     "start": f"/apps/{KIOSK}/channels/production/acts/start",
     "guard": f"/apps/{KIOSK}/channels/production/acts/guard",

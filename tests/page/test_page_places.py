@@ -183,6 +183,23 @@ async def test_all_nodes_are_shown_live_and_what_they_say_is_text(app):
     assert {"lede", "node-a5a5-1", "node-a5a5-2"} <= changed
 
 
+async def test_people_are_shown_to_who_manages_them_and_their_names_are_text(app):
+    await app.sign_in("root")
+    assert "Nobody yet: tokens alone get in." in (await app.get("/people")).text
+    api = Api(app.client, app.secrets)
+    await api("POST", "/v1/organisations", {"name": "acme"})
+    await api("PUT", f"/v1/organisations/acme/apps/{APP}")
+    holds = [{"role": "releaser", "scope": f"app:{APP}/beta"}]
+    await api("POST", "/v1/people", {"mail": "anna@example.com", "words": "<i>Anna", "holds": holds})
+    page = await app.get("/people")
+    assert page.status == 200 and f"releaser of channel beta of app {APP}" in page.text
+    assert "&lt;i&gt;Anna" in page.source and "<i>Anna" not in page.source
+    assert "edge person grant" in page.text and "change_test_channels" in page.text
+    assert "/people" in (await app.get("/")).seen.links
+    await app.sign_in("reader")
+    assert (await app.get("/people")).status == 403 and "/people" not in (await app.get("/")).seen.links
+
+
 async def test_a_limited_token_does_not_see_the_node(app):
     await app.sign_in("reader-acme")
     assert (await app.get("/nodes")).status == 403

@@ -7,7 +7,7 @@ from factories import APP, NOW, a_change
 from s3_servers import Clock
 from truths import Truth
 
-from edge.assembly.region.origin_bucket import tokens_of
+from edge.assembly.region.origin_bucket import checks_of, tokens_of
 from edge.control.access.tokens import Tokens
 from edge.domain.model import AppId
 from edge.node.processes.data_directory import DataDirectory
@@ -16,7 +16,6 @@ from edge.regions.sources.bucket import BucketSource
 from edge.store.damage import NotTaken
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
-from edge.store.objects.port import TOKENS_KEY
 from edge.store.releases import Releases
 from edge.store.s3.client import BucketClient
 from edge.store.s3.collection import CollectionDesk
@@ -65,7 +64,7 @@ class BucketOrigin:
             directory.mirror_trust,
             _nobody_hears,
             directory.held,
-            checks={TOKENS_KEY: Tokens(directory.mirror, directory.mirror_trust, None)},
+            checks=checks_of(Tokens(directory.mirror, directory.mirror_trust, None)),
         )
         try:
             await follower.look()

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from edge.assembly.region.origin_bucket import checks_of
 from edge.control.access.tokens import Tokens
 from edge.node.processes.data_directory import DataDirectory, OpenedDirectory
 from edge.regions.following.follower import Follower, FollowTerms
@@ -20,7 +21,6 @@ from edge.store.damage import NotTaken
 from edge.store.held_heads import HeldHeads
 from edge.store.key_set import open_trust
 from edge.store.objects.fs import FsStore
-from edge.store.objects.port import TOKENS_KEY
 from edge.store.reading import ReleaseReader
 
 
@@ -93,6 +93,7 @@ class FollowedWorld:
         self.trust = open_trust(directory.mirror, directory.node_dir, self.now)
         self.held = HeldHeads(directory.node_dir)
         self.reader = ReleaseReader(directory.mirror, self.trust, self.held, copied=True)
+        self.tokens = Tokens(directory.mirror, self.trust, None)
         self.follower = Follower(
             self.source,
             wrap(directory.mirror),
@@ -100,7 +101,7 @@ class FollowedWorld:
             self.hear,
             self.held,
             heads=None if shared else self.reader.shards,
-            checks={TOKENS_KEY: Tokens(directory.mirror, self.trust, None)},
+            checks=checks_of(self.tokens),
             terms=FollowTerms(
                 cache_limit_bytes=cache_limit_bytes, clock=lambda: self.now, draw=lambda: 0.5, shared=shared
             ),

@@ -8,7 +8,7 @@ import click
 from edge.cli.people.scoping import scope_words
 from edge.cli.terminal.client import ControlClient
 from edge.cli.terminal.options import with_api
-from edge.cli.terminal.output import Output, fields, line, moment, table
+from edge.cli.terminal.output import Output, fields, line, moment, note, table
 from edge.domain.errors import NotFound
 
 
@@ -92,5 +92,7 @@ def whoami(client: ControlClient, out: Output) -> None:
             line(f"{held['role']}{scope_words(held['scope']) or ' of everything'} may:")
             for permission in held["permissions"]:
                 line(f"  {words.get(permission, permission)}")
+        if own.get("ask"):
+            note(f"for more, ask {', '.join(own['ask'])}")
 
     out.result(own | {"holds": holds}, print_text)

@@ -160,4 +160,4 @@ def _about(app: str | None, channel: str | None) -> str:
 
 
 def _ask(grant: Grant) -> str:
-    return "ask an admin for the role" if grant.is_person else "ask an admin for a token that may"
+    return "ask an admin (edge whoami names some)" if grant.is_person else "ask an admin for a token that may"

@@ -54,6 +54,7 @@ from edge.store.key_set import Trust
 from edge.store.objects.port import ObjectStore
 from edge.store.signing import Writer
 
+ASKED_NAMED = 5  # people who may give more: enough to reach one
 GROUPS_READ = 500  # of a login: providers that state more are cut, in their order
 
 
@@ -98,6 +99,18 @@ class People(SharedDocument[PeopleDocument]):
     def holds_of(self, held: Iterable[HeldRole]) -> tuple[Hold, ...]:
         """What these roles are now, as a token holds them."""
         return holds_of(self.last_good(), held)
+
+    def whom_to_ask(self, grant: Grant) -> list[str]:
+        """Some of the people who may give a person more where roles are held already, by name; for a person without
+        such a place, of those who may everywhere."""
+        document = self.last_good()
+        scopes = [hold.within for hold in grant.holds] or [EVERYTHING]
+        found = []
+        for name, person in sorted(document.people.items()):
+            other = Grant(name, holds_of(document, person.holds))
+            if name != grant.name and any(other.may_within(Permission.MANAGE_PEOPLE, scope) for scope in scopes):
+                found.append(name)
+        return found[:ASKED_NAMED]
 
     def covers(self, grant: Grant, name: str) -> bool:
         """Whether all that the person holds could have been given by `grant`: who makes an invitation for a person, or
@@ -276,15 +289,20 @@ def check_everywhere(grant: Grant) -> None:
         raise Forbidden("forbidden", _more_than_held(grant, Permission.MANAGE_PEOPLE, EVERYTHING))
 
 
-def organisation_for(document: PeopleDocument, grant: Grant, app: AppId, wanted: str | None) -> str:
+def organisation_for(
+    document: PeopleDocument, grant: Grant, app: AppId, wanted: str | None, *, existed: bool = False
+) -> str:
     """The organisation that an app, which is to be created, will belong to: the one that owns its id already, the
-    `wanted` one, or the caller's own. Raises Forbidden `forbidden`, NotFound `unknown_organisation`."""
+    `wanted` one, or the caller's own. An app that `existed` is taken from its owner only by who may create it there:
+    devices still ask for it. Raises Forbidden `forbidden`, NotFound `unknown_organisation`."""
     owner = owner_of(document, app)
     name = wanted or (owner if owner != DEFAULT_ORGANISATION else _own_organisation(grant))
     scope = scope_of(document, f"org:{parse_organisation_name(name)}")
     if scope is None or not grant.may_within(Permission.CREATE_APP, scope):
         raise Forbidden("forbidden", _more_than_held(grant, Permission.CREATE_APP, OrganisationScope(name)))
-    if owner not in (name, DEFAULT_ORGANISATION):
+    former = scope_of(document, f"org:{owner}")
+    foreign = existed and former is not None and not grant.may_within(Permission.CREATE_APP, former)
+    if owner not in (name, DEFAULT_ORGANISATION) or foreign:
         raise Forbidden("forbidden", f"app {app!r} belongs to organisation {owner!r}")
     return name
 

@@ -60,7 +60,8 @@ async def handle_create(call: Call[AppRequest]) -> AppChanged:
     in between left undone, unless the app has gone on."""
     app, people = parse_app_id(call.body.app), call.ports.people
     document = await asyncio.to_thread(people.last_good)
-    owner = organisation_for(document, call.grant, app, call.body.organisation)
+    existed = await asyncio.to_thread(_existed, call, app)
+    owner = organisation_for(document, call.grant, app, call.body.organisation, existed=existed)
     committed = await commit(call, app, CreateApp(app=app, expose_metadata=call.body.expose_metadata))
     made = committed.changed or committed.state.revision == 1
     if call.rehearsal is None and made and owner_of(document, app) != owner:
@@ -68,6 +69,15 @@ async def handle_create(call: Call[AppRequest]) -> AppChanged:
     if committed.state.deleted:  # a repeated command whose app has been deleted since
         raise NotFound("unknown_app", f"unknown app {app!r}: it was deleted")
     return AppChanged(**asdict(_view(committed.state)), changed=committed.changed)
+
+
+def _existed(call: Call[Any], app: AppId) -> bool:
+    """Also a deleted one. Blocks."""
+    try:
+        call.ports.releases.last_head(app)
+    except NotFound:
+        return False
+    return True
 
 
 async def handle_show(call: Call[None]) -> AppView:

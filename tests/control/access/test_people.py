@@ -211,6 +211,9 @@ def test_an_app_is_created_in_the_callers_own_organisation(people, boss):
     for grant, app, wanted in ((boss, new, "default"), (ROOT, APP, "default")):
         with pytest.raises(Forbidden):
             organisation_for(document, grant, app, wanted)
+    with pytest.raises(Forbidden):  # one of default that was deleted: its devices still ask
+        organisation_for(document, boss, OTHER, None, existed=True)
+    assert organisation_for(document, ROOT, OTHER, "acme", existed=True) == "acme"
     outsider = add(people, "out@example.com", held("admin", "org:default"))
     with pytest.raises(Forbidden):
         organisation_for(document, outsider, APP, None)
@@ -287,6 +290,15 @@ def test_a_document_that_goes_back_brings_no_removed_person_back(world, people):
     accepted = people.accept_restored(dry=False)
     assert (accepted.removed, accepted.brought_back) == ([ANNA], ["late@example.com"])
     people.remove_person(ROOT, "late@example.com")
+
+
+def test_a_person_is_told_whom_to_ask(people, boss):
+    add(people, "root@example.com", held("admin"))
+    anna = add(people, ANNA, held("viewer", f"app:{APP}"))
+    assert people.whom_to_ask(anna) == ["boss@acme.com", "root@example.com"]
+    assert people.whom_to_ask(boss) == ["root@example.com"]
+    other = add(people, "b@example.com", held("viewer", f"app:{OTHER}"))
+    assert people.whom_to_ask(other) == ["root@example.com"]
 
 
 def test_every_scope_is_read_as_it_is_written():

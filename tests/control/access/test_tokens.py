@@ -11,8 +11,14 @@ import pytest
 from token_making import admin, make_token
 
 from edge.control.access.grants import Grant, hold_of
-from edge.control.access.roles import Role
-from edge.control.access.token_document import LIFETIME_LEAST_SECONDS, LIFETIME_LIMIT_SECONDS, TOKEN_LIMIT
+from edge.control.access.roles import Permission, Role
+from edge.control.access.token_document import (
+    KEEP_LIMIT_SECONDS,
+    LIFETIME_LEAST_SECONDS,
+    LIFETIME_LIMIT_SECONDS,
+    TOKEN_LIMIT,
+    NewToken,
+)
 from edge.control.access.tokens import Tokens, hash_secret, is_secret, new_secret
 from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthorized
 from edge.store.key_set import KEY_SET_KEY, open_trust
@@ -467,3 +473,209 @@ def test_who_asks_while_a_node_that_follows_takes_tokens_sees_nothing_wrong(tmp_
     region.take(newer, keep)
     assert region.authenticate(secret, NOW).name == "ci"
     assert not region.problem and not caplog.records
+
+
+@pytest.fixture
+def acme(tokens):
+    """The tokens, of a store in which organisation acme owns APP."""
+    tokens.people.create_organisation(admin(), "acme", NOW)
+    tokens.people.give_app(admin(), "acme", APP)
+    return tokens
+
+
+def issue(tokens, name, role, *scopes, grant=None, **more):
+    wanted = NewToken(role=role, scopes=scopes, **more)
+    return tokens.create(name, wanted, grant=grant or admin(), now=NOW, command=name)
+
+
+def test_a_token_may_have_several_scopes(acme):
+    secret = issue(acme, "ci", "releaser", f"app:{APP}/beta", "app:com.other.app")
+    grant = acme.authenticate(secret, NOW)
+    assert grant.may(Permission.CHANGE_CHANNELS, APP, "beta") and grant.may(Permission.CHANGE_CHANNELS, "com.other.app")
+    assert not grant.may(Permission.CHANGE_CHANNELS, APP, "production") and not grant.may(Permission.READ_APP, "com.x")
+
+
+def test_a_token_may_hold_an_own_role(acme):
+    acme.people.set_role(admin(), "on-call", ["read_app", "roll_back"], "", NOW)
+    secret = issue(acme, "pager", "on-call", "org:acme")
+    assert acme.authenticate(secret, NOW).may(Permission.ROLL_BACK, APP, "production")
+    acme.people.set_role(admin(), "on-call", ["read_app"], "", NOW)
+    assert not acme.authenticate(secret, NOW).may(Permission.ROLL_BACK, APP, "production")
+
+
+def test_nobody_makes_rotates_or_revokes_a_token_that_may_more_than_he(acme):
+    boss = acme.authenticate(issue(acme, "boss", "admin", "org:acme"), NOW)
+    acme.people.set_role(admin(), "keeper", ["manage_tokens", "read_app"], "", NOW)
+    keeper = acme.authenticate(issue(acme, "keeper", "keeper", "org:acme"), NOW)
+    make(acme, "root", Role.ADMIN, None)
+    make(acme, "elsewhere", Role.READER, "com.other.app")
+    for who, role, scope in (
+        (boss, "viewer", "everything"),
+        (boss, "node", "everything"),
+        (boss, "uploader", "app:com.other.app"),
+        (keeper, "viewer", "everything"),
+        (keeper, "uploader", "org:acme"),
+        (keeper, "admin", "org:acme"),
+        (keeper, "keeper", "everything"),
+    ):
+        with pytest.raises(Forbidden) as refused:
+            issue(acme, "x", role, scope, grant=who)
+        assert refused.value.code == "forbidden", role
+    issue(acme, "mine", "admin", f"app:{APP}", grant=boss)
+    for who, name in ((boss, "root"), (boss, "elsewhere"), (keeper, "root")):
+        with pytest.raises(Forbidden):
+            acme.revoke(name, who)
+    with pytest.raises(Forbidden):  # its secret would be an admin's
+        acme.rotate("boss", 0, grant=keeper, now=NOW, command="r")
+    assert set(acme.seen_by(boss)) == {"boss", "keeper", "mine"}
+    acme.revoke("mine", boss)
+
+
+def test_a_token_limited_to_an_app_is_nothing_once_the_app_is_anothers(acme):
+    boss = acme.authenticate(issue(acme, "boss", "admin", "org:acme"), NOW)
+    secret = issue(acme, "ci", "uploader", f"app:{APP}", grant=boss)
+    assert acme.authenticate(secret, NOW).may(Permission.UPLOAD_BUNDLES, APP)
+    acme.people.give_app(admin(), "default", APP)
+    assert not acme.authenticate(secret, NOW).may(Permission.UPLOAD_BUNDLES, APP)
+
+
+def test_a_rotation_keeps_the_former_secret_for_as_long_as_asked(tokens):
+    former = make(tokens)
+    latest = tokens.rotate("ci", 3_600, grant=admin("ops"), now=NOW, command="r1")
+    for secret in (former, latest):
+        assert tokens.authenticate(secret, NOW + 3_599).name == "ci"
+    with pytest.raises(Unauthorized):
+        tokens.authenticate(former, NOW + 3_600)
+    assert tokens.standing(hash_secret(former), NOW + 3_600) is None and tokens.standing(hash_secret(latest), NOW)
+    record = tokens.records()["ci"]
+    assert (record.by, record.created, record.renewed, record.rotated_by) == ("admin", NOW, NOW, ("ops",))
+
+
+def test_a_second_rotation_ends_the_secret_before_the_last(tokens):
+    first = make(tokens)
+    second = tokens.rotate("ci", 3_600, grant=admin(), now=NOW, command="r1")
+    third = tokens.rotate("ci", 3_600, grant=admin(), now=NOW, command="r2")
+    with pytest.raises(Unauthorized):
+        tokens.authenticate(first, NOW)
+    assert tokens.authenticate(second, NOW) == tokens.authenticate(third, NOW)
+
+
+def test_a_repeated_rotation_voids_what_was_lost_and_keeps_the_former(tokens):
+    former = make(tokens)
+    lost = tokens.rotate("ci", 3_600, grant=admin(), now=NOW, command="r1")
+    latest = tokens.rotate("ci", 3_600, grant=admin(), now=NOW + 1, command="r1")
+    with pytest.raises(Unauthorized):
+        tokens.authenticate(lost, NOW + 1)
+    assert tokens.authenticate(former, NOW + 1) == tokens.authenticate(latest, NOW + 1)
+
+
+def test_a_rotation_gives_the_lifetime_anew_but_not_to_who_expires_sooner(tokens):
+    make(tokens, "root", Role.ADMIN, None)
+    temp = make_token(tokens, "temp", now=NOW, lifetime_seconds=3_600)
+    tokens.rotate("temp", 0, grant=admin("root"), now=NOW + 3_000, command="r1")
+    assert tokens.records()["temp"].expires == NOW + 6_600
+    with pytest.raises(Forbidden) as refused:
+        tokens.rotate("temp", 0, grant=admin("temp"), now=NOW + 3_001, command="r2")
+    assert refused.value.code == "outlives_its_maker" and temp
+
+
+def test_a_rotated_first_token_does_not_come_back_from_its_file(tokens):
+    secret = new_secret()
+    tokens.register_first(secret, NOW)
+    latest = tokens.rotate("admin", 0, grant=admin("admin"), now=NOW, command="r1")
+    tokens.register_first(secret, NOW)
+    assert set(tokens.records()) == {"admin"} and tokens.authenticate(latest, NOW)
+    with pytest.raises(Unauthorized):
+        tokens.authenticate(secret, NOW)
+
+
+@pytest.mark.parametrize("seconds", [-1, KEEP_LIMIT_SECONDS + 1])
+def test_a_former_secret_works_for_a_month_at_most(tokens, seconds):
+    make(tokens)
+    with pytest.raises(Invalid) as refused:
+        tokens.rotate("ci", seconds, grant=admin(), now=NOW, command="r1")
+    assert refused.value.code == "invalid_lifetime"
+
+
+def test_a_token_works_from_its_networks_alone(tokens):
+    secret = issue(tokens, "ci", "uploader", networks=["10.0.0.0/8"])
+    assert tokens.authenticate(secret, NOW, "10.1.2.3").name == "ci"
+    for address in ("11.0.0.1", ""):
+        with pytest.raises(Unauthorized) as refused:
+            tokens.authenticate(secret, NOW, address)
+        assert refused.value.code == "wrong_address"
+        assert tokens.standing(hash_secret(secret), NOW, address) is None
+
+
+def test_an_admin_token_that_may_fail_to_work_is_not_the_last(tokens):
+    make(tokens, "root", Role.ADMIN, None)
+    issue(tokens, "near", "admin", networks=["10.0.0.0/8"])
+    issue(tokens, "part", "admin", f"app:{APP}")
+    with pytest.raises(Conflict) as refused:
+        tokens.revoke("root", admin())
+    assert refused.value.code == "last_admin"
+
+
+NEW_THINGS = [
+    lambda tokens: issue(tokens, "x", "viewer"),
+    lambda tokens: issue(tokens, "x", "reader", f"app:{APP}/beta"),
+    lambda tokens: issue(tokens, "x", "admin", f"app:{APP}"),
+    lambda tokens: issue(tokens, "x", "reader", networks=["10.0.0.1"]),
+    lambda tokens: tokens.rotate("ci", 0, grant=admin(), now=NOW, command="r"),
+]
+
+
+@pytest.mark.parametrize("act", NEW_THINGS)
+def test_the_format_is_raised_where_something_is_new_and_there_alone(world, tokens, act):
+    make(tokens, "root", Role.ADMIN, None)
+    make(tokens)
+    make(tokens, "states", Role.REPORTER)
+    before = msgspec.json.decode(payload_of(world))
+    assert before["format"] == 4
+    assert set(before["tokens"]["ci"]) == {"hash", "role", "app", "created", "by", "command"}
+    act(tokens)
+    assert msgspec.json.decode(payload_of(world))["format"] == 5
+    if "x" in tokens.records():
+        tokens.revoke("x", admin())
+        assert msgspec.json.decode(payload_of(world))["format"] == 4
+
+
+# As releases before there were people wrote it, all of it.
+YESTERDAYS = {
+    "format": 4,
+    "sequence": 41,
+    "tokens": {
+        "admin": {"hash": "a" * 64, "role": "admin", "app": None, "created": 1.5, "by": "first-start"}
+        | {"command": "first-start", "lifetime_seconds": None, "used_day": 19_000},
+        "ci": {"hash": "b" * 64, "role": "uploader", "app": APP, "created": 2.5, "by": "admin"}
+        | {"command": "k1", "lifetime_seconds": 7_776_000, "used_day": 0},
+        "eu": {"hash": "c" * 64, "role": "node", "app": None, "created": 3.5, "by": "admin"}
+        | {"command": "k2", "lifetime_seconds": None, "used_day": 0},
+        "desk": {"hash": "d" * 64, "role": "reporter", "app": APP, "created": 4.5, "by": "admin"}
+        | {"command": "k3", "lifetime_seconds": None, "used_day": 0},
+    },
+    "revoked": ["e" * 64],
+    "used_commands": ["k0"],
+    "epoch": 2,
+}
+
+
+def test_yesterdays_document_is_read_and_its_tokens_keep_their_rights(world):
+    store, trust, writer = world
+    document = YESTERDAYS | {"store": trust.store_id}
+    store.create(TOKENS_KEY, sign_document(writer, "edge-tokens", msgspec.json.encode(document)))
+    tokens = Tokens(*world)
+    for name, role, app in (
+        ("admin", Role.ADMIN, None),
+        ("ci", Role.UPLOADER, APP),
+        ("eu", Role.NODE, None),
+        ("desk", Role.REPORTER, APP),
+    ):
+        hashed = YESTERDAYS["tokens"][name]["hash"]
+        assert tokens.standing(hashed, 10.0) == Grant(name, (hold_of(role, app),))
+    assert tokens.records()["ci"].expires == 2.5 + 7_776_000
+    make(tokens, "bob", Role.READER)
+    written = msgspec.json.decode(payload_of(world))
+    assert (written["format"], written["sequence"], written["epoch"]) == (4, 42, 2)
+    assert (written["revoked"], written["used_commands"]) == (["e" * 64], ["k0"])
+    assert written["tokens"]["ci"]["lifetime_seconds"] == 7_776_000

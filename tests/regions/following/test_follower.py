@@ -6,14 +6,19 @@ import pytest
 from factories import APP, a_change
 from followed_world import FollowedWorld, copy_of
 from node_world import publish
+from token_making import admin, make_token
 
+from edge.control.access.people_document import HeldRole
+from edge.control.access.roles import Permission, Role
 from edge.control.access.tokens import Tokens, new_secret
 from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel, SetChannel
+from edge.domain.errors import Conflict
 from edge.regions.following.follow_metrics import build_follow_metrics
 from edge.regions.source import HeadsMoved, SourceLost
 from edge.store.heads import shard_of
 from edge.store.objects.fs import FsStore
-from edge.store.objects.port import TOKENS_KEY, blob_key, head_key, revision_key
+from edge.store.objects.port import PEOPLE_KEY, TOKENS_KEY, blob_key, head_key, revision_key
+from edge.store.stored_document import Untrusted
 from edge.wire.exposition import encode_families
 
 
@@ -161,6 +166,27 @@ async def test_tokens_that_this_disk_does_not_take_keep_no_release_from_coming(w
     with pytest.raises(OSError, match="Input/output"):
         await world.follower.look()
     assert world.revisions == {APP: 2}
+
+
+async def test_people_follow_and_what_is_taken_from_them_ends_here_too(world):
+    truth = Tokens(world.truth.store, world.truth.trust, world.truth.writer)
+    await world.start()
+    truth.people.add_person(admin(), "anna@example.com", "", [HeldRole("viewer", f"app:{APP}")], world.now)
+    secret = make_token(truth, "ci", Role.UPLOADER, now=world.now)
+    await world.follower.look()
+    here = world.tokens
+    assert here.people.grant_of("anna@example.com", world.now).may(Permission.READ_APP, APP)
+    assert here.authenticate(secret, world.now).name == "ci"
+    older = world.truth.store.get(PEOPLE_KEY).data
+    truth.people.remove_person(admin(), "anna@example.com")
+    await world.follower.look()
+    assert here.people.grant_of("anna@example.com", world.now) is None
+    with pytest.raises(Untrusted) as refused:
+        here.people.take(older, lambda: None)
+    assert refused.value.code == "older_document"
+    with pytest.raises(Conflict) as refused:
+        here.people.create_organisation(admin(), "acme", world.now)
+    assert refused.value.code == "not_the_origin"
 
 
 def change_here_too(world, comment: str) -> None:

@@ -47,6 +47,7 @@ def _view(name: str, record: TokenRecord, now: float) -> TokenView:
 async def handle_show_own(call: Call[None]) -> OwnToken:
     grant = call.grant
     record = (await asyncio.to_thread(call.ports.tokens.records)).get(grant.name)
+    ask = await asyncio.to_thread(call.ports.people.whom_to_ask, grant) if grant.is_person else []
     return OwnToken(
         name=grant.name,
         role=grant.roles,
@@ -59,6 +60,7 @@ async def handle_show_own(call: Call[None]) -> OwnToken:
             )
             for each in grant.holds
         ],
+        ask=ask,
     )
 
 

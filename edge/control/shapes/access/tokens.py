@@ -56,7 +56,8 @@ class OwnHold(AnswerBody, frozen=True, kw_only=True):
 
 class OwnToken(AnswerBody, frozen=True, kw_only=True):
     """Whoever asks: a token by its name, or a person by the mail address. `role` names the roles, `permissions` those
-    that are held anywhere, sorted; `holds` say where."""
+    that are held anywhere, sorted; `holds` say where. `ask` names people who may give a person more; none for a
+    token."""
 
     name: str
     role: str
@@ -64,6 +65,7 @@ class OwnToken(AnswerBody, frozen=True, kw_only=True):
     expires: float | None
     permissions: list[str]
     holds: list[OwnHold]
+    ask: list[str]
 
 
 class TokenMade(AnswerBody, frozen=True, kw_only=True):

@@ -199,9 +199,11 @@ def with_secret(
 ) -> TokenDocument:
     """Another secret for a token, and its lifetime from `now`; the one so far works for `keep_seconds` more, the one
     before that no longer. A repeat of the command replaces the new secret alone. Raises NotFound `unknown_token`,
-    Forbidden `outlives_its_maker`, Conflict `too_many_rotators`."""
+    Forbidden `outlives_its_maker`, Conflict `too_many_rotators`, `command_id_used`."""
     record = token_of(document, name)
     if record.rotation == command:
+        if by not in record.rotated_by:  # it would see a secret, and be nowhere named
+            raise Conflict("command_id_used", f"command id {command!r} was used by another to rotate this token")
         again = msgspec.structs.replace(record, hash=hashed)
         return msgspec.structs.replace(document, tokens={**document.tokens, name: again})
     former = FormerSecret(record.hash, now + keep_seconds) if keep_seconds else None

@@ -569,6 +569,15 @@ def test_a_repeated_rotation_voids_what_was_lost_and_keeps_the_former(tokens):
     assert tokens.authenticate(former, NOW + 1) == tokens.authenticate(latest, NOW + 1)
 
 
+def test_a_rotation_of_another_is_no_repeat_and_shows_no_secret(tokens):
+    make(tokens)
+    latest = tokens.rotate("ci", 3_600, grant=admin("ops"), now=NOW, command="r1")
+    with pytest.raises(Conflict) as refused:
+        tokens.rotate("ci", 3_600, grant=admin("other"), now=NOW, command="r1")
+    assert refused.value.code == "command_id_used" and tokens.authenticate(latest, NOW)
+    assert tokens.records()["ci"].rotated_by == ("ops",)
+
+
 def test_a_rotation_gives_the_lifetime_anew_but_not_to_who_expires_sooner(tokens):
     make(tokens, "root", Role.ADMIN, None)
     temp = make_token(tokens, "temp", now=NOW, lifetime_seconds=3_600)

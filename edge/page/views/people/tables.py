@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from edge.control.access.roles import Permission
 from edge.control.access.scopes import parse_scope_text, scope_words
 from edge.control.shapes.access.people import GroupView, HeldView, OrganisationView, PersonView, RoleView
 from edge.control.shapes.access.tokens import TokenView
@@ -26,11 +27,11 @@ def lede_of(
     ending = sum(token.expires is not None and now < token.expires < now + SOON_SECONDS for token in tokens)
     over = sum(token.expires is not None and token.expires <= now for token in tokens)
     said = [
-        *([f"{count(idle)} of the people hold no role"] if idle else []),
-        *([f"{count(ending)} of the tokens end within two weeks"] if ending else []),
-        *([f"{count(over)} have expired"] if over else []),
+        *([f"{_counted(idle, 'person holds', 'people hold')} no role"] if idle else []),
+        *([f"{_counted(ending, 'token ends', 'tokens end')} within two weeks"] if ending else []),
+        *([f"{_counted(over, 'token has', 'tokens have')} expired"] if over else []),
     ]
-    return f"{lead}.", f"{'; '.join(said)}.".capitalize() if said else ""
+    return f"{lead}.", f"{'; '.join(said)}." if said else ""
 
 
 def person_table(people: Sequence[PersonView], now: float) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def role_table(roles: Sequence[RoleView]) -> dict[str, Any]:
         [
             {"text": named(each.name), "bold": True, "of": "made here" if each.own else ""},
             named(each.words),
-            ", ".join(each.permissions),
+            "all of them" if len(each.permissions) == len(Permission) else ", ".join(each.permissions),
         ]
         for each in roles
     ]

@@ -41,7 +41,7 @@ def test_the_first_sentence_counts_and_says_what_is_worth_a_look():
     assert lede_of([], [], [token()], NOW) == ("0 people and 1 token.", "")
     lead, rest = lede_of([person()], [acme(), acme()], [token(NOW + 60), token(NOW - 60)], NOW)
     assert lead == "1 person and 2 tokens in 2 organisations."
-    assert rest == "1 of the people hold no role; 1 of the tokens end within two weeks; 1 have expired."
+    assert rest == "1 person holds no role; 1 token ends within two weeks; 1 token has expired."
 
 
 def test_roles_are_said_with_where_they_are_held():

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from edge.cli.features.conditions import shown_value
+from edge.cli.features.feature_key import feature_key
 from edge.cli.features.foreseen import explain, preview
 from edge.cli.features.settings import setting_options, settings_body
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, takes_yes, with_asking
@@ -29,6 +30,7 @@ def feature() -> None:
 
 feature.add_command(preview)
 feature.add_command(explain)
+feature.add_command(feature_key)
 
 
 @feature.command("set", epilog=_HOW, short_help="Create or change feature NAME of APP.")

@@ -1,6 +1,7 @@
 """`edge audit verify`: the chain on this machine against its seals and its anchor, or an export against a root key."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def _verify_chain(out: Output, place: StorePlace) -> None:
     from edge.control.audit.local import verify_local  # with cryptography, which --help does not need
 
     with reading(place) as files:
-        found = verify_local(place.paths.node_dir, files)
+        found = verify_local(place.paths.node_dir, files, time.time())
     faults = [each._asdict() for each in found.verified.faults]
     verified = found.verified
     result = {

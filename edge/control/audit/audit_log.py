@@ -96,7 +96,8 @@ class AuditLog:
         if kept is None:
             return
         done = self._put(kept)
-        if done is not None and not (kept.is_refusal and not kept.who):
+        stranger = kept.outcome is ActOutcome.REFUSED and not kept.who
+        if done is not None and not stranger:
             await asyncio.wait({done})  # which cancelling does not take back
 
     def note(self, entry: AuditEntry) -> None:

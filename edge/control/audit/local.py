@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge.control.audit.chain.anchors import Anchors
-from edge.control.audit.chain.files import ASIDE, FOLDER, AuditFiles
+from edge.control.audit.chain.files import ASIDE, FOLDER, AuditFiles, records_of
 from edge.control.audit.chain.record import Chain, Owner, digest_of_line, parse_line
 from edge.control.audit.chain.verifying import VerifiedChain, verify_chain
 from edge.control.audit.exporting import ExportSeal
@@ -16,6 +16,7 @@ from edge.store.keys.pin import PIN_FILE, read_pin
 from edge.store.objects.port import ObjectStore
 
 WRITER_FILE = "writer.key"
+FIRST_ANCHOR_SECONDS = 120.0  # of a node that has just begun: the first one comes within a minute
 
 
 class LocalChain(NamedTuple):
@@ -30,9 +31,9 @@ class LocalChain(NamedTuple):
     set_aside: list[str]
 
 
-def verify_local(node_dir: Path, store: ObjectStore) -> LocalChain:
-    """Verify the chain in a node's directory, against its anchor in the store. Blocks. Raises NotFound `no_audit`,
-    Untrusted, OSError."""
+def verify_local(node_dir: Path, store: ObjectStore, now: float) -> LocalChain:
+    """Verify the chain in a node's directory, against its anchor in the store. `now` is in seconds since the epoch.
+    Blocks. Raises NotFound `no_audit`, Untrusted, OSError."""
     files = AuditFiles(node_dir / FOLDER)
     if not files.folder.is_dir():
         raise NotFound("no_audit", f"there is no audit in {files.folder}")
@@ -49,10 +50,15 @@ def verify_local(node_dir: Path, store: ObjectStore) -> LocalChain:
     found = verify_chain(content, owner, trust.once_listed, known, sealed=sealed)
     if floor.problem:
         found.add("bad_anchor", "the anchor", floor.problem)
-    if sealed and anchor is None and found.records:
+    if sealed and anchor is None and _begun_at(content) < now - FIRST_ANCHOR_SECONDS:
         found.add("no_anchor", "the anchor", "the store has no anchor of this chain: its end may have been cut off")
     aside = sorted(path.name for path in files.folder.iterdir() if path.suffix.startswith(ASIDE))
     return LocalChain(node, found, sealed, anchor.n if anchor else 0, anchor.at if anchor else 0.0, aside)
+
+
+def _begun_at(files: list[tuple[str, bytes]]) -> float:
+    """The time of the first record; that of no record is yet to come."""
+    return next((record.at for _, content in files for record, _ in records_of(content)), float("inf"))
 
 
 def local_root(node_dir: Path) -> str:

@@ -180,10 +180,11 @@ BELOW_WITHIN = {
     # counting is a process of its own, and `folding` asks it
     "assembly": {
         "counting": set(),
+        "pushing": {"counting"},  # a process of its own, of messages to devices
         "guarding": {"counting"},
         "region": {"counting"},
-        "": {"counting", "guarding", "region"},
-        "roles": {"", "counting", "guarding", "region"},  # each a node whole
+        "": {"counting", "pushing", "guarding", "region"},
+        "roles": {"", "counting", "pushing", "guarding", "region"},  # each a node whole
     },
     "device": {"": set(), "updating": {""}, "simulators": {"", "updating"}},
     "cli": {
@@ -200,6 +201,7 @@ BELOW_WITHIN = {
         "people": {"terminal"},
         "store": {"terminal"},
         "keys": {"terminal", "store"},
+        "push": {"terminal"},
         "demo": {"terminal", "publishing", "node"},
         "": {
             *(
@@ -353,7 +355,8 @@ def test_every_package_has_its_place():
 
 def test_every_module_is_used():
     processes = {"edge.__main__", "edge.node.processes.worker", "edge.node.proving.scrub_process"}
-    processes |= {"edge.assembly.counting.process", "edge.telemetry.upkeep.export_process"}
+    processes |= {"edge.assembly.counting.process", "edge.assembly.pushing.process"}
+    processes |= {"edge.telemetry.upkeep.export_process"}
     processes |= {"edge.bundles.intake.intake_process"}
     entries = {*processes, *(f"edge.cli.{verb.module}" for verb in VERBS.values())}
     used = set.union(*IMPORTS.values()) | entries

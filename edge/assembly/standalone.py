@@ -20,6 +20,8 @@ from edge.assembly.guarding.telling_sight import TellingSight
 from edge.assembly.known_devices import KnownDeviceQuestions
 from edge.assembly.node_report import NodeConditions
 from edge.assembly.own_report import OwnReport
+from edge.assembly.pushing.message_sending import MessageSending
+from edge.assembly.pushing.sender_messages import SenderSetup
 from edge.assembly.region.facts_home import build_sharer, build_sharing, open_home
 from edge.assembly.region.figures_elsewhere import FiguresElsewhere
 from edge.assembly.region.file_sending import FileSending
@@ -116,7 +118,13 @@ class Standalone(ServingNode):
         self._outcomes = OutcomeSpool(self.directory.spool_dir, self.directory.node, spool_limit)
         self._login_links = LoginLinks()
         self.feed = Feed(self.directory.mirror)
-        self.supervisor.on_heads = self.feed.hear
+        self.message_sending = MessageSending(
+            self._sender_setup(config),
+            lambda: self.supervisor.heads,
+            self.messaging.outbox.post,
+            self._push_credentials,
+        )
+        self.supervisor.on_heads = self._hear_heads
         self._clock = clock = NodeClock(self.directory.served, self.supervisor.proofs)
         snapshots = CurrentSnapshots(self.directory.releases, self._builder(config.place))
         self._explaining = Explaining(
@@ -140,6 +148,7 @@ class Standalone(ServingNode):
             "guard": self.guard.run,
             "guard_sight": lambda: TellingSight(lambda: self._report.blindness, self.supervisor.pool.tell_sight).run(),
             "collect": lambda: self._collecting.run(time.time()),
+            "send_messages": self.message_sending.run,
             "watch_room": WatchingRoom(self.directory.node_dir, self.directory.reserve).run,
         }
         self._bucket = OriginBucket(config, self.directory, self.supervisor) if self.directory.bucket else None
@@ -168,21 +177,36 @@ class Standalone(ServingNode):
     def _send_home(self, config: Config, home: Upstream) -> FiguresElsewhere:
         """Where another origin of the same store counts the reports of all, and guards by them, this one does not."""
         jobs = self.supervisor.duties.jobs
-        for duty in ("fold", "guard", "guard_sight"):
+        for duty in ("fold", "guard", "guard_sight", "send_messages"):
             del jobs[duty]
         self._sharer = build_sharer(self.directory, self.directory.node, self.supervisor, home)
         self._reports = reports = build_sender(config, self.directory, home, self.supervisor)
         self.reporting = build_reporting(home, self.directory, self.supervisor, self._own_report, reports)
         jobs |= {"share": self._sharer.run, "send": reports.run, "report": self.reporting.run}
-        self.supervisor.on_heads = self._hear_heads
         return FiguresElsewhere(config.home)
 
     def _hear_heads(self, heads: Mapping[AppId, Head]) -> None:
         self.feed.hear(heads)
+        self.message_sending.hear_heads()
         if self._reports is not None:
             self._reports.hurry()
         if self.reporting is not None:
             self.reporting.hurry()
+
+    def _sender_setup(self, config: Config) -> SenderSetup:
+        return SenderSetup(
+            data_dir=str(self.directory.data_dir.absolute()),
+            node=self.directory.node,
+            log=config.log,
+            push=config.push,
+            spool_limit_bytes=config.telemetry.spool_limit_bytes,
+            facts_table=str(self.supervisor.facts_table_path.absolute()),
+            place=config.place,
+        )
+
+    def _push_credentials(self, app: AppId) -> Mapping[str, bytes]:
+        """As they are set, opened; blocks. Raises Unavailable."""
+        return {}
 
     async def _nodes_metrics(self) -> list[Family]:
         nodes = reported_until(self.fleet, self._receiving.ledger)
@@ -245,4 +269,5 @@ class Standalone(ServingNode):
             feed=self.feed,
             sender=FileSending(),
             place=self.config.place,
+            messages=self.message_sending if self._to_home is None else None,
         )

@@ -46,6 +46,7 @@ from edge.control.routes import experiments as routes_experiments
 from edge.control.routes import explain as routes_explain
 from edge.control.routes import id_sets as routes_id_sets
 from edge.control.routes import inspect as routes_inspect
+from edge.control.routes import messages as routes_messages
 from edge.control.routes import pruning as routes_pruning
 from edge.control.routes import rollouts as routes_rollouts
 from edge.control.routes import segments as routes_segments
@@ -123,6 +124,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_apps.OPERATIONS,
     *routes_bundles.OPERATIONS,
     *routes_bundle_changes.OPERATIONS,
+    *routes_messages.OPERATIONS,
     *routes_pruning.OPERATIONS,
     *routes_blobs.OPERATIONS,
     *routes_channels.OPERATIONS,

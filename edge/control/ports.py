@@ -27,6 +27,7 @@ from edge.domain.schedule.rollout import Moment
 from edge.domain.targeting.places import NodePlace
 from edge.facts.changes import Recordable
 from edge.messages.messaging import Messaging
+from edge.push.questions import MessageFigures, MessagesFound, PreviewAsked, PreviewFound
 from edge.regions.feed.feed import Feed
 from edge.regions.fleet.known_nodes import KnownNodes
 from edge.regions.following.followed_releases import FollowedReleases
@@ -93,6 +94,19 @@ class MatchCount(NamedTuple):
     unknown: Counter[str]
     since: float | None
     cut: bool
+
+
+class MessagesPort(Protocol):
+    """Questions about messages to devices. Raises Unavailable `messages_unavailable`, `busy`."""
+
+    async def preview(self, asked: PreviewAsked) -> PreviewFound:
+        """How many devices a message would be sent to. Raises what creating it would."""
+
+    async def listing(self, app: AppId) -> MessagesFound:
+        """How far each message of an app is."""
+
+    async def figures(self, app: AppId, message: str) -> MessageFigures:
+        """What became of one. Raises NotFound `message_not_planned`."""
 
 
 class KnownDevicesPort(Protocol):
@@ -282,6 +296,7 @@ class ControlPorts:
     feed: Feed
     sender: FileSender
     place: NodePlace
+    messages: MessagesPort | None = None
     origin: str = ""
     trusted_proxies: tuple[str, ...] = ()  # in front of the control port
 

@@ -28,6 +28,7 @@ class NoticeKind(enum.Enum):
     RELEASE_SILENT = "release_silent"
     ROLLOUT_ADVANCED = "rollout_advanced"
     ROLLOUT_WAITS = "rollout_waits"
+    PUSH_STOPPED = "push_stopped"  # messages to devices cannot be sent, or one was stopped
     WEBHOOK_TEST = "webhook_test"
 
 

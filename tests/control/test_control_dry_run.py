@@ -4,6 +4,7 @@ import pytest
 from control_world import APP, DEVICE, pack
 
 from edge.control.app import OPERATIONS
+from edge.domain.changes.messages.message_changes import message_id
 
 CHANNELS, BUNDLES = f"/v1/apps/{APP}/channels", f"/v1/apps/{APP}/bundles"
 STABLE = f"{CHANNELS}/stable"
@@ -18,6 +19,9 @@ OVERRIDE = f"/v1/apps/{APP}/overrides/{DEVICE}"
 
 START = ("POST", ROLLOUT, PLAN)
 PAUSE = ("POST", f"{ROLLOUT}/pause", None)
+MESSAGES = f"/v1/apps/{APP}/messages"
+MESSAGE = ("POST", MESSAGES, {"texts": [{"title": "Hello"}], "expected": 0}, "say-hello")
+MESSAGE_ID = message_id("say-hello")
 # Each change by its operation, after what has to be there before.
 FEATURE_KEYS = f"/v1/apps/{APP}/feature-keys"
 FEATURE_KEY = ("POST", FEATURE_KEYS, {"keep_seconds": 0})
@@ -41,6 +45,9 @@ CHANGES = {
     "remove_event_keys": ((KEY,), ("DELETE", f"/v1/apps/{APP}/event-keys", None)),
     "make_feature_key": ((), FEATURE_KEY),
     "remove_feature_keys": ((FEATURE_KEY,), ("DELETE", FEATURE_KEYS, None)),
+    "create_message": ((), MESSAGE),
+    "cancel_message": ((MESSAGE,), ("POST", f"{MESSAGES}/{MESSAGE_ID}/cancel", None)),
+    "set_message_caps": ((), ("PUT", f"/v1/apps/{APP}/message-caps", {"per_day": 5})),
     "undo": ((), ("POST", f"/v1/apps/{APP}/undo", {})),
     "set_guard": ((), ("PATCH", f"{STABLE}/guard", {"max_failure": "1%"})),
     "put_back": (
@@ -81,7 +88,9 @@ async def released(acme):
 
 
 def send(api, request, **said):
-    method, path, body = request
+    method, path, body, *more = request
+    if more:  # an id, by which the change names what it makes
+        said["headers"] = {"Idempotency-Key": more[0]}
     given = {"content": body} if isinstance(body, bytes) else {"body": body}
     return api(method, path + said.pop("query", ""), **given, **said)
 

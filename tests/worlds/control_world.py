@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from message_world import MessagesWorld
 from proving import a_prover
 from sending_world import a_receiving
 from sharing_world import SharingNode
@@ -416,6 +417,7 @@ class World:
             quota=UploadQuota(self.store.root.parent / "uploads", changed.get("upload_limit_bytes", 0), NOW),
             clock=port(now=lambda: NOW, moment=lambda app: Moment(NOW, NOW)),
             place=NodePlace(changed.get("region", "")),
+            messages=changed.get("messages") or MessagesWorld(self.store, lambda: NOW),
             origin=changed.get("origin", ""),
         )
 

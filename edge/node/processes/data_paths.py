@@ -27,5 +27,6 @@ class DataPaths:
         self.counts_database = self.node_dir / "telemetry" / "counts.sqlite"
         self.behaviour_table = self.node_dir / "telemetry" / "behaviour.table"  # made again from the counts
         self.outbox_dir = self.node_dir / "telemetry" / "outbox"  # what ClickHouse does not have yet
+        self.push_outbox = self.node_dir / "push" / "outbox.sqlite"  # messages to devices, and what became of them
         self.erasures_dir = self.node_dir / "telemetry" / "erasures"  # devices that are being erased
         self.own_dirs = self.node_dir, self.node_dir / "telemetry", self.spool_dir, self.facts_dir

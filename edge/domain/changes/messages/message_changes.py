@@ -70,7 +70,7 @@ def read_message(state: AppState, command: CreateMessage, at: float, change_id: 
     )
     digest = hashlib.sha256(change_id.encode()).hexdigest()
     return StoredMessage(
-        id=f"m-{digest[:12]}",
+        id=message_id(change_id),
         texts=texts,
         time=time,
         salt=digest[12:28],
@@ -87,6 +87,11 @@ def read_message(state: AppState, command: CreateMessage, at: float, change_id: 
         ttl_seconds=command.ttl_seconds,
         expected=command.expected,
     )
+
+
+def message_id(change_id: str) -> str:
+    """Of the message that this change makes."""
+    return f"m-{hashlib.sha256(change_id.encode()).hexdigest()[:12]}"
 
 
 def parse_send_time(text: str, now: float) -> tuple[SendTime, float]:

@@ -1,0 +1,1 @@
+"""The process that sends messages to devices."""

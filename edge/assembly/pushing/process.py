@@ -1,0 +1,215 @@
+"""The process that sends messages: plans them, tries them, and answers questions about them.
+
+Started as `python -m edge.assembly.pushing.process 3` with its end of the link. It ends when its supervisor is gone, at
+once: what it was trying is in doubt then, and is not tried again.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge.assembly.counting.messages import Ask, Beat, FigureAnswered, declined
+from edge.assembly.pushing.sender_messages import (
+    GivenCredentials,
+    SenderCondition,
+    SenderHeads,
+    SenderSetup,
+    SenderTold,
+    ToSender,
+    WantCredentials,
+)
+from edge.domain.app_parts.stored_messages import StoredMessage
+from edge.domain.errors import EdgeError, Unavailable
+from edge.domain.model import AppId, AppState, Digest
+from edge.domain.pushing.payload import ProviderKind
+from edge.node.observing.log import set_up_logging
+from edge.node.processes.data_paths import DataPaths
+from edge.node.processes.link import Link
+from edge.node.service.numbered_replies import NumberedReplies
+from edge.push.audience import Audience, open_audience
+from edge.push.director import DirectorParts, PushDirector
+from edge.push.erasing import ErasedFromOutbox
+from edge.push.lane import SerialOutbox
+from edge.push.outbox_file import PushOutboxFile
+from edge.push.providers.credentials import decode_credentials
+from edge.push.providers.opening import open_provider
+from edge.push.providers.port import PushProvider
+from edge.push.questions import MessageAsked, MessageQuestions, PreviewAsked
+from edge.push.registered import RegisteredDevices
+from edge.store.objects.fs import FsStore
+from edge.store.releases import Head
+from edge.store.revisions import Revisions
+from edge.telemetry.behaviour.known_facts import KnownFacts
+from edge.telemetry.spool.disk_budget import DiskBudget
+from edge.telemetry.spool.push_records import PushRecord, encode_push
+from edge.telemetry.spool.spool import Spool
+
+SENDER_WORKER = 998  # in the names of segments, beyond every worker's number, and not the supervisor's
+BEAT_SECONDS = 5.0
+READERS = 2  # questions answered at once
+CREDENTIALS_SECONDS = 20.0  # for an app's credentials, which the supervisor reads and opens
+CREDENTIALS_LOOK_SECONDS = 15.0  # between two looks whether they changed
+NICENESS = 5  # who serves devices comes first
+
+log = logging.getLogger("edge.push")
+
+
+class SendingProcess:
+    """Everything of the process. `run` returns when the supervisor is gone."""
+
+    def __init__(self, setup: SenderSetup, link: Link) -> None:
+        self._link, self._loop = link, asyncio.get_running_loop()
+        paths = DataPaths(Path(setup.data_dir))
+        store, now = FsStore(paths.store_dir), time.time
+        self._revisions = Revisions(store)
+        self._facts = KnownFacts(Path(setup.facts_table), paths.behaviour_table)
+        self._setup, self._credentials = setup, NumberedReplies[GivenCredentials]()
+        self._given: dict[str, dict[str, bytes]] = {}  # by app, what its lanes were opened with
+        file = PushOutboxFile(paths.push_outbox, now())
+        self._outbox = SerialOutbox(file, ThreadPoolExecutor(1, "push-outbox"))
+        budget = DiskBudget(paths.spool_dir, setup.spool_limit_bytes)
+        self._spool = Spool(paths.spool_dir, setup.node, SENDER_WORKER, budget=budget)
+        registered = RegisteredDevices(paths.counts_database)
+        audience: Callable[[AppState, StoredMessage], Audience] = lambda state, message: open_audience(  # noqa: E731
+            store, state, message, setup.place, self._facts.look_up
+        )
+        parts = DirectorParts(
+            load=self._load_head,
+            audience=audience,
+            providers_of=self._providers_of,
+            registered=registered,
+            keep=self._keep,
+            tell=lambda *told: self._link.send(SenderTold(*told)),
+        )
+        self._director = PushDirector(parts, self._outbox)
+        self._erased = ErasedFromOutbox(paths.erasures_dir)
+        reading = PushOutboxFile.for_reading(paths.push_outbox)
+        questions = MessageQuestions(registered, paths.counts_database, reading, self._load, audience, now)
+        self._answers: Mapping[str, Callable[[bytes], msgspec.Struct]] = {
+            "preview": lambda asked: questions.preview(msgspec.json.decode(asked, type=PreviewAsked)),
+            "listing": lambda asked: questions.listing(msgspec.json.decode(asked, type=MessageAsked)),
+            "figures": lambda asked: questions.figures(msgspec.json.decode(asked, type=MessageAsked)),
+        }
+        self._readers = ThreadPoolExecutor(READERS, "push-questions")
+        self._work: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serve the link."""
+        self._start(self._direct())
+        self._start(self._beat())
+        self._start(self._follow_credentials())
+        while (message := await self._link.receive()) is not None:
+            match message:
+                case Ask():
+                    self._start(self._answer(message))
+                case SenderHeads(heads):
+                    self._director.hear(heads)
+                case GivenCredentials(number):
+                    self._credentials.settle(number, message)
+
+    async def _direct(self) -> None:
+        try:
+            await self._director.run()
+        except Exception:
+            log.exception("sending messages failed, and begins again in a new process; this is a bug, please report it")
+            self._link.close()
+
+    async def _beat(self) -> None:
+        while True:
+            self._link.send(Beat())
+            halted = await self._outbox.do(lambda file: len(file.halts()))
+            active = len(await self._outbox.do(lambda file: file.messages()))
+            self._link.send(SenderCondition(active, halted, self._director.failing))
+            for key in await asyncio.to_thread(self._erased.new_keys):
+                await self._outbox.do(partial(PushOutboxFile.erase, key=key))
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def _answer(self, ask: Ask) -> None:
+        try:
+            asked = self._answers[ask.question]
+            found = await self._loop.run_in_executor(self._readers, asked, ask.parameters)
+            self._link.send(FigureAnswered(ask.number, msgspec.json.encode(found)))
+        except EdgeError as error:
+            self._link.send(declined(ask.number, error))
+        except Exception as error:  # who asked must not wait for an answer that never comes
+            log.exception(f"cannot answer {ask.question!r}; this is a bug, please report it")
+            failed = Unavailable("messages_unavailable", f"{type(error).__name__} in the sending process: see the log")
+            self._link.send(declined(ask.number, failed))
+
+    async def _keep(self, record: PushRecord) -> None:
+        await self._spool.keep(encode_push(record, time.time()), 1)
+
+    def _load_head(self, app: AppId, head: Head) -> AppState:
+        return self._revisions.load_revision(app, head.revision, head.digest)
+
+    def _load(self, app: str, revision: int, digest: str) -> AppState:
+        return self._revisions.load_revision(AppId(app), revision, Digest(digest))
+
+    def _providers_of(self, app: AppId) -> Mapping[ProviderKind, PushProvider]:
+        """For a thread. Raises Unavailable, Invalid `invalid_credentials`."""
+        given = asyncio.run_coroutine_threadsafe(self._ask_credentials(app), self._loop).result()
+        self._given[app] = given
+        opened = {ProviderKind(kind): decode_credentials(content) for kind, content in given.items()}
+        return {kind: open_provider(each, app, self._setup.push) for kind, each in opened.items()}
+
+    async def _ask_credentials(self, app: str) -> dict[str, bytes]:
+        try:
+            given = await self._credentials.request(
+                lambda number: self._link.send(WantCredentials(number, app)), CREDENTIALS_SECONDS
+            )
+        except TimeoutError as error:
+            raise Unavailable("push_unavailable", f"the credentials of {app!r} did not come") from error
+        if given.error:
+            raise Unavailable("push_unavailable", given.error)
+        return given.of
+
+    async def _follow_credentials(self) -> None:
+        """What was mended goes on: lanes are opened anew with other credentials, and halts end."""
+        while True:
+            await asyncio.sleep(CREDENTIALS_LOOK_SECONDS)
+            for app, before in [*self._given.items()]:
+                try:
+                    changed = await self._ask_credentials(app) != before
+                except Unavailable:
+                    continue
+                if changed:
+                    await self._director.reopen(AppId(app))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+
+async def serve(end: socket.socket) -> None:
+    """Wait for the setup, then run with it."""
+    link = await Link.over(end, ToSender)
+    setup = await link.receive()
+    if isinstance(setup, SenderSetup):  # None: the supervisor is already gone
+        set_up_logging(setup.log)
+        await SendingProcess(setup, link).run()
+    os._exit(0)  # without waiting for threads: see above
+
+
+def main() -> None:
+    """Run on the descriptor in `sys.argv`."""
+    # These may reach the whole process group; only the supervisor acts on them.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    os.nice(NICENESS)
+    asyncio.run(serve(socket.socket(fileno=int(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    main()

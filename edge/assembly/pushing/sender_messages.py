@@ -1,0 +1,67 @@
+"""The messages between the supervisor and the process that sends messages to devices, framed as those of workers.
+
+Questions and answers are those of the folding process.
+"""
+
+import msgspec
+
+from edge.assembly.counting.messages import Ask, Beat, Declined, FigureAnswered
+from edge.config import Log, PushOptions
+from edge.domain.model import AppId
+from edge.domain.targeting.places import NO_PLACE, NodePlace
+from edge.store.releases import Head
+
+
+class SenderSetup(msgspec.Struct, frozen=True, tag=True):
+    """The first message to the process: all that it needs. `data_dir` is absolute."""
+
+    data_dir: str
+    node: str
+    log: Log
+    push: PushOptions
+    spool_limit_bytes: int
+    facts_table: str
+    place: NodePlace = NO_PLACE
+
+
+class SenderHeads(msgspec.Struct, frozen=True, tag=True):
+    """All apps, as they are now."""
+
+    heads: dict[AppId, Head]
+
+
+class SenderTold(msgspec.Struct, frozen=True, tag=True):
+    """Something that people are to be told."""
+
+    kind: str
+    app: str
+    title: str
+    text: str
+
+
+class SenderCondition(msgspec.Struct, frozen=True, tag=True):
+    """Sent every some seconds. `sends` by state, of messages that are being sent; `failing` is why the last look
+    failed."""
+
+    active: int
+    halted: int
+    failing: str = ""
+
+
+class WantCredentials(msgspec.Struct, frozen=True, tag=True):
+    """Reply `GivenCredentials` with this number."""
+
+    number: int
+    app: str
+
+
+class GivenCredentials(msgspec.Struct, frozen=True, tag=True):
+    """An app's credentials by provider, as they are sealed; opened. `error`: why they cannot be had now, or ""."""
+
+    number: int
+    of: dict[str, bytes]
+    error: str = ""
+
+
+ToSender = SenderSetup | SenderHeads | Ask | GivenCredentials
+FromSender = Beat | FigureAnswered | Declined | SenderTold | SenderCondition | WantCredentials

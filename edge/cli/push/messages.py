@@ -1,0 +1,257 @@
+"""`edge message`: messages to an app's devices, created only with the number that a preview stated."""
+
+import sys
+from typing import Any
+
+import click
+
+from edge.cli.terminal.asking import ConfirmationNeeded
+from edge.cli.terminal.client import ControlClient, app_path
+from edge.cli.terminal.options import with_api, with_change
+from edge.cli.terminal.output import Output, counted, fields, line, moment, note, table
+from edge.domain.schedule.durations import parse_duration
+
+_HOURS_SHOWN = 12
+_LEFT_OUT = {
+    "not_in_segment": "not in the segment",
+    "not_in_share": "not in the share",
+    "unknown_device": "never reported, so the segment cannot be judged",
+    "capped": "had as many as the cap allows",
+    "quiet": "quiet hours until it is too old",
+    "passed": "their clock has passed the time",
+}
+
+
+@click.group()
+def message() -> None:
+    """Send messages to an app's devices, by segment and at the right hour."""
+
+
+def _describing(command: Any) -> Any:
+    """The options that say whom, what and when."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+_OPTIONS = (
+    click.argument("app"),
+    click.option("--segment", metavar="NAME", help="To devices in this segment; default: all registered ones."),
+    click.option("--where", metavar="EXPR", help="To devices that this expression selects."),
+    click.option("--title", "titles", metavar="TEXT", multiple=True, help="Its title; twice to compare two texts."),
+    click.option("--body", "bodies", metavar="TEXT", multiple=True, help="Its text; twice to compare two."),
+    click.option("--data", "data", metavar="KEY=VALUE", multiple=True, help="For the app's code; may be repeated."),
+    click.option("--silent", is_flag=True, help="Show nothing: wake the app, as far as the system lets it."),
+    click.option("--when", metavar="TIME", default="now", help='now, best, "2026-12-01 09:00 local" or "… UTC".'),
+    click.option("--quiet", metavar="HH:MM-HH:MM", default="", help="Of a device's own day: wait for their end."),
+    click.option("--cap", metavar="N/SPAN", default="", help="Not to who had N in a SPAN: 3/week, 1/day, 5/14d."),
+    click.option("--share", metavar="PERCENT", default="100%", help="To this share of them."),
+    click.option("--hold-out", metavar="PERCENT", default="0%", help="Leave this share out, to see what it changes."),
+    click.option("--ttl", metavar="DURATION", default="24h", help="Too old for a device after this time."),
+)
+
+
+@message.command()
+@_describing
+@with_api
+def preview(client: ControlClient, out: Output, app: str, **given: Any) -> None:
+    """Count the devices of APP that a message would be sent to, and when. Nothing is sent."""
+    found = client.post(app_path(app, "messages", "preview"), _body(given))
+    out.result(found, lambda: _print_preview(found))
+
+
+@message.command()
+@_describing
+@click.option("--yes", "expected", type=click.IntRange(0), metavar="N", help="Send it to the N devices of a preview.")
+@with_change
+def create(client: ControlClient, out: Output, app: str, expected: int | None, **given: Any) -> None:
+    """Send a message to devices of APP. It asks first, and says how many; `--yes N` answers with the number of a
+    preview. If it is off by more than a tenth by now, nothing is sent.
+
+    \b
+    Now:                 --title "New" --body "It is here" --segment team --yes 12
+    At each one's 9:00:  --when "2026-12-01 09:00 local" --quiet 22:00-08:00
+    At their own hour:   --when best --cap 3/week --hold-out 5%
+    Two texts:           --title "Come back" --title "We miss you"
+    """
+    body, change_id = _body(given), ""
+    if expected is None:
+        found = client.post(app_path(app, "messages", "preview"), body)
+        _print_preview(found)
+        if not sys.stdin.isatty():
+            raise ConfirmationNeeded(f"nothing is sent: add --yes {found['planned']}, or answer at a terminal")
+        click.confirm(f"Send it to {found['planned']:,} devices?", abort=True)
+        expected, change_id = found["planned"], found["id"]
+    made = client.post(app_path(app, "messages"), body | {"expected": expected}, change_id)
+    name = made["message"]
+    shown = f"message {name} goes to {counted(made['planned'], 'device')}: edge message show {app} {name}"
+    out.result(made, lambda: line(shown))
+
+
+@message.command("list")
+@click.argument("app")
+@with_api
+def list_(client: ControlClient, out: Output, app: str) -> None:
+    """List the messages of APP, newest first, and how far they are."""
+    found = client.get(app_path(app, "messages"))
+    out.result(found, lambda: _print_list(found))
+
+
+@message.command()
+@click.argument("app")
+@click.argument("message_id", metavar="MESSAGE")
+@with_api
+def show(client: ControlClient, out: Output, app: str, message_id: str) -> None:
+    """Show a message of APP: whom it went to, what became of it, and what it changed."""
+    found = client.get(app_path(app, "messages", message_id))
+    out.result(found, lambda: _print_message(found))
+
+
+@message.command()
+@click.argument("app")
+@click.argument("message_id", metavar="MESSAGE")
+@with_api
+def figures(client: ControlClient, out: Output, app: str, message_id: str) -> None:
+    """Show what a message of APP changed, beside the devices that were held out."""
+    found = client.get(app_path(app, "messages", message_id))
+    out.result(found, lambda: _print_figures(found))
+
+
+@message.command()
+@click.argument("app")
+@click.argument("message_id", metavar="MESSAGE")
+@with_change
+def cancel(client: ControlClient, out: Output, app: str, message_id: str) -> None:
+    """Send nothing more of a message of APP. What devices have shown stays shown."""
+    made = client.post(app_path(app, "messages", message_id, "cancel"))
+    words = f"message {message_id} is cancelled" if made["changed"] else f"message {message_id} was cancelled before"
+    out.result(made, lambda: line(words))
+
+
+@message.command()
+@click.argument("app")
+@click.argument("per_day", metavar="N/day")
+@click.option("--device", metavar="N/SPAN", default="", help="And so many to one device: 3/week. Default: any.")
+@with_change
+def cap(client: ControlClient, out: Output, app: str, per_day: str, device: str) -> None:
+    """Set how many messages APP sends in a day (UTC), 0/day for none, and how many one device gets."""
+    number, _, span = per_day.partition("/")
+    if span != "day" or not number.isdigit():
+        raise click.UsageError("the cap is like 100000/day")
+    made = client.put(app_path(app, "message-caps"), {"per_day": int(number), "device": device})
+    each = f", {made['device']} to one device" if made["device"] else ""
+    out.result(made, lambda: line(f"{app} sends {made['per_day']:,} messages a day{each}"))
+
+
+def _body(given: dict[str, Any]) -> dict[str, Any]:
+    titles, bodies = given["titles"], given["bodies"]
+    number = max(len(titles), len(bodies), 1)
+    texts = [{"title": _nth(titles, at), "body": _nth(bodies, at)} for at in range(number)]
+    pairs = [each.partition("=") for each in given["data"]]
+    if not all(name and sign for name, sign, _ in pairs):
+        raise click.UsageError("--data is like screen=offers")
+    kept = {name: given[name] for name in ("segment", "where", "silent", "when", "quiet", "cap", "share", "hold_out")}
+    return kept | {
+        "texts": texts,
+        "data": {name: value for name, _, value in pairs},
+        "ttl_seconds": parse_duration(given["ttl"]),
+    }
+
+
+def _nth(texts: tuple[str, ...], at: int) -> str:
+    """One title is that of both texts."""
+    return texts[min(at, len(texts) - 1)] if texts else ""
+
+
+def _print_preview(found: dict[str, Any]) -> None:
+    fields(
+        [
+            ("would be sent to", f"{found['planned']:,} of {counted(found['registered'], 'registered device')}"),
+            ("held out", f"{found['held_out']:,}" if found["held_out"] else None),
+            ("by text", _by(found["arms"]) if len(found["arms"]) > 1 else None),
+            ("first", moment(found["first_due"]) if found["first_due"] else None),
+            ("last", moment(found["last_due"]) if found["last_due"] else None),
+            ("left of today's cap", f"{found['left_today']:,} of {found['per_day']:,}"),
+        ]
+    )
+    for reason, n in sorted(found["left_out"].items(), key=lambda pair: -pair[1]):
+        line(f"  {n:,} not: {_LEFT_OUT.get(reason, reason)}")
+    if found["unknown_zones"]:
+        line(f"  {found['unknown_zones']:,} of unknown time zone: UTC")
+    if found["unknown_hours"]:
+        line(f"  {found['unknown_hours']:,} whose usual hour is not known yet: the app's")
+    if len(found["hours"]) > 1:
+        table(("hour", "devices"), [[moment(each["at"])[:16], each["n"]] for each in found["hours"][:_HOURS_SHOWN]], "")
+
+
+def _print_list(found: dict[str, Any]) -> None:
+    cap_ = f", {found['device_cap']} to a device" if found["device_cap"] else ""
+    used = f"{found['begun_today']:,} of {found['per_day']:,} sent today{cap_}"
+    line(f"{counted(found['registered'], 'registered device')} ({_by(found['tokens']) or 'none'}); {used}")
+    if not found["known"]:
+        note("edge: how far messages are is not known: the process that sends them is starting, or elsewhere")
+    for each in found["halted"]:
+        note(f"edge: {each['provider']} refuses the credentials ({each['code']}): nothing goes through it")
+    rows = [
+        [
+            each["id"],
+            each["state"],
+            _title(each),
+            each["audience"],
+            each["when"],
+            each["sends"].get("sent", 0),
+            each["planned"],
+        ]
+        for each in found["messages"]
+    ]
+    table(("message", "state", "title", "to", "when", "sent", "planned"), rows, "no messages")
+
+
+def _print_message(found: dict[str, Any]) -> None:
+    of = found["line"]
+    fields(
+        [
+            ("message", of["id"]),
+            ("state", of["state"] + (f": {of['why']}" if of["why"] else "")),
+            *((f"text {each['name']}", f"{each['title']} | {each['body']}".strip(" |")) for each in of["texts"]),
+            ("silent", "best effort: systems wake an app a few times an hour at most" if of["silent"] else None),
+            ("to", of["audience"]),
+            ("when", of["when"]),
+            ("quiet", found["quiet"] or None),
+            ("cap", found["cap"] or None),
+            ("share", found["share"] if found["share"] != "100%" else None),
+            ("held out", f"{found['hold_out']}, {counted(of['held_out'], 'device')}" if of["held_out"] else None),
+            ("created", moment(of["created"])),
+            ("planned", counted(of["planned"], "device")),
+            ("sends", _by(of["sends"]) or None),
+        ]
+    )
+    for each in found["codes"]:
+        line(f"  {each['n']:,} {each['state']}: {each['code']}")
+    _print_figures(found)
+
+
+def _print_figures(found: dict[str, Any]) -> None:
+    rows = [
+        ["held out" if each["arm"] == "-" else each["arm"], *(each[name] for name in _ARM_COLUMNS)]
+        for each in found["arms"]
+    ]
+    columns = ("arm", "assigned", "its day is over", "opened", "with a session", "with an update", "sessions")
+    table(columns, rows, "no figures yet")
+    for each in found["effects"]:
+        line(each["words"])
+
+
+def _by(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n:,} {'held out' if name == '-' else name}" for name, n in sorted(counts.items()) if n)
+
+
+def _sent(of: dict[str, Any]) -> tuple[int, int]:
+    return of["sends"].get("sent", 0), of["planned"]
+
+
+def _title(of: dict[str, Any]) -> str:
+    return "(silent)" if of["silent"] else of["texts"][0]["title"] or of["texts"][0]["body"][:40]
+
+
+_ARM_COLUMNS = ("assigned", "devices", "opened", "active", "updated", "sessions")

@@ -1,0 +1,302 @@
+"""The outbox of messages in a file: which device is to get what when, and what became of it.
+
+For one thread. Each call is one transaction, on disk when it returns. A device has one row of a message, and a row is
+SENDING before its attempt begins: what is SENDING when the file is opened was in doubt, and is UNKNOWN from then on.
+"""
+
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from edge.domain.errors import Unavailable
+from edge.domain.messaging.planning import PlannedSend
+from edge.push.outbox_schema import OPEN, OUTBOX_NUMBER, PUSH_OUTBOX_SCHEMA, REACHED, MessagePhase, SendState
+
+SWEEP_ROWS = 20_000  # of an ended message at a time, some 100 ms: sends of others go on between
+KEPT_SECONDS = 35 * 86_400  # of rows: the longest cap of a device looks back 31 days
+MESSAGE_KEPT_SECONDS = 400 * 86_400  # of what came of a message
+BUSY_SECONDS = 10.0
+_DAY_SECONDS = 86_400
+_OPEN = ",".join(str(int(each)) for each in OPEN)
+_REACHED = ",".join(str(int(each)) for each in REACHED)
+
+
+class OutboxMessage(NamedTuple):
+    """A message whose plan has begun. `counts` is JSON of what the plan counted so far."""
+
+    id: int
+    app: str
+    message: str
+    phase: MessagePhase
+    cursor: int | None
+    counts: bytes
+    why: str
+
+
+class OpenSend(NamedTuple):
+    """A send that is due."""
+
+    key: int
+    arm: str
+    expires: int
+    attempts: int
+
+
+class SettledSend(NamedTuple):
+    """What came of an attempt; `next` is when it may be tried again, if it may."""
+
+    message: int
+    key: int
+    state: SendState
+    code: str
+    next: int = 0
+    provider_id: str = ""
+
+
+class PushOutboxFile:
+    """Opens, and creates, the file. Raises Unavailable `newer_schema`, sqlite3.Error."""
+
+    def __init__(self, path: Path, now: float) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = path
+        self._db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        number = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if number > OUTBOX_NUMBER:
+            raise Unavailable("newer_schema", f"{path.name} has schema {number}, this release {OUTBOX_NUMBER}: upgrade")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")  # SENDING is on disk before the attempt
+        with self._changing():
+            for statement in PUSH_OUTBOX_SCHEMA.split(";"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {OUTBOX_NUMBER}")
+            self._db.execute(
+                "UPDATE sends SET state = ?, code = 'interrupted', at = ? WHERE state = ?",
+                (SendState.UNKNOWN, int(now), SendState.SENDING),
+            )
+
+    @classmethod
+    def for_reading(cls, path: Path) -> Self:
+        """Beside the one that writes, which has made the file; for questions, from several threads."""
+        reading = cls.__new__(cls)
+        reading._path = path
+        reading._db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        reading._db.execute("PRAGMA query_only = 1")
+        return reading
+
+    def close(self) -> None:
+        self._db.close()
+
+    def messages(self, app: str | None = None) -> list[OutboxMessage]:
+        """All of an app, or of all apps those that have not ended."""
+        ended = "phase IN ('planning', 'sending') OR swept = 0"
+        where, values = ("app = ?", (app,)) if app is not None else (ended, ())
+        query = f"SELECT id, app, message, phase, cursor, counts, why FROM messages WHERE {where} ORDER BY id"  # noqa: S608
+        return [
+            OutboxMessage(number, of, name, MessagePhase(phase), cursor, counts, why)
+            for number, of, name, phase, cursor, counts, why in self._db.execute(query, values)
+        ]
+
+    def message(self, app: str, message: str) -> OutboxMessage | None:
+        return next((each for each in self.messages(app) if each.message == message), None)
+
+    def begin(self, app: str, message: str, now: float) -> OutboxMessage:
+        """Its plan begins, or goes on."""
+        with self._changing():
+            self._db.execute(
+                "INSERT OR IGNORE INTO messages VALUES (NULL, ?, ?, 'planning', ?, ?, '', '', 0)",
+                (app, message, -(1 << 63), int(now)),
+            )
+        found = self.message(app, message)
+        assert found is not None, "it was inserted"
+        return found
+
+    def add_page(self, message: int, provider_of: Mapping[int, str], sends: Iterable[PlannedSend], cursor: int,
+                 counts: bytes) -> None:  # fmt: skip
+        """A page of the plan, up to the device `cursor`. A device that has a row keeps it."""
+        with self._changing():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO sends VALUES (?, ?, ?, ?, 0, ?, ?, ?, 0, ?, '', '')",
+                (
+                    (message, each.key, each.arm, provider_of[each.key], each.due, each.expires, each.due, each.due)
+                    for each in sends
+                ),
+            )
+            self._db.execute("UPDATE messages SET cursor = ?, counts = ? WHERE id = ?", (cursor, counts, message))
+
+    def end(self, message: int, phase: MessagePhase, why: str = "") -> None:
+        """Or from planning to sending. What has ended does not go on."""
+        with self._changing():
+            self._db.execute(
+                "UPDATE messages SET phase = ?, why = ? WHERE id = ? AND phase IN ('planning', 'sending')",
+                (phase.value, why, message),
+            )
+
+    def due(self, message: int, provider: str, now: float, limit: int) -> list[OpenSend]:
+        """What may be tried now, the longest waiting first."""
+        rows = self._db.execute(
+            f"SELECT key, arm, expires, attempts FROM sends WHERE message = ? AND provider = ? AND state IN ({_OPEN})"  # noqa: S608
+            " AND next <= ? ORDER BY next LIMIT ?",
+            (message, provider, int(now), limit),
+        )
+        return [OpenSend(*row) for row in rows]
+
+    def next_due(self, message: int, provider: str) -> int | None:
+        """When the next of a message is due; None: nothing is open."""
+        query = f"SELECT min(next) FROM sends WHERE message = ? AND provider = ? AND state IN ({_OPEN})"  # noqa: S608
+        found: int | None = self._db.execute(query, (message, provider)).fetchone()[0]
+        return found
+
+    def claim(self, message: int, app: str, sends: Sequence[OpenSend], gone: Collection[int], per_day: int,
+              now: float) -> list[OpenSend]:  # fmt: skip
+        """Those of `sends` whose attempts may begin: they are SENDING. Others get their state: too old, without a token
+        (`gone`), or beyond what the app sends in a day. An attempt that is repeated counts for no day again."""
+        day, claimed = int(now) // _DAY_SECONDS, list[OpenSend]()
+        other: list[tuple[SendState, int]] = []
+        with self._changing():
+            query = "SELECT phase FROM messages WHERE id = ?"
+            if self._db.execute(query, (message,)).fetchone() != (MessagePhase.SENDING.value,):
+                return []
+            row = self._db.execute("SELECT n FROM day_counts WHERE app = ? AND day = ?", (app, day)).fetchone()
+            left = per_day - (row[0] if row else 0)
+            for each in sends:
+                first = not each.attempts
+                if each.expires <= now:
+                    other.append((SendState.EXPIRED, each.key))
+                elif each.key in gone:
+                    other.append((SendState.GONE, each.key))
+                elif first and left <= 0:
+                    other.append((SendState.CAPPED, each.key))
+                else:
+                    left -= first
+                    claimed.append(each)
+            begun = sum(not each.attempts for each in claimed)
+            self._db.executemany(
+                "UPDATE sends SET state = ?, attempts = attempts + 1, at = ? WHERE message = ? AND key = ?",
+                ((SendState.SENDING, int(now), message, each.key) for each in claimed),
+            )
+            self._db.executemany(
+                "UPDATE sends SET state = ?, at = ? WHERE message = ? AND key = ?",
+                ((state, int(now), message, key) for state, key in other),
+            )
+            if begun:
+                add = "INSERT INTO day_counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
+                self._db.execute(add, (app, day, begun))
+        return claimed
+
+    def settle(self, settled: Sequence[SettledSend], now: float) -> None:
+        """What came of attempts. One that may be repeated of a message that was cancelled meanwhile is not."""
+        with self._changing():
+            self._db.executemany(
+                "UPDATE sends SET state = ?, code = ?, next = ?, provider_id = ?, at = ? WHERE message = ? AND key = ?"
+                " AND state = 2",
+                (
+                    (each.state, each.code[:64], each.next, each.provider_id[:128], int(now), each.message, each.key)
+                    for each in settled
+                ),
+            )
+
+    def sweep(self, message: int, phase: MessagePhase, now: float) -> bool:
+        """Give a part of what was open when the message ended its state. Returns whether all have theirs."""
+        state = SendState.CANCELLED if phase is not MessagePhase.DONE else SendState.EXPIRED
+        with self._changing():
+            keys = f"SELECT key FROM sends WHERE message = ? AND state IN ({_OPEN}) LIMIT {SWEEP_ROWS}"  # noqa: S608
+            changed = self._db.execute(
+                f"UPDATE sends SET state = ?, at = ? WHERE message = ? AND key IN ({keys})",  # noqa: S608
+                (state, int(now), message, message),
+            ).rowcount
+            if changed < SWEEP_ROWS:
+                self._db.execute("UPDATE messages SET swept = 1 WHERE id = ?", (message,))
+        return changed < SWEEP_ROWS
+
+    def is_over(self, message: int) -> bool:
+        """Whether nothing of it is open or being sent."""
+        query = "SELECT 1 FROM sends WHERE message = ? AND state IN (0, 1, 2) LIMIT 1"
+        return self._db.execute(query, (message,)).fetchone() is None
+
+    def near_sends(self, keys: Sequence[int], message: str) -> Mapping[int, Sequence[int]]:
+        """When these devices got or get other messages."""
+        found: defaultdict[int, list[int]] = defaultdict(list)
+        with closing(sqlite3.connect(self._path, timeout=BUSY_SECONDS)) as connection:  # for any thread
+            rows = self._near(connection, keys, message)
+        for key, due in rows:
+            found[key].append(due)
+        return found
+
+    @staticmethod
+    def _near(connection: sqlite3.Connection, keys: Sequence[int], message: str) -> list[tuple[int, int]]:
+        return connection.execute(
+            f"SELECT s.key, s.due FROM sends AS s JOIN messages AS m ON m.id = s.message WHERE s.state IN ({_REACHED})"  # noqa: S608
+            f" AND s.key IN ({','.join('?' * len(keys))}) AND m.message <> ?",
+            (*keys, message),
+        ).fetchall()
+
+    def tally(self, message: int) -> Counter[tuple[str, SendState]]:
+        """How many sends of each arm are in each state."""
+        found = Counter[tuple[str, SendState]]()
+        for query in (
+            "SELECT arm, state, count(*) FROM sends WHERE message = ? GROUP BY arm, state",
+            "SELECT arm, state, n FROM past_sends WHERE message = ?",
+        ):
+            for arm, state, n in self._db.execute(query, (message,)):
+                found[arm, SendState(state)] += n
+        return found
+
+    def codes(self, message: int, limit: int = 20) -> list[tuple[SendState, str, int]]:
+        """Why sends failed, the most frequent first."""
+        of = "SELECT state, code, count(*) AS n FROM sends WHERE message = ? AND code <> ''"
+        rows = self._db.execute(f"{of} GROUP BY state, code ORDER BY n DESC LIMIT ?", (message, limit))
+        return [(SendState(state), code, n) for state, code, n in rows]
+
+    def begun_on(self, app: str, now: float) -> int:
+        """How many sends of an app began today (UTC)."""
+        row = self._db.execute(
+            "SELECT n FROM day_counts WHERE app = ? AND day = ?", (app, int(now) // _DAY_SECONDS)
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def halts(self) -> dict[tuple[str, str], tuple[str, int]]:
+        """Which credentials were refused: by app and provider the code, and since when."""
+        return {(app, of): (code, at) for app, of, code, at in self._db.execute("SELECT * FROM halts")}
+
+    def halt(self, app: str, provider: str, code: str, now: float) -> bool:
+        """Whether that is new."""
+        with self._changing():
+            values = (app, provider, code, int(now))
+            return self._db.execute("INSERT OR IGNORE INTO halts VALUES (?, ?, ?, ?)", values).rowcount > 0
+
+    def resume(self, app: str, provider: str) -> None:
+        with self._changing():
+            self._db.execute("DELETE FROM halts WHERE app = ? AND provider = ?", (app, provider))
+
+    def erase(self, key: int) -> int:
+        """All rows of a device; a send of its that is being tried goes on to its end. Returns how many."""
+        with self._changing():
+            return self._db.execute("DELETE FROM sends WHERE key = ?", (key,)).rowcount
+
+    def age(self, now: float) -> int:
+        """Rows of messages that ended long ago become sums. Returns how many."""
+        rows, before = 0, int(now) - KEPT_SECONDS
+        old = "SELECT id FROM messages WHERE swept = 1 AND planned_at < ?"
+        for (message,) in self._db.execute(old, (before,)).fetchall():
+            with self._changing():
+                self._db.execute(
+                    "INSERT INTO past_sends SELECT message, arm, state, count(*) FROM sends WHERE message = ?"
+                    " GROUP BY arm, state ON CONFLICT DO UPDATE SET n = n + excluded.n",
+                    (message,),
+                )
+                rows += self._db.execute("DELETE FROM sends WHERE message = ?", (message,)).rowcount
+        with self._changing():
+            self._db.execute("DELETE FROM day_counts WHERE day < ?", (before // _DAY_SECONDS,))
+            gone = int(now) - MESSAGE_KEPT_SECONDS
+            self._db.execute("DELETE FROM messages WHERE swept = 1 AND planned_at < ?", (gone,))
+            self._db.execute("DELETE FROM past_sends WHERE message NOT IN (SELECT id FROM messages)")
+        return rows
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:
+            yield

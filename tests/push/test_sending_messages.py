@@ -1,0 +1,260 @@
+"""Messages from an app's state to a receiver: planned once, sent once, cancelled, capped, and after a kill in doubt at
+most where it was."""
+
+import asyncio
+import sqlite3
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing
+
+from factories import APP, a_change
+from node_world import a_truth
+from push.sending import LOCAL
+from push.verdicts import Scripted
+from push.webhook_double import PushReceiver
+from telemetry_lines import write_segment
+
+from edge.domain.changes.messages.message_commands import CancelMessage, CreateMessage, NewMessageText, SetMessageCaps
+from edge.domain.facts import NO_FACTS
+from edge.domain.pushing.payload import ProviderKind
+from edge.domain.targeting.places import NO_PLACE
+from edge.push.audience import open_audience
+from edge.push.director import DirectorParts, PushDirector
+from edge.push.lane import SerialOutbox
+from edge.push.outbox_file import PushOutboxFile
+from edge.push.outbox_schema import MessagePhase, SendState
+from edge.push.providers.credentials import make_push_webhook
+from edge.push.providers.posting import PostingRules
+from edge.push.providers.webhook import PushWebhookProvider
+from edge.push.registered import RegisteredDevices
+from edge.store.revisions import Revisions
+from edge.telemetry.folding.fold import fold
+from edge.telemetry.spool.push_records import DeadPushToken, PushAssigned, PushRegistration, encode_push
+
+HELLO = CreateMessage(texts=(NewMessageText(title="Hello"),), when="now", expected=0)
+
+
+def device_id(number):
+    return f"{number:08x}-eefe-490a-9c60-8e965132ae51"
+
+
+class PushWorld:
+    """An app with registered devices, a receiver, and what sends."""
+
+    def __init__(self, folder, receiver):
+        self.truth, self.receiver = a_truth(folder), receiver
+        self.database, self.outbox_path = folder / "counts.sqlite", folder / "push" / "outbox.sqlite"
+        self.now, self.kept, self.told = time.time(), [], []
+        self._folder, self._segments = folder, 0
+        (folder / "spool").mkdir()
+        self.credentials = make_push_webhook(receiver.url, allow_http=True, per_second=5_000)
+        receiver.secret = self.credentials.secret
+        receiver.seen.clock = lambda: self.now
+
+    def register(self, count, prefix="t"):
+        records = [PushRegistration(APP, device_id(n), "webhook", f"{prefix}!{n}") for n in range(count)]
+        self.fold(*records)
+
+    def fold(self, *records):
+        self._segments += 1
+        lines = [encode_push(each, self.now) for each in records]
+        write_segment(self._folder / "spool", lines, worker=self._segments)
+        fold(self._folder / "spool", self.database, now=self.now + 1)
+
+    def change(self, command):
+        self.truth.releases.commit(APP, a_change(command, at=self.now))
+        return [*self.truth.releases.load(APP).messages][-1]
+
+    def heads(self):
+        return self.truth.releases.heads()
+
+    @asynccontextmanager
+    async def sender(self):
+        """A director at work; it is left as a kill leaves it, if the block raises."""
+        thread = ThreadPoolExecutor(1)
+        outbox = SerialOutbox(PushOutboxFile(self.outbox_path, self.now), thread)
+        revisions, registered = Revisions(self.truth.store), RegisteredDevices(self.database)
+        parts = DirectorParts(
+            load=lambda app, head: revisions.load_revision(app, head.revision, head.digest),
+            audience=lambda state, message: open_audience(
+                self.truth.store, state, message, NO_PLACE, lambda app, device: NO_FACTS
+            ),
+            providers_of=self.providers,
+            registered=registered,
+            keep=self.keep,
+            tell=lambda *told: self.told.append(told),
+            now=lambda: self.now,
+        )
+        director = PushDirector(parts, outbox)
+        director.hear(self.heads())
+        try:
+            yield director
+        finally:
+            for lane in director.lanes.values():
+                await lane.close()
+            for each in director.tasks:
+                each.cancel()
+            thread.shutdown()
+            outbox.file.close()
+
+    def providers(self, app):
+        return {ProviderKind.WEBHOOK: PushWebhookProvider(self.credentials, PostingRules(LOCAL, ""), app)}
+
+    async def keep(self, record):
+        self.kept.append(record)
+
+    async def send_all(self, director, message):
+        """Returns the tally once nothing of the message is open."""
+        await director.look()
+        await director.planned()
+        while True:
+            found = await director.outbox.do(lambda file: tally_if_over(file, message))
+            if found is not None:
+                return found
+            await asyncio.sleep(0.01)
+
+
+def tally_if_over(file, message):
+    held = file.message(APP, message)
+    return file.tally(held.id) if held is not None and file.is_over(held.id) else None
+
+
+@asynccontextmanager
+async def a_world(folder, devices=10):
+    receiver = PushReceiver()
+    await receiver.start()
+    try:
+        world = PushWorld(folder, receiver)
+        world.register(devices)
+        yield world
+    finally:
+        await receiver.close()
+
+
+async def test_every_registered_device_gets_it_once(tmp_path):
+    async with a_world(tmp_path, 50) as world:
+        message = world.change(HELLO)
+        async with world.sender() as director:
+            assert await world.send_all(director, message) == {("A", SendState.SENT): 50}
+            await director.look()
+            await director.planned()
+            held = await director.outbox.do(lambda file: file.message(APP, message))
+            assert held.phase is MessagePhase.DONE
+        assert world.receiver.seen.taken == Counter({f"t!{n}": 1 for n in range(50)})
+        assert world.receiver.seen.faults == []
+        (assigned,) = [each for each in world.kept if isinstance(each, PushAssigned)]
+        assert (assigned.message, assigned.arm, len(assigned.devices)) == (message, "A", 12 * 50)
+
+
+async def test_two_texts_and_those_held_out(tmp_path):
+    async with a_world(tmp_path, 200) as world:
+        texts = (NewMessageText(title="One"), NewMessageText(title="Other"))
+        message = world.change(CreateMessage(texts=texts, when="now", expected=160, hold_out=20_000))
+        async with world.sender() as director:
+            found = await world.send_all(director, message)
+        arms = {each.arm: len(each.devices) // 12 for each in world.kept}
+        assert sum(arms.values()) == 200 and 20 < arms["-"] < 60
+        assert found == {("A", SendState.SENT): arms["A"], ("B", SendState.SENT): arms["B"]}
+        titles = Counter(each["title"] for each in world.receiver.seen.received)
+        assert titles == {"One": arms["A"], "Other": arms["B"]}
+
+
+async def test_what_a_killed_process_was_trying_is_in_doubt_and_never_tried_again(tmp_path):
+    async with a_world(tmp_path, 30) as world:
+        message = world.change(HELLO)
+        async with world.sender() as director:
+            await world.send_all(director, message)
+        with closing(sqlite3.connect(world.outbox_path)) as file:  # as a kill leaves it
+            file.execute("UPDATE sends SET state = 2 WHERE key IN (SELECT key FROM sends LIMIT 3)")
+            file.execute("UPDATE messages SET phase = 'sending', swept = 0")
+            file.commit()
+        async with world.sender() as director:
+            found = await world.send_all(director, message)
+        assert found == {("A", SendState.SENT): 27, ("A", SendState.UNKNOWN): 3}
+        assert max(world.receiver.seen.taken.values()) == 1
+
+
+async def test_a_cancelled_message_is_not_sent(tmp_path):
+    async with a_world(tmp_path, 5) as world:
+        message = world.change(CreateMessage(texts=HELLO.texts, when="best", expected=5))
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+            world.change(CancelMessage(message=message))
+            director.hear(world.heads())
+            await director.look()
+            held = await director.outbox.do(lambda file: file.message(APP, message))
+            assert held.phase is MessagePhase.CANCELLED
+            found = await director.outbox.do(lambda file: file.tally(held.id))
+        assert found[("A", SendState.CANCELLED)] + found[("A", SendState.SENT)] == 5
+        assert found[("A", SendState.CANCELLED)] >= 4
+
+
+async def test_an_app_sends_so_many_in_a_day(tmp_path):
+    async with a_world(tmp_path, 20) as world:
+        world.change(HELLO)
+        message = world.change(SetMessageCaps(per_day=12))
+        async with world.sender() as director:
+            found = await world.send_all(director, message)
+        assert found == {("A", SendState.SENT): 12, ("A", SendState.CAPPED): 8}
+
+
+async def test_a_device_gets_so_many_in_a_week(tmp_path):
+    async with a_world(tmp_path, 8) as world:
+        first = world.change(HELLO)
+        async with world.sender() as director:
+            await world.send_all(director, first)
+            second = world.change(CreateMessage(texts=HELLO.texts, when="now", expected=0, cap="1/week"))
+            director.hear(world.heads())
+            assert await world.send_all(director, second) == {}
+        assert sum(world.receiver.seen.taken.values()) == 8
+
+
+async def test_a_dead_token_is_told_and_a_busy_receiver_asked_again(tmp_path):
+    async with a_world(tmp_path, 4) as world:
+        world.receiver.seen.script["t!0"] = Scripted(410)
+        world.receiver.seen.script["t!1"] = Scripted(429)
+        message = world.change(HELLO)
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+            held = await director.outbox.do(lambda file: file.message(APP, message))
+            while (found := await director.outbox.do(lambda file: file.tally(held.id)))[
+                "A", SendState.LATER
+            ] != 1 or found["A", SendState.SENT] != 2:
+                await asyncio.sleep(0.01)
+            assert found["A", SendState.DEAD] == 1
+            del world.receiver.seen.script["t!1"]
+            world.now += 3_600
+            for lane in director.lanes.values():
+                lane.wake.set()
+            assert (await world.send_all(director, message))["A", SendState.SENT] == 3
+        assert [each.provider for each in world.kept if isinstance(each, DeadPushToken)] == ["webhook"]
+
+
+async def test_refused_credentials_halt_and_are_told_once(tmp_path):
+    async with a_world(tmp_path, 6) as world:
+        world.receiver.secret = "whsec_b3RoZXI="
+        message = world.change(HELLO)
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+            while not world.told:
+                await asyncio.sleep(0.01)
+            held = await director.outbox.do(lambda file: file.message(APP, message))
+            found = await director.outbox.do(lambda file: file.tally(held.id))
+            assert found["A", SendState.SENT] == 0
+            assert await director.outbox.do(lambda file: file.halts())
+        assert [told[0] for told in world.told] == ["push_stopped"]
+
+
+async def test_far_more_devices_than_the_preview_stated_get_nothing(tmp_path):
+    async with a_world(tmp_path, 150) as world:
+        message = world.change(HELLO)
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+            held = await director.outbox.do(lambda file: file.message(APP, message))
+        assert (held.phase, held.why) == (MessagePhase.STOPPED, "plan_differs")
+        assert not world.receiver.seen.taken

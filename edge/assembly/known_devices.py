@@ -15,7 +15,7 @@ from typing import TypeVar
 from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.control.ports import ASKED_BY, FoundDevices, MatchCount, Matcher
 from edge.control.shapes.features.counted import view_feature_impact, view_given, view_moves
-from edge.control.shapes.features.feature_shapes import FeaturePreview
+from edge.control.shapes.features.feature_shapes import FeaturePreview, FeatureReachView, FeaturesReach
 from edge.control.shapes.impact import (
     REACHES_LISTED,
     DevicesImpactView,
@@ -185,6 +185,19 @@ class KnownDeviceQuestions:
         known = self._shown(app)
         page = find_devices(known, search, limit)
         return FoundDevices(page, known.since, known.cut)
+
+    async def features(self, app: AppId) -> FeaturesReach:
+        """Which known devices get what of each feature. Raises NotFound `unknown_app`, Unavailable `busy`."""
+        now = self._moment_of(app).now
+        return await self._in_turn(lambda: self._features(app, now))
+
+    def _features(self, app: AppId, now: float) -> FeaturesReach:
+        snapshot, known = self._snapshots.load(app), self._shown(app)
+        moves = FeatureMoves(None, snapshot, snapshot.features.names)
+        with closing(self._known_facts()) as table:
+            devices = sum(1 for _ in moves.noting(self._with_facts(known, table, now)))
+        given = [FeatureReachView(feature=name, given=view_given(each.after)) for name, each in moves.counts.items()]
+        return FeaturesReach(devices=devices, since=known.since, cut=known.cut, features=given)
 
     def _preview_feature(self, rehearsed: Rehearsed, name: str, now: float) -> FeaturePreview:
         before, after, _ = rehearsed

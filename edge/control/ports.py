@@ -13,7 +13,7 @@ from edge.control.audit.audit_log import AuditLog
 from edge.control.audit.timelines import Timelines
 from edge.control.shapes.apps import AppStats
 from edge.control.shapes.devices import Explanation, RawErasedView
-from edge.control.shapes.features.feature_shapes import FeatureExplanation, FeaturePreview
+from edge.control.shapes.features.feature_shapes import FeatureExplanation, FeaturePreview, FeaturesReach
 from edge.control.shapes.figures.audit import AuditView
 from edge.control.shapes.impact import ImpactView, ReachView
 from edge.control.shapes.insight.segment_reach import SegmentsReach
@@ -141,6 +141,9 @@ class KnownDevicesPort(Protocol):
 
     async def count_matching(self, app: AppId, build: Callable[[], Matcher]) -> MatchCount:
         """How many devices the expression selects; it is built where it may block. Raises what `build` raises."""
+
+    async def features(self, app: AppId) -> FeaturesReach:
+        """Which devices get what of each feature. Raises NotFound `unknown_app`."""
 
     async def preview_feature(self, rehearsed: Rehearsed, name: str) -> FeaturePreview:
         """Which devices get what of the feature before and after the change."""

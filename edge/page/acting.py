@@ -30,6 +30,7 @@ from edge.page.acts.app_plans import (
     revision_of,
 )
 from edge.page.acts.confirmation import Confirmation
+from edge.page.acts.feature_plans import DELETE_FEATURE, plan_feature_act
 from edge.page.acts.guard_plan import plan_guard, with_refusal
 from edge.page.acts.insisting import on_page
 from edge.page.acts.moves import GUARD, START, channel_base, foreign_words
@@ -77,6 +78,12 @@ async def plan_act(visit: Visit, fields: Mapping[str, str]) -> Planned:
     shown: AppView = await visit.ask("show_app", {"app": app})
     if "channel" in visit.parts:
         return await _plan_on_channel(visit, shown, fields)
+    if "feature" in visit.parts:
+        feature = await visit.ask("show_feature", {"app": app, "name": visit.parts["feature"]})
+        back = f"/apps/{quote(app, safe='')}/features/{quote(feature.name, safe='')}"
+        gone = f"/apps/{quote(app, safe='')}/features"
+        plan = plan_feature_act(act, app, feature, fields)
+        return Planned(plan, gone if plan.act is DELETE_FEATURE else back, shown.revision)
     if "bundle" in visit.parts:
         base = f"/apps/{quote(app, safe='')}"
         if act == DELETE_BUNDLE.name:

@@ -29,6 +29,7 @@ from edge.page.views.bundles import bundles
 from edge.page.views.channel import page as channel_page
 from edge.page.views.device import device
 from edge.page.views.experiment import page as experiment_page
+from edge.page.views.features import features
 from edge.page.views.fleet import one_app, overview
 from edge.page.views.history import history
 from edge.page.views.node import nodes
@@ -46,6 +47,7 @@ DROP_PATH, DROPPED_PATH = "/apps/{app}/publish", "/apps/{app}/drops/{drop}"
 ACTS = (
     "/apps/{app}/channels/{channel}/acts/{act}",
     "/apps/{app}/bundles/{bundle}/acts/{act}",
+    "/apps/{app}/features/{feature}/acts/{act}",
     "/apps/{app}/acts/{act}",
 )
 ROUTES: tuple[PageRoute, ...] = (
@@ -57,6 +59,7 @@ ROUTES: tuple[PageRoute, ...] = (
     *device.ROUTES,
     *bundles.ROUTES,
     *segments.ROUTES,
+    *features.ROUTES,
     *nodes.ROUTES,
     *audit.ROUTES,
     *people.ROUTES,

@@ -141,6 +141,7 @@ def _crumbs(visit: Visit, shown: Shown) -> list[Crumb]:
 _LABELS = {
     "experiment": "Experiment",
     "segments": "Segments",
+    "features": "Features",
     "device": "Devices",
     "bundles": "Bundles",
     "history": "History",
@@ -171,6 +172,7 @@ def _app_side(visit: Visit, app: AppView, current: str) -> list[SideGroup]:
             else []
         ),
         SideLink("Segments", f"{base}/segments", current == "segments"),
+        SideLink("Features", f"{base}/features", current == "features"),
         SideLink("Devices", f"{base}/devices", current == "device"),
         SideLink("Bundles", f"{base}/bundles", current == "bundles", app.bundles),
         SideLink("History", f"{base}/history", current == "history"),

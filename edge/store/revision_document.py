@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from edge.domain.app_parts.stored_features import Feature
 from edge.domain.app_parts.stored_messages import MESSAGE_CAPS
 from edge.domain.changes.commands import AcceptRestored, Change
 from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
@@ -113,6 +114,7 @@ class _Served(msgspec.Struct):
     channels: dict[ChannelName, Channel]
     bundles: dict[VersionName, _Told]
     segments: dict[SegmentName, Segment] = {}
+    features: dict[str, Feature] = {}
 
 
 class _Line(msgspec.Struct):
@@ -274,7 +276,7 @@ def with_changes(line: RevisionLine, older: RevisionLine | None) -> RevisionLine
 
 def _parts(state: _Served) -> ComparedParts:
     sizes = {version: BundleSize(each.zip_bytes, each.files, each.withdrawn) for version, each in state.bundles.items()}
-    return ComparedParts(channels=state.channels, segments=state.segments, bundles=sizes)
+    return ComparedParts(channels=state.channels, segments=state.segments, bundles=sizes, features=state.features)
 
 
 def _served(state: _Served) -> dict[ChannelName, tuple[Channel, Offering]]:

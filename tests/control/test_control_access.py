@@ -91,6 +91,8 @@ NEEDED = {
     "test_segment": P.LOOK_UP_DEVICES,
     "list_features": P.READ_APP,
     "show_feature": P.READ_APP,
+    "show_features_reach": P.READ_APP,
+    "show_feature_figures": P.READ_APP,
     "set_feature": P.CHANGE_FEATURES,
     "kill_feature": P.CHANGE_FEATURES,
     "revive_feature": P.CHANGE_FEATURES,

@@ -33,8 +33,14 @@ from edge.control.segment_trial import read_device
 from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.common import ErrorAnswer
 from edge.control.shapes.devices import ExplainStep, Explanation, RawErasedView
-from edge.control.shapes.features.counted import view_feature_impact
-from edge.control.shapes.features.feature_shapes import FeatureExplanation, FeaturePreview, FeatureStepView
+from edge.control.shapes.features.counted import view_feature_impact, view_given
+from edge.control.shapes.features.feature_shapes import (
+    FeatureExplanation,
+    FeaturePreview,
+    FeatureReachView,
+    FeaturesReach,
+    FeatureStepView,
+)
 from edge.control.shapes.figures.audit import AuditView
 from edge.control.shapes.impact import ReachView, view_impact
 from edge.control.shapes.insight.segment_reach import view_segments
@@ -43,7 +49,7 @@ from edge.control.shapes.rollouts import KnownView, PreviewAnswer, StepView, Wai
 from edge.control.upload_quota import UploadQuota
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import Change
-from edge.domain.decision.foresight.feature_counts import changed_features
+from edge.domain.decision.foresight.feature_counts import GivenValue, changed_features
 from edge.domain.decision.foresight.impact import impact_of
 from edge.domain.decision.foresight.segment_counts import SegmentCounts, SegmentUse
 from edge.domain.errors import Unavailable
@@ -198,6 +204,19 @@ class World:
             reason=given.reason.value,
             metadata=dict(given.metadata),
         )
+
+    async def features(self, app):
+        """Of the devices that are known, as they last checked."""
+        state = await asyncio.to_thread(self.releases.load, app)
+        compiled = compile_features(state, NO_PLACE, {})
+        checks = [each.check for (known, _), each in sorted(self.known.items()) if known == app]
+        subjects = [Subject(check, NO_FACTS, check.device.encode()) for check in checks]
+        given = {name: Counter() for name in compiled.names}
+        for subject in subjects:
+            for each in compiled.evaluate_all(subject):
+                given[each.key][GivenValue(each.variant, each.value_json and each.value_json.decode())] += 1
+        views = [FeatureReachView(feature=name, given=view_given(each)) for name, each in given.items()]
+        return FeaturesReach(devices=len(subjects), since=None, cut=False, features=views)
 
     async def preview_feature(self, rehearsed, name):
         return FeaturePreview(
@@ -385,6 +404,7 @@ class World:
             known_devices=port(
                 preview=self.preview,
                 preview_feature=self.preview_feature,
+                features=self.features,
                 reported=self.reported,
                 as_of=lambda app, now: now,
                 find=self.find,

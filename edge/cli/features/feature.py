@@ -6,7 +6,7 @@ import click
 
 from edge.cli.features.conditions import shown_value
 from edge.cli.features.feature_key import feature_key
-from edge.cli.features.foreseen import explain, preview
+from edge.cli.features.foreseen import explain, preview, used
 from edge.cli.features.settings import setting_options, settings_body
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, takes_yes, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
@@ -31,6 +31,7 @@ def feature() -> None:
 feature.add_command(preview)
 feature.add_command(explain)
 feature.add_command(feature_key)
+feature.add_command(used)
 
 
 @feature.command("set", epilog=_HOW, short_help="Create or change feature NAME of APP.")

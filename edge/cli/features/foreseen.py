@@ -79,6 +79,23 @@ def explain(
     out.result(found, lambda: _print_explained(found))
 
 
+@click.command(short_help="Show how many devices were given what of feature NAME, and used it.")
+@click.argument("app")
+@click.argument("name")
+@with_api
+def used(client: ControlClient, out: Output, app: str, name: str) -> None:
+    """Show how many devices were given which value of feature NAME of APP in the last 7 days, if that is recorded
+    (`edge feature set --note`), and how many said that they used a feature of that name."""
+    found = client.get(app_path(app, "features", name, "figures"))
+
+    def print_text() -> None:
+        rows = [[each["variant"], each["devices"]["value"], f"{each['share']['value']:.1%}"] for each in found["given"]]
+        table(("variant", "devices", "share"), rows, "no device was recorded with a value")
+        line(f"{counted(found['used']['value'], 'device')} said that they used {name}")
+
+    out.result(found, print_text)
+
+
 def _context(text: str) -> dict[str, str]:
     """The members of a JSON object as parameters: flags in lower case, `targetingKey` as the device's id."""
     try:

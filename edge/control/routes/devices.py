@@ -31,6 +31,7 @@ from edge.domain.changes.commands import ClearOverride, SetOverride
 from edge.domain.decision.behaviour_seen import date_of
 from edge.domain.errors import Invalid, NotFound, Unavailable
 from edge.domain.facts import NO_FACTS, Behaviour, failure_of, forgot_until, name_hash
+from edge.domain.features.compiling import expressions_of
 from edge.domain.model import AppState, DeviceId, parse_device_id, parse_version_name
 from edge.domain.targeting.segments import features_read
 from edge.facts.changes import Erased, Lifted
@@ -102,7 +103,8 @@ async def _nodes_of(call: Call[None], state: AppState, device: DeviceId) -> Mapp
 def _behaviour_of(state: AppState, found: Behaviour) -> BehaviourView | None:
     if not found.judged_day:
         return None
-    names = sorted(features_read(*(text for each in state.segments.values() for text in (each.where, each.leave))))
+    of_segments = (text for each in state.segments.values() for text in (each.where, each.leave))
+    names = sorted(features_read(*of_segments, *expressions_of(state)))
     used = found.features
     return BehaviourView(
         judged=date_of(found.judged_day).isoformat(),

@@ -79,8 +79,8 @@ class UndoDone(ChangeAnswer, frozen=True, kw_only=True):
 
 
 class AlteredView(AnswerBody, frozen=True, kw_only=True):
-    """`what` of `subject` (`bundle`, `channel` or `segment`) `name` went from `before` to `after`, in words; null where
-    there is no such thing. Long values are cut."""
+    """`what` of `subject` (`bundle`, `channel`, `segment` or `feature`) `name` went from `before` to `after`, in words;
+    null where there is no such thing. Long values are cut."""
 
     subject: str
     name: str

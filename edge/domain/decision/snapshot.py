@@ -21,7 +21,7 @@ from edge.domain.decision.manifests import (
 )
 from edge.domain.decision.targets import CompiledChannel, Predicate, compile_channel
 from edge.domain.facts import DeviceFacts, name_hash
-from edge.domain.features.compiling import CompiledFeatures, compile_features
+from edge.domain.features.compiling import CompiledFeatures, compile_features, expressions_of
 from edge.domain.features.fingerprint import fingerprint_of
 from edge.domain.file_names import NameFacts
 from edge.domain.forms.choice import FILES_ALWAYS, FormTerms
@@ -93,7 +93,7 @@ class AppSnapshot:
     held: frozenset[SegmentName]  # those that no device leaves by how it is used (`states.held_segments`)
     traits: Mapping[SegmentName, Traits]  # what of a device is read by each of them
     asks_facts: bool  # whether a segment that decisions read asks how devices are used
-    reads_behaviour: bool  # whether any segment does
+    reads_behaviour: bool  # whether any segment does, or a rule of a feature
     channels_by_hash: Mapping[int, ChannelName]  # keyed as device facts hold a choice
     offered_by_hash: Mapping[int, Bundle]  # what a check can be answered with, keyed as device facts name it
     forms_by_hash: Mapping[int, tuple[ChosenForms, ...]]  # those of each bundle, on all channels; none: files
@@ -206,7 +206,9 @@ def build_snapshot(
         segments=segments,
         held=held,
         traits=traits,
-        reads_behaviour=any(asks_facts(each.where) for each in state.segments.values()),
+        reads_behaviour=any(
+            map(asks_facts, (*(each.where for each in state.segments.values()), *expressions_of(state)))
+        ),
         asks_facts=any(asks_facts(state.segments[name].where) for name in _read_by_decisions(state)),
         channels_by_hash={name_hash(name): name for name in state.channels},
         offered_by_hash={name_hash(version): bundle for version, bundle in bundles.items()},

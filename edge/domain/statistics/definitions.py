@@ -65,6 +65,8 @@ class Definition(enum.Enum):
     RETENTION = ("retention", Unit.SHARE)
     FEATURE_DEVICES = ("feature used", Unit.DEVICES)
     FEATURE_SHARE = ("feature share", Unit.SHARE)
+    GIVEN_VALUE = ("given a value", Unit.DEVICES)
+    GIVEN_SHARE = ("share of values", Unit.SHARE)
     APP_SECONDS = ("durations of the app", Unit.SECONDS)
     APP_VALUES = ("values of app events", Unit.SUM)
     OUTCOMES = ("outcomes", Unit.PER_1000_DEVICES)

@@ -8,6 +8,7 @@ from edge.domain.decision.outcomes import Reason
 from edge.domain.model import BUILTIN
 from edge.page.acts.confirmation import Caution, Touch
 from edge.page.words.numbers import count, named
+from edge.page.words.values import value_words
 
 MOVES_SHOWN = 4  # the largest groups; the rest is one line
 RULES_SHOWN = 3
@@ -19,7 +20,23 @@ def touches_of(answer: Mapping[str, Any] | None) -> list[Touch]:
     impact = answer.get("impact") if answer is not None else None
     if not isinstance(impact, ImpactView):
         return [Touch("not known", "The devices could not be counted just now. The change itself is checked as usual.")]
-    return [*_offerings(impact), *_devices(impact)]
+    return [*_features(impact), *_offerings(impact), *_devices(impact)]
+
+
+def _features(impact: ImpactView) -> list[Touch]:
+    """Whose values change, and from what to what."""
+    found = []
+    for each in impact.features[:MOVES_SHOWN]:
+        if each.touched is None:
+            found.append(Touch("not known", f"how many get another value of {named(each.feature)}."))
+        if each.touched == 0:
+            found.append(Touch("0 devices", f"known here get another value of {named(each.feature)}."))
+        for move in each.moves[:MOVES_SHOWN]:
+            was, becomes = value_words(move.was), value_words(move.becomes)
+            gets = _verb(move.devices, "gets", "get")
+            words = f"{gets} {becomes} of {named(each.feature)} instead of {was}."
+            found.append(Touch(_devices_words(move.devices), words))
+    return found
 
 
 def _offerings(impact: ImpactView) -> list[Touch]:

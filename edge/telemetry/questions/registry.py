@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from edge.telemetry.questions.app_answers import StatsQuestion
+from edge.telemetry.questions.feature_use import FeatureUseQuestion, answer_feature_use
 from edge.telemetry.questions.port import Figures
 from edge.telemetry.questions.reach_times import ReachQuestion, answer_reach
 from edge.telemetry.questions.sides import SidesQuestion, answer_sides
@@ -30,7 +31,7 @@ class FigureQuestion(NamedTuple):
         return msgspec.json.encode(self.without_now(asked))
 
 
-def _of_last(asked: StatsQuestion) -> StatsQuestion:
+def _of_last(asked: StatsQuestion | FeatureUseQuestion) -> msgspec.Struct:
     """The last 24 hours, whenever."""
     return msgspec.structs.replace(asked, since_ms=asked.until_ms - asked.since_ms, until_ms=0)
 
@@ -42,5 +43,6 @@ def _until_now(asked: SidesQuestion | ReachQuestion) -> msgspec.Struct:
 QUESTIONS: Mapping[str, FigureQuestion] = {
     "stats": FigureQuestion(StatsQuestion, answer_stats, _of_last),
     "sides": FigureQuestion(SidesQuestion, answer_sides, _until_now),
+    "feature_use": FigureQuestion(FeatureUseQuestion, answer_feature_use, _of_last),
     "reach": FigureQuestion(ReachQuestion, answer_reach, _until_now),
 }

@@ -32,6 +32,7 @@ _OF_BUNDLE = int(Meaning.SET | Meaning.FAILED_BOOT | Meaning.FAILED_INSTALL)
 _SET, _OF_OFFER = int(Meaning.SET), int(Meaning.OF_OFFER)
 _TELLS_CRASHES, _TELLS_ERRORS = int(Ability.CRASHES), int(Ability.ERRORS)
 _OF_EVENTS = ((EVENT, "event"), (OUTCOME, "outcome"))
+_NO_BUNDLE = -1  # of an arm that is a feature's value: nothing is installed
 _DEVICE = "device"  # no emulator, no development build
 
 
@@ -66,7 +67,8 @@ class TrialCounting:
         found = []
         for counted in open_experiments(self._connection, name, running, at_ms):
             rows = load_rows(self._connection, counted.number, keys)
-            bundles = [bundle_of(app, arm.bundle) for arm in counted.running.experiment.arms]
+            arms = counted.running.experiment.arms
+            bundles = [_NO_BUNDLE if arm.value else bundle_of(app, arm.bundle) for arm in arms]
             found.append(_Followed(counted, rows, keys, bundles))
         if found:
             self.apps[app] = found
@@ -95,6 +97,24 @@ class TrialCounting:
                 each.come_in(row, runs)
             if runs and runs == each.bundles[row.arm]:
                 _install(row, at_ms)
+            each.last_ms = max(each.last_ms, at_ms)
+
+    def expose(self, state: DeviceRecord, at_ms: int, salt: str, arm: str) -> None:
+        """It was given the arm's value of a feature: so it is in that experiment from the first time on. It is no
+        emulator and no development build."""
+        if not state.followed:
+            return
+        for each in self.apps.get(state.app, ()):
+            if each.counted.running.experiment.salt != salt or not _is_of_feature(each):
+                continue
+            row = each.rows.get(state.key) or self._late(each, state.key)
+            number = each.counted.arms.get(arm)
+            if row is not None:
+                if at_ms < row.first_ms:
+                    row.first_ms, row.is_changed = at_ms, True
+            elif number is not None and each.devices < TRIAL_DEVICES_LIMIT:
+                each.rows[state.key] = TrialRow(number, at_ms)
+                each.devices += 1
             each.last_ms = max(each.last_ms, at_ms)
 
     def note(self, state: DeviceRecord, at_ms: int, subject: str, n: int, value: float | None) -> None:
@@ -166,6 +186,10 @@ class TrialCounting:
         found = load_rows(self._connection, each.counted.number, (key,))
         each.rows |= found
         return found.get(key)
+
+
+def _is_of_feature(each: _Followed) -> bool:
+    return _NO_BUNDLE in each.bundles
 
 
 def _note(row: TrialRow, counted: CountedExperiment, subject: str, n: int, value: float | None) -> None:

@@ -12,7 +12,12 @@ from edge.control.routes.explain import COUNTRY, DEFAULTS, EXPLAIN_QUERY, parse_
 from edge.control.routes.features.feature_views import settings_of
 from edge.control.routes.features.features import FEATURE
 from edge.control.segment_trial import check_same_app
-from edge.control.shapes.features.feature_shapes import FeatureExplanation, FeaturePreview, FeatureRequest
+from edge.control.shapes.features.feature_shapes import (
+    FeatureExplanation,
+    FeaturePreview,
+    FeatureRequest,
+    FeaturesReach,
+)
 from edge.control.uploads import decode_body
 from edge.control.work_queue import LOOKS
 from edge.domain.changes.apply import foresee
@@ -34,6 +39,12 @@ async def handle_preview(call: Call[FeatureRequest]) -> FeaturePreview:
     change = Change(id=command_id(call.request), at=call.ports.clock.now(), by=call.grant.name, command=command)
     after = await asyncio.to_thread(foresee, before, change)
     return await call.ports.known_devices.preview_feature(Rehearsed(before, after), name)
+
+
+async def handle_reach(call: Call[None]) -> FeaturesReach:
+    """Raises Unavailable `busy`."""
+    await check_app(call)
+    return await call.ports.known_devices.features(call.app)
 
 
 async def handle_explain_body(call: Call[msgspec.Raw]) -> FeatureExplanation:
@@ -63,6 +74,16 @@ async def _explained(call: Call[Any], body: bytes, country: str) -> FeatureExpla
 
 
 OPERATIONS = (
+    Operation(
+        name="show_features_reach",
+        method="GET",
+        path="/v1/apps/{app}/features-reach",
+        summary="Count the known devices by what they get of each feature",
+        permission=Permission.READ_APP,
+        handle=handle_reach,
+        answer=FeaturesReach,
+        refusals=(503,),
+    ),
     Operation(
         name="preview_feature",
         method="POST",

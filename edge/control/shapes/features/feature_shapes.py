@@ -195,6 +195,20 @@ class FeaturePreview(AnswerBody, frozen=True, kw_only=True):
     others: list[FeatureImpactView]
 
 
+class FeatureReachView(AnswerBody, frozen=True, kw_only=True):
+    feature: str
+    given: list[GivenView]
+
+
+class FeaturesReach(AnswerBody, frozen=True, kw_only=True):
+    """Which of the known `devices` get what of each feature now, by name; `since` and `cut` as of `FeaturePreview`."""
+
+    devices: int
+    since: float | None
+    cut: bool
+    features: list[FeatureReachView]
+
+
 class FeatureStepView(AnswerBody, frozen=True, kw_only=True):
     """One step: what it looked at, and what came of it."""
 

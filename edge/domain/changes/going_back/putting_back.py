@@ -1,13 +1,14 @@
 """What an older revision changed, as the command that puts it back today. Pure.
 
-Only what people set and what stands for itself can be put back: a segment, an override, a channel's settings and what
-it offers. Rollouts, experiments and bundles move on; for them the refusal says what to do instead.
+Only what people set and what stands for itself can be put back: a segment, an override, a feature, a channel's settings
+and what it offers. Rollouts, experiments and bundles move on; for them the refusal says what to do instead.
 """
 
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from edge.domain.app_parts.stored_features import Feature
 from edge.domain.changes.commands import (
     ChannelSettings,
     ClearOverride,
@@ -17,6 +18,15 @@ from edge.domain.changes.commands import (
     SetChannel,
     SetOverride,
     SetSegment,
+)
+from edge.domain.changes.features.feature_commands import (
+    DeleteFeature,
+    FeatureSettings,
+    NewFeatureRule,
+    NewFeatureShare,
+    NewPrerequisite,
+    SetFeature,
+    SwitchFeature,
 )
 from edge.domain.errors import Conflict
 from edge.domain.model import AppState, Channel, Segment
@@ -37,8 +47,11 @@ def plan_putting_back(before: AppState, after: AppState) -> Command:
     channels = _changed(before.channels, after.channels)
     if before.bundles != after.bundles or before.deleted != after.deleted:
         raise _refused("it published, withdrew or deleted: withdraw the bundle, or publish it again")
-    if len(segments) + len(overrides) + len(channels) != 1:
-        raise _refused("it did not change a single segment, override or channel")
+    features = _changed(before.features, after.features)
+    if len(segments) + len(overrides) + len(channels) + len(features) != 1:
+        raise _refused("it did not change a single segment, override, channel or feature")
+    for feature in features:
+        return _feature(feature, before.features.get(feature), after.features.get(feature))
     for segment in segments:
         return _segment(segment, before.segments.get(segment))
     for device in overrides:
@@ -63,6 +76,33 @@ def _segment(name: str, was: Segment | None) -> Command:
         leave=was.leave,
     )
     return SetSegment(name=name, settings=settings)
+
+
+def _feature(name: str, was: Feature | None, becomes: Feature | None) -> Command:
+    """One that was deleted is made again, and draws its shares anew."""
+    if was is None:
+        return DeleteFeature(name=name)
+    if becomes is not None and was.experiment != becomes.experiment:
+        raise _refused(f"it began or ended an experiment on feature {name!r}: decide there")
+    if becomes is not None and was.on != becomes.on:
+        return SwitchFeature(name=name, on=was.on)
+    rules = tuple(
+        NewFeatureRule(name=each.name, value=each.value, segment=each.segment, where=each.where, share=each.share)
+        for each in was.rules
+    )
+    share = was.share
+    settings = FeatureSettings(
+        kind=was.kind,
+        default=was.default,
+        rules=rules,
+        share=None if share is None else NewFeatureShare(share=share.share, value=share.value),
+        prerequisites=tuple(NewPrerequisite(feature=each.feature, value=each.value) for each in was.prerequisites),
+        needs=was.needs,
+        server_only=was.server_only,
+        noted=was.noted,
+        about=was.about,
+    )
+    return SetFeature(name=name, settings=settings)
 
 
 def _channel(was: Channel | None, becomes: Channel | None) -> Command:

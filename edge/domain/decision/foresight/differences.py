@@ -8,12 +8,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, NamedTuple
 
+from edge.domain.app_parts.stored_features import (
+    Feature,
+    FeatureExperiment,
+    FeatureRule,
+    FeatureShare,
+    Prerequisite,
+)
+from edge.domain.features.explaining import rule_in_words, steps_in_words
 from edge.domain.model import Channel, ChannelName, Experiment, Rollout, Segment, SegmentName, VersionName
 from edge.domain.shares import format_share
 
 DIFFERENCES_LIMIT = 50  # in a list: a change of more was made by a program, or is the deletion of an app
 TEXT_LIMIT = 200  # characters of a value: an expression can have kilobytes
 _FOLLOWS = frozenset({"name", "changed", "changed_by", "rolled_back", "earlier", "taken_back", "guard_told"})
+_OF_FEATURES = (
+    *("on", "default", "rules", "share", "needs", "prerequisites", "experiment"),
+    *("server_only", "noted", "about"),
+)
 _OF_SEGMENTS = ("where", "leave", "channel", "priority", "yield_to_self_set")
 
 
@@ -32,11 +44,12 @@ class ComparedParts:
     channels: Mapping[ChannelName, Channel] = field(default_factory=dict)
     segments: Mapping[SegmentName, Segment] = field(default_factory=dict)
     bundles: Mapping[VersionName, BundleSize] = field(default_factory=dict)
+    features: Mapping[str, Feature] = field(default_factory=dict)
 
 
 class FromTo(NamedTuple):
-    """`what` of `subject` (a bundle, a channel or a segment called `name`) went from `before` to `after`; None where
-    there is no such thing."""
+    """`what` of `subject` (a bundle, a channel, a segment or a feature called `name`) went from `before` to `after`;
+    None where there is no such thing."""
 
     subject: str
     name: str
@@ -47,7 +60,8 @@ class FromTo(NamedTuple):
 
 def differences(before: ComparedParts, after: ComparedParts) -> tuple[FromTo, ...]:
     """At most DIFFERENCES_LIMIT, by subject and name."""
-    found = [*_of_bundles(before, after), *_of_channels(before, after), *_of_segments(before, after)]
+    of_devices = (*_of_bundles(before, after), *_of_channels(before, after), *_of_segments(before, after))
+    found = [*of_devices, *_of_features(before, after)]
     return tuple(found[:DIFFERENCES_LIMIT])
 
 
@@ -93,6 +107,21 @@ def _of_segments(before: ComparedParts, after: ComparedParts) -> Iterator[FromTo
             yield from _changed("segment", name, was, becomes, _OF_SEGMENTS)
 
 
+def _of_features(before: ComparedParts, after: ComparedParts) -> Iterator[FromTo]:
+    for name in sorted(before.features.keys() | after.features.keys()):
+        was, becomes = before.features.get(name), after.features.get(name)
+        if was is None or becomes is None:
+            told = (_gives(each) if each is not None else None for each in (was, becomes))
+            yield FromTo("feature", name, "feature", *told)
+        elif was != becomes:
+            yield from _changed("feature", name, was, becomes, _OF_FEATURES)
+
+
+def _gives(feature: Feature) -> str:
+    """Whom it gives what, in words."""
+    return "; ".join(f"{whom}: {value}" for whom, value in steps_in_words(feature))[:TEXT_LIMIT]
+
+
 def _changed(subject: str, name: str, was: Any, becomes: Any, names: Any) -> Iterator[FromTo]:
     for each in names:
         old, new = getattr(was, each), getattr(becomes, each)
@@ -115,6 +144,15 @@ def _in_words(value: Any) -> str:
             text = _rollout(value)
         case Experiment():
             arms = (f"{arm.name} {arm.bundle}: {format_share(arm.weight)}" for arm in value.arms)
+            text = f"{value.name}: {', '.join(arms)}"
+        case FeatureRule():
+            text = f"{rule_in_words(value)}: {value.value}"
+        case FeatureShare():
+            text = f"{format_share(value.share)}: {value.value}"
+        case Prerequisite():
+            text = f"{value.feature} is {value.value}"
+        case FeatureExperiment():
+            arms = (f"{arm.name} {arm.value}: {format_share(arm.weight)}" for arm in value.arms)
             text = f"{value.name}: {', '.join(arms)}"
         case tuple():
             text = ", ".join(map(_in_words, value)) or "none"

@@ -43,6 +43,7 @@ GROUPS: Mapping[str, str] = {
     "bundles": "Publishes",
     "channels": "Channels",
     "segments": "Segments and id sets",
+    "features": "Features",
     "experiments": "Experiments",
     "devices": "Single devices",
     "app": "The app itself",
@@ -52,7 +53,10 @@ _GROUP_OF = {
     **dict.fromkeys(("publish_bundle", "delete_bundle", "prune_bundles", "withdraw_bundle"), "bundles"),
     **dict.fromkeys(("create_channel", "set_channel", "delete_channel"), "channels"),
     **dict.fromkeys(("set_segment", "delete_segment", "put_id_set", "delete_id_set"), "segments"),
-    **dict.fromkeys(("start_experiment", "stop_experiment"), "experiments"),
+    **dict.fromkeys(("set_feature", "switch_feature", "delete_feature"), "features"),
+    **dict.fromkeys(
+        ("start_experiment", "stop_experiment", "start_feature_experiment", "stop_feature_experiment"), "experiments"
+    ),
     **dict.fromkeys(("set_override", "clear_override"), "devices"),
 }
 _MOVED = {
@@ -78,8 +82,15 @@ _INSTEAD = {
     "start_experiment": "stop it on the channel",
     "stop_experiment": "start it again on the channel",
     "set_guard": "set it again on the channel",
+    "start_feature_experiment": "stop it on the feature",
+    "stop_feature_experiment": "start it again on the feature",
 }
-_PUT_BACK = frozenset({"set_segment", "delete_segment", "set_override", "clear_override"})
+_PUT_BACK = frozenset(
+    {
+        *("set_segment", "delete_segment", "set_override", "clear_override"),
+        *("set_feature", "switch_feature", "delete_feature"),
+    }
+)
 
 
 def group_of(kind: str) -> str:
@@ -126,6 +137,14 @@ def title_of(entry: HistoryEntry) -> str:
             return _channel_set(entry, name)
         case "set_segment":
             return f"{'Made' if _is_new(entry) else 'Changed'} the segment {name}"
+        case "set_feature":
+            return f"{'Made' if _is_new(entry, 'feature') else 'Changed'} the feature {name}"
+        case "switch_feature":
+            return f"{'Revived' if 'on' in said else 'Killed'} the feature {name}"
+        case "start_feature_experiment":
+            return f"Started the experiment {name} on feature {said.get('feature', '')}"
+        case "stop_feature_experiment":
+            return f"Stopped the experiment on feature {said.get('feature', '')} and kept {said.get('keep', 'an arm')}"
         case "set_override":
             return f"Sent a device to {said.get('channel', 'a channel')}"
         case "clear_override":
@@ -166,8 +185,8 @@ def _things(entry: HistoryEntry) -> str:
     return "1 bundle" if gone == 1 else f"{count(gone)} bundles"
 
 
-def _is_new(entry: HistoryEntry) -> bool:
-    return any(each.what == "segment" and each.before is None for each in entry.changes)
+def _is_new(entry: HistoryEntry, subject: str = "segment") -> bool:
+    return any(each.what == subject and each.before is None for each in entry.changes)
 
 
 def _undo(entry: HistoryEntry) -> str:

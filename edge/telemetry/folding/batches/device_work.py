@@ -6,6 +6,7 @@ The loop over a device's events is the fold's hot path: a report that only count
 from collections.abc import Sequence, Set
 from itertools import islice
 
+from edge.domain.comparing.running import feature_of_place
 from edge.domain.model import BUILTIN
 from edge.domain.statistics.arithmetic import Arithmetic
 from edge.domain.statistics.device_record import DeviceRecord
@@ -17,7 +18,7 @@ from edge.domain.statistics.tally import DAY_MS, HOUR_MS, MINUTE_MS
 from edge.telemetry.folding.batches.app_labels import AppLabels, ToldVersion
 from edge.telemetry.folding.batches.custom_ids import CustomIds
 from edge.telemetry.folding.batches.folded_lines import ToldEvent
-from edge.telemetry.folding.batches.gathering import Checked, DeviceWork, ToldThere, UsedThere
+from edge.telemetry.folding.batches.gathering import Checked, DeviceWork, ToldThere, UsedThere, noted_words
 from edge.telemetry.folding.batches.placing import DeviceItem, Placed, placed
 from edge.telemetry.folding.batches.telling import Telling, use_of
 from edge.telemetry.folding.batches.told_cohort import ToldTraits
@@ -197,6 +198,8 @@ class DeviceCounting:
     def _count_own(self, item: ToldThere, state: DeviceRecord) -> None:
         """An event of the node about the device; it has a line of its own."""
         (event,) = item.events
+        if event.action == EXPERIMENT_OFFER and self._telling.trials.apps:
+            self._expose(event, item, state)
         if event.action == EXPERIMENT_OFFER and id(event) in self._repeated:
             item.fates["event/duplicate"] += 1
             self.duplicates += 1
@@ -206,6 +209,13 @@ class DeviceCounting:
         subject = self._labels.action(event.action).subject
         self._telling.tell(state, item.at_ms, bundle, subject, cohort=cohort)
         item.fates["event/counted"] += 1
+
+    def _expose(self, event: ToldEvent, item: ToldThere, state: DeviceRecord) -> None:
+        """An arm of a channel's experiment is known from checks; one of a feature from this note alone."""
+        noted = noted_words(event)
+        is_device = event.is_prod is not False and not event.is_emulator
+        if is_device and feature_of_place(noted.get("channel", "")) is not None:
+            self._telling.trials.expose(state, item.at_ms, noted.get("id", ""), noted.get("arm", ""))
 
     def _report(
         self, state: DeviceRecord, event: ToldEvent, meaning: int, cause: int, at: int, bundle: int, left: int,

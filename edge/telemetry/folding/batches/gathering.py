@@ -67,6 +67,12 @@ class UsedThere(NamedTuple):
     region: str
 
 
+def noted_words(event: ToldEvent) -> dict[str, str]:
+    """The metadata of a note of the node. Raises msgspec.DecodeError."""
+    metadata = getattr(event, "metadata", None)
+    return metadata if isinstance(metadata, dict) else _metadata.decode(metadata or b"{}")
+
+
 class DeviceWork:
     """What a batch has of one device; `id` is "" if only its key is known. `bundles` are those whose steps it needs."""
 
@@ -215,9 +221,8 @@ class Gathering:
 
     def _note_exposure(self, event: ToldEvent, at_ms: int) -> bool:
         """Whether it is such a note: it names a device, an arm's experiment and its id."""
-        metadata = getattr(event, "metadata", None)
         try:
-            noted = metadata if isinstance(metadata, dict) else _metadata.decode(metadata or b"{}")
+            noted = noted_words(event)
         except msgspec.DecodeError:
             return False
         if not event.device:

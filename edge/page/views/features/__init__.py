@@ -1,0 +1,1 @@
+"""The features of an app: what each gives to whom."""

@@ -1,0 +1,78 @@
+"""The pages of features: what each gives to whom, how many known devices get it, killing and reviving."""
+
+import pytest
+from control_world import APP, DEVICE, Api
+
+FEATURES = f"/v1/apps/{APP}/features"
+PAGE = f"/apps/{APP}/features"
+CHECKOUT = {
+    "type": "boolean",
+    "default": False,
+    "about": "The new <checkout>",
+    "rules": [{"segment": "droids", "value": True}, {"name": "qa", "where": 'custom_id == "<qa>"', "value": True}],
+    "share": {"share": "10%", "value": True},
+    "needs": "1.4",
+}
+
+
+@pytest.fixture
+async def api(browser):
+    return Api(browser.client, browser.secrets)
+
+
+@pytest.fixture
+async def shown(api, browser):
+    await api("POST", "/v1/apps", {"app": APP})
+    await api("PATCH", f"/v1/apps/{APP}/segments/droids", {"where": 'platform == "android"'})
+    await api("PATCH", f"{FEATURES}/checkout", CHECKOUT)
+    await browser.sign_in("root")
+    return browser
+
+
+async def test_the_list_says_what_each_gives_to_whom(shown):
+    page = await shown.get(PAGE)
+    assert page.status == 200 and "1 feature, none killed." in page.text
+    assert "segment droids: true" in page.text and "bundle below 1.4: false" in page.text
+    assert "<checkout>" not in page.source and f"{PAGE}/checkout/acts/kill" in page.seen.links
+
+
+async def test_a_feature_shows_its_steps_in_order_with_their_variants(shown):
+    page = await shown.get(f"{PAGE}/checkout")
+    steps = ["bundle below 1.4", "segment droids", "variant rule-1", 'custom_id == "<qa>"']
+    steps += ["10% of the others", "everybody else"]
+    places = [page.text.index(each) for each in steps]
+    assert places == sorted(places)
+    assert "Made the feature checkout" in page.text and "is not recorded" in page.text
+    asked = await shown.get(f"{PAGE}/checkout?device={DEVICE}")
+    assert f"{DEVICE} gets" in asked.text and "kill_switch" in asked.text
+    assert "is no device id" in (await shown.get(f"{PAGE}/checkout?device=me")).text
+    assert (await shown.get(f"{PAGE}/gone")).status == 404
+
+
+async def test_a_feature_is_killed_and_revived_after_a_confirmation(shown, api):
+    for act, on in (("kill", False), ("revive", True)):
+        confirmation = await shown.get(f"{PAGE}/checkout/acts/{act}")
+        assert f"edge feature {act} {APP} checkout" in confirmation.text
+        done = await shown.post(f"{PAGE}/checkout/acts/{act}", confirmation.seen.fields)
+        assert done.location == f"{PAGE}/checkout"
+        assert (await api("GET", f"{FEATURES}/checkout"))["on"] is on
+        page = await shown.get(PAGE)
+        assert ("1 killed" in page.text) is not on
+    assert "Revived the feature checkout" in (await shown.get(f"/apps/{APP}/history")).text
+
+
+async def test_an_arm_is_kept_from_the_page(shown, api):
+    arms = [{"name": "a", "value": True, "share": "50"}, {"name": "b", "value": False, "share": "50"}]
+    await api("POST", f"{FEATURES}/checkout/experiment", {"name": "colours", "arms": arms})
+    page = await shown.get(f"{PAGE}/checkout")
+    assert f"{PAGE}/checkout/acts/keep?arm=a" in page.seen.links
+    confirmation = await shown.get(f"{PAGE}/checkout/acts/keep?arm=a")
+    await shown.post(f"{PAGE}/checkout/acts/keep?arm=a", confirmation.seen.fields)
+    assert (await api("GET", f"{FEATURES}/checkout"))["share"] == {"share": "100%", "value": True}
+
+
+async def test_who_may_only_look_is_told_who_may(shown):
+    await shown.sign_in("reader")
+    page = await shown.get(f"{PAGE}/checkout")
+    assert f"{PAGE}/checkout/acts/kill" not in page.seen.links
+    assert (await shown.get(f"{PAGE}/checkout/acts/kill")).status == 403

@@ -342,6 +342,12 @@ async def test_a_preview_names_no_device_to_who_may_not_look_one_up(acme):
         assert answer["known"]["elsewhere"] == listed  # the world's double tells how many it was asked for
 
 
+async def test_an_expression_of_ones_own_counts_for_who_may_look_up_devices(acme):
+    count = f"/v1/apps/{APP}/segments/mine/count"
+    assert await acme("POST", count, {"where": 'custom_id == "anna"'}, by="viewer", status=403) == "forbidden"
+    assert await acme("POST", count, {}, by="viewer", status=404) == "unknown_segment"
+
+
 async def test_a_refused_publish_names_what_is_missing(acme):
     headers = {"Authorization": f"Bearer {acme.secrets['uploader-acme']}"}
     body = {"version": "1.0.0", "zip": "0" * 64, "manifest": "0" * 64, "channel": "production"}

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import click
 
-from edge.cli.people.scoping import held_words, scoped
+from edge.cli.people.scoping import ROLES_HELP, held_words, scoped
 from edge.cli.terminal.client import ControlClient
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, fields, line, moment, note, table
@@ -16,7 +16,7 @@ def person() -> None:
     """Manage people and the roles that they hold."""
 
 
-@person.command()
+@person.command(epilog=ROLES_HELP)
 @click.argument("mail")
 @click.option("--name", "words", default="", metavar="TEXT", help="How people call the person.")
 @click.option("--role", metavar="ROLE", help="A role to hold from the start; see `edge role list`.")
@@ -61,7 +61,7 @@ def show(client: ControlClient, out: Output, mail: str) -> None:
     out.result(view, print_text)
 
 
-@person.command()
+@person.command(epilog=ROLES_HELP)
 @click.argument("mail")
 @click.argument("role")
 @scoped

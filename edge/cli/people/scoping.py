@@ -6,7 +6,12 @@ from typing import Any, TypeVar
 
 import click
 
+from edge.control.access.roles import ROLE_WORDS, Role
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+# For the help of verbs that take a role: those that are always there.
+ROLES_HELP = "Roles: " + "; ".join(f"{role.value} {ROLE_WORDS[role]}" for role in Role) + "; your own ones."
 
 
 def scoped(command: F) -> F:

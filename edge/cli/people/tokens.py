@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 import click
 
-from edge.cli.people.scoping import scope_words, scoped
+from edge.cli.people.scoping import ROLES_HELP, scope_words, scoped
 from edge.cli.terminal.client import ControlClient, parse_address
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, line, moment, note, table
@@ -22,7 +22,7 @@ def token() -> None:
     """Create, list, rotate and revoke access tokens."""
 
 
-@token.command()
+@token.command(epilog=ROLES_HELP)
 @click.argument("name")
 @click.option(
     "--role",

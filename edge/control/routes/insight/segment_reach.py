@@ -3,7 +3,7 @@
 from functools import partial
 
 from edge.control.access.roles import Permission
-from edge.control.calls import Call, check_app, load_app
+from edge.control.calls import Call, check_app, load_app, require
 from edge.control.operations import Operation
 from edge.control.segment_trial import Trial
 from edge.control.shapes.insight.segment_reach import SegmentCounted, SegmentCountRequest, SegmentsReach
@@ -21,8 +21,11 @@ async def handle_reach(call: Call[None]) -> SegmentsReach:
 
 
 async def handle_count(call: Call[SegmentCountRequest]) -> SegmentCounted:
-    """At this node's place, with the devices' facts. Raises Invalid `invalid_expression`, NotFound `unknown_segment`,
+    """At this node's place, with the devices' facts. An expression of one's own that selects a single device tells what
+    is known of it. Raises Forbidden `forbidden`, Invalid `invalid_expression`, NotFound `unknown_segment`,
     `unknown_id_set`, Unavailable `busy`."""
+    if call.body.where is not None:
+        require(call, Permission.LOOK_UP_DEVICES)
     state = await load_app(call)
     name = parse_name("segment", call.part("name"))
     saved = segment_of(state, name) if call.body.where is None else None

@@ -197,6 +197,7 @@ BELOW_WITHIN = {
         "releases": {"terminal", "app_folder", "publishing", "figures", "features"},
         "devices": {"terminal"},
         "features": {"terminal", "devices"},
+        "approvals": {"terminal"},
         "node": {"terminal"},
         "people": {"terminal"},
         "store": {"terminal"},

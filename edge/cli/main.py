@@ -1,6 +1,7 @@
 """The `edge` command: its verbs by module path, and the one place where an error becomes one line and an exit code.
 
-Exit codes: 0 done, 1 refused or failed (one line on stderr: `edge: <reason>`), 2 wrong usage, 130 interrupted. A verb's
+Exit codes: 0 done, 1 refused or failed (one line on stderr: `edge: <reason>`), 2 wrong usage, 3 made and not served, 4
+waits for approval, 130 interrupted. A verb's
 module is imported when the verb runs, so `edge --help` is quick and one broken verb does not affect the others.
 """
 
@@ -38,6 +39,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "experiment": VerbEntry("releases.experiments", "experiment", "Offer several bundles side by side and keep one."),
     "explain": VerbEntry("devices.explain", "explain", "Explain how a device's update check is decided."),
     "feature": VerbEntry("features.feature", "feature", "Give parts of an app values by segment, without a release."),
+    "freeze": VerbEntry("approvals.freezes", "freeze", "Change nothing for devices for a while."),
     "guard": VerbEntry("releases.guard", "guard", "Watch a channel's releases and stop a bad one."),
     "history": VerbEntry("releases.history", "history", "List the revisions of an app."),
     "idset": VerbEntry("devices.id_sets", "idset", "Manage lists of ids that segments match with in_set."),
@@ -54,6 +56,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "outcome": VerbEntry("figures.outcomes", "outcome", "Import what came of devices, such as support tickets."),
     "override": VerbEntry("devices.overrides", "override", "Send single devices to a channel, overriding the rules."),
     "person": VerbEntry("people.persons", "person", "Manage people and the roles that they hold."),
+    "proposal": VerbEntry("approvals.proposals", "proposal", "Decide on changes that wait for approval."),
     "publish": VerbEntry("releases.publish_app", "publish", "Publish the app in this folder."),
     "put-back": VerbEntry("releases.going_back", "put_back", "Put back what an older change altered."),
     "restart": VerbEntry("node.restart", "restart", "Restart this machine's node without refusing a connection."),

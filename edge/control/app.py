@@ -28,6 +28,7 @@ from edge.control.openapi import build_openapi
 from edge.control.operations import (
     DRY_RUN,
     JSON,
+    NEEDS_APPROVAL,
     NOT_TAKEN,
     Operation,
     check_door,
@@ -37,6 +38,7 @@ from edge.control.operations import (
     parse_flag,
 )
 from edge.control.ports import ASKED_BY, Asker, ControlPorts
+from edge.control.proposing import ProposalMade
 from edge.control.routes import apps as routes_apps
 from edge.control.routes import blobs as routes_blobs
 from edge.control.routes import bundles as routes_bundles
@@ -58,6 +60,8 @@ from edge.control.routes.administration import people as routes_people
 from edge.control.routes.administration import roles as routes_roles
 from edge.control.routes.administration import tokens as routes_tokens
 from edge.control.routes.administration import webhooks as routes_webhooks
+from edge.control.routes.approvals import freezes as routes_freezes
+from edge.control.routes.approvals import proposals as routes_proposals
 from edge.control.routes.features import features_table as routes_features
 from edge.control.routes.feed import blobs as routes_feed_blobs
 from edge.control.routes.feed import documents as routes_feed_documents
@@ -130,6 +134,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_channels.OPERATIONS,
     *routes_rollouts.OPERATIONS,
     *routes_guard.OPERATIONS,
+    *routes_proposals.OPERATIONS,
+    *routes_freezes.OPERATIONS,
     *routes_experiments.OPERATIONS,
     *routes_segments.OPERATIONS,
     *routes_features.OPERATIONS,
@@ -186,6 +192,8 @@ async def translate_errors(request: web.Request, handler: OperationHandler) -> w
     ASKED_FROM.set(caller_of(request))  # for what follows of this request, the page's included
     try:
         return await handler(request)
+    except ProposalMade as made:
+        return _answer(made.answer, made.status)
     except EdgeError as error:
         response = _answer(ErrorAnswer(error.code, error.message), error.status)
         if isinstance(error, Unauthorized):
@@ -360,7 +368,8 @@ async def _with_impact(answer: Any, ports: ControlPorts, rehearsal: list[Rehears
     """The change's own answer, and its impact."""
     (rehearsed,) = rehearsal
     fields: dict[str, Any] = msgspec.to_builtins(answer)
-    return fields | {"dry_run": True, "impact": await ports.known_devices.weigh(rehearsed)}
+    waits = {NEEDS_APPROVAL: rehearsed.waits} if rehearsed.waits else {}
+    return fields | {"dry_run": True, "impact": await ports.known_devices.weigh(rehearsed)} | waits
 
 
 def _with_not_taken(answer: Any, not_taken: list[NotTaken]) -> dict[str, Any]:

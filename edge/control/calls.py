@@ -16,13 +16,17 @@ from edge.control.access.effects import check_change
 from edge.control.access.grants import Grant, refusal
 from edge.control.access.roles import Permission
 from edge.control.ports import ControlPorts
+from edge.control.proposal_notices import notice_of_emergency, notice_of_proposal
+from edge.control.proposing import ProposalMade, proposal_made, proposing
 from edge.control.shapes.impact import ImpactView
+from edge.domain.approving.judging import NeedsApproval
+from edge.domain.changes.apply import NEVER_PROPOSED, ProposedAlready, foresee
 from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command, PublishBundle
 from edge.domain.errors import Forbidden, Invalid
 from edge.domain.model import AppId, AppState, parse_app_id
 from edge.regions.feed.coming_blobs import tell_coming
 from edge.store.damage import NotTaken
-from edge.store.releases import Rehearsed
+from edge.store.releases import Permit, Rehearsed
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 REASON = "Edge-Reason"  # why, percent-encoded UTF-8: headers are ASCII
@@ -122,12 +126,14 @@ class ChangeResult(NamedTuple):
     before: AppState | None
 
 
-async def commit(call: Call[Any], app: AppId, command: Command) -> ChangeResult:
-    """Commit the command and return once the workers serve it; in a dry run, only rehearse it.
+async def commit(call: Call[Any], app: AppId, command: Command, permit: Permit | None = None) -> ChangeResult:
+    """Commit the command and return once the workers serve it; in a dry run, only rehearse it. `permit` None: what the
+    command and its effect need is checked.
 
-    Raises Forbidden `forbidden` for what the caller may not do, and what `Releases.commit` raises.
+    Raises Forbidden `forbidden` for what the caller may not do, ProposalMade if it waits for approval now, and what
+    `Releases.commit` raises.
     """
-    permit = partial(check_change, call.grant, call.permission, command)
+    permit = permit or partial(check_change, call.grant, call.permission, command)
     change = Change(
         id=command_id(call.request),
         at=call.ports.clock.now(),
@@ -142,11 +148,34 @@ async def commit(call: Call[Any], app: AppId, command: Command) -> ChangeResult:
     if not isinstance(command, PublishBundle):  # told as soon as all of it was in the store
         await announce_blobs(call, app, command)
     at = if_revision(call.request)
-    committed = await asyncio.to_thread(call.ports.releases.commit, app, change, permit, at)
+    try:
+        committed = await asyncio.to_thread(call.ports.releases.commit, app, change, permit, at)
+    except (NeedsApproval, ProposedAlready):
+        if isinstance(command, NEVER_PROPOSED):
+            raise
+        raise await _propose(call, app, change, at) from None
     call.made.append(Made(app, committed.state.revision if committed.changed else 0, change.id))
     if committed.changed:
         call.not_taken.append(await call.ports.serving.announce(app, committed.head))
+        if committed.recorded.emergency is True:
+            await call.ports.messaging.outbox.post(notice_of_emergency(app, committed.recorded))
     return ChangeResult(committed.state, committed.changed, committed.before)
+
+
+async def _propose(call: Call[Any], app: AppId, change: Change, at: int | None) -> ProposalMade:
+    """Have the change wait for approval; whoever may make it may propose it."""
+
+    def permit(before: AppState | None, after: AppState) -> None:
+        check_change(call.grant, call.permission, change.command, before, foresee(before, change))
+
+    asked = await proposing(call.ports.tokens, change)
+    committed = await asyncio.to_thread(call.ports.releases.commit, app, asked, permit, at)
+    call.made.append(Made(app, committed.state.revision if committed.changed else 0, change.id))
+    made = proposal_made(committed.state, change, change.at)
+    if committed.changed:
+        await call.ports.serving.announce(app, committed.head)
+        await call.ports.messaging.outbox.post(notice_of_proposal(change, made.answer))
+    return made
 
 
 async def announce_blobs(call: Call[Any], app: AppId, command: Command) -> None:

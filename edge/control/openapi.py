@@ -12,7 +12,7 @@ import msgspec
 import edge
 from edge.control.access.roles import GRANTED, OF_TEST_CHANNELS, Permission
 from edge.control.calls import IDEMPOTENCY_KEY, IF_REVISION
-from edge.control.operations import DRY_RUN, NOT_TAKEN, RANGE, Operation
+from edge.control.operations import DRY_RUN, NEEDS_APPROVAL, NOT_TAKEN, RANGE, Operation
 from edge.control.routes.apps import HISTORY_DEFAULT, HISTORY_LIMIT
 from edge.control.routes.bundles import LIST_STATES
 from edge.control.routes.devices import WHOLE_TIME, WITHIN
@@ -20,6 +20,7 @@ from edge.control.routes.explain import COUNTRY, FLAGS, TEXTS
 from edge.control.routes.figures.asking import FIGURE_PARAMETERS
 from edge.control.routes.insight.bundle_changes import FILES_DEFAULT, FILES_LIMIT
 from edge.control.routes.rollouts import LISTED_DEFAULT, LISTED_LIMIT
+from edge.control.shapes.approvals.approval_shapes import ProposalMadeAnswer
 from edge.control.shapes.common import WHOLE_LIMIT, ErrorAnswer, NotTakenView
 from edge.control.shapes.impact import ImpactView
 from edge.domain.changes.commands import COMMAND_ID_LIMIT
@@ -175,6 +176,7 @@ def build_openapi(operations: Sequence[Operation]) -> dict[str, Any]:
         ErrorAnswer,
         ImpactView,
         NotTakenView,
+        ProposalMadeAnswer,
         *(kind for operation in operations for kind in (operation.answer, operation.body) if kind),
     ]
     schemas, components = msgspec.json.schema_components(types, ref_template=_SCHEMAS)
@@ -211,7 +213,8 @@ def _describe(operation: Operation, schema_of: dict[int, dict[str, Any]]) -> dic
         "parameters": _parameters(operation),
         "responses": {"200": success}
         | ({"206": success | {"description": "The rest, from where was asked"}} if operation.ranged else {})
-        | {str(status): _failure(status, failure) for status in sorted(statuses_of(operation) - {200, 206})},
+        | ({"202": _waits(schema_of[id(ProposalMadeAnswer)])} if operation.changes else {})
+        | {str(status): _failure(status, failure) for status in sorted(statuses_of(operation) - {200, 202, 206})},
         "security": [],
     }
     if operation.permission is not None:
@@ -222,6 +225,10 @@ def _describe(operation: Operation, schema_of: dict[int, dict[str, Any]]) -> dic
             described["x-permission-or"] = sorted(each.value for each in operation.or_else)
     body = _body(operation, schema_of)
     return described | ({"requestBody": body} if body else {})
+
+
+def _waits(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": "Not made: the change waits for approval", "content": _json(schema)}
 
 
 def statuses_of(operation: Operation) -> set[int]:
@@ -237,6 +244,8 @@ def statuses_of(operation: Operation) -> set[int]:
         statuses |= {408, 413, 422}
     if operation.changes or operation.takes_id:
         statuses |= {409, 413, 422}
+    if operation.changes:
+        statuses.add(202)
     return statuses
 
 
@@ -258,7 +267,10 @@ def _in_path(operation: Operation, name: str) -> dict[str, Any]:
 def _rehearsed(impact: dict[str, Any]) -> dict[str, Any]:
     """What a dry run adds to a change's answer. A rollback has an `impact` anyway, null if it changed nothing."""
     nullable = {"anyOf": [impact, {"type": "null"}]}
-    return {"type": "object", "properties": {DRY_RUN: {"const": True}, "impact": nullable}}
+    return {
+        "type": "object",
+        "properties": {DRY_RUN: {"const": True}, "impact": nullable, NEEDS_APPROVAL: {"type": "string"}},
+    }
 
 
 def _idempotency_key() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from edge.regions.following.followed_releases import elsewhere
 JSON_LIMIT_BYTES = 1024 * 1024  # ordinary bodies, operators' comments included, are a few kB
 JSON = "application/json"
 DRY_RUN = "dry_run"
+NEEDS_APPROVAL = "needs_approval"  # of a dry run's answer: why the change would wait, if it would
 NOT_TAKEN = "not_taken"  # of a change's answer, if there is something
 RANGE = re.compile(r"^bytes=([0-9]{1,15})-$", re.ASCII)  # of a `ranged` operation: all from this byte on
 SHOWN_LIMIT = 64  # characters of an unknown parameter's name that the error repeats

@@ -29,6 +29,8 @@ class NoticeKind(enum.Enum):
     ROLLOUT_ADVANCED = "rollout_advanced"
     ROLLOUT_WAITS = "rollout_waits"
     PUSH_STOPPED = "push_stopped"  # messages to devices cannot be sent, or one was stopped
+    CHANGE_PROPOSED = "change_proposed"  # it waits for approval
+    EMERGENCY_ROLLBACK = "emergency_rollback"  # a rollback of a protected channel that nobody approved
     WEBHOOK_TEST = "webhook_test"
 
 

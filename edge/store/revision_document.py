@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from edge.domain.app_parts.protection import ApprovalRule, Freeze
 from edge.domain.app_parts.stored_features import Feature
 from edge.domain.app_parts.stored_messages import MESSAGE_CAPS
+from edge.domain.changes.approving.approval_commands import Propose
 from edge.domain.changes.commands import AcceptRestored, Change
 from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
 from edge.domain.decision.foresight.differences import BundleSize, ComparedParts, FromTo, differences
@@ -56,7 +58,8 @@ class RevisionLine(NamedTuple):
     """One line of an app's history. `at` is in seconds since the epoch. `served` holds the channels and what they
     offered, `parts` what is compared of the state; `with_changes` replaces them by `channels`, those that the revision
     changed, and by `changes`, from what to what. `move` is what was done to a rollout, "" for any other command;
-    `reason` is why, as its author says; `guard` is a command to or by a guard."""
+    `reason` is why, as its author says; `guard` is a command to or by a guard; `approved_by` others, as `proposal`;
+    an `emergency` was not."""
 
     number: int
     at: float
@@ -74,6 +77,9 @@ class RevisionLine(NamedTuple):
     parts: ComparedParts = NO_PARTS
     changes: tuple[FromTo, ...] = ()
     guard: GuardActs | SetGuard | None = None
+    approved_by: tuple[str, ...] = ()
+    proposal: str = ""
+    emergency: bool = False
 
 
 class _Document(msgspec.Struct):
@@ -100,6 +106,9 @@ class _Made(msgspec.Struct):
     by: str
     command: dict[str, Any]
     reason: str = ""
+    approved_by: tuple[str, ...] = ()
+    proposal: str = ""
+    emergency: bool = False
 
 
 class _Told(msgspec.Struct):
@@ -115,6 +124,8 @@ class _Served(msgspec.Struct):
     bundles: dict[VersionName, _Told]
     segments: dict[SegmentName, Segment] = {}
     features: dict[str, Feature] = {}
+    approvals: dict[ChannelName, ApprovalRule] = {}
+    freezes: tuple[Freeze, ...] = ()
 
 
 class _Line(msgspec.Struct):
@@ -223,8 +234,10 @@ def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
         summary = _accepted(made.command, before, line.state.bundles)
     elif isinstance(guard, GuardActs):
         summary = f"channel={_word('', guard.channel)} bundle={_word('', guard.bundle)} deed={guard.deed.value}"
+    elif kind == Propose.__struct_config__.tag:
+        summary = f"{_word('', made.command.get('what'))} {_word('', made.command.get('target'))}"[:SUMMARY_LIMIT]
     else:
-        summary = summarize(made.command)
+        summary = summarize({name: value for name, value in made.command.items() if name not in ("hands", "effect")})
     served = _served(line.state)
     digest = digest_of(content)
     move = str(made.command.get("deed" if isinstance(guard, GuardActs) else "move", ""))
@@ -234,6 +247,9 @@ def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
         reason=made.reason,
         parts=_parts(line.state),
         guard=guard,
+        approved_by=made.approved_by,
+        proposal=made.proposal,
+        emergency=made.emergency,
     )
 
 
@@ -276,7 +292,14 @@ def with_changes(line: RevisionLine, older: RevisionLine | None) -> RevisionLine
 
 def _parts(state: _Served) -> ComparedParts:
     sizes = {version: BundleSize(each.zip_bytes, each.files, each.withdrawn) for version, each in state.bundles.items()}
-    return ComparedParts(channels=state.channels, segments=state.segments, bundles=sizes, features=state.features)
+    return ComparedParts(
+        channels=state.channels,
+        segments=state.segments,
+        bundles=sizes,
+        features=state.features,
+        approvals=state.approvals,
+        freezes={each.id: each for each in state.freezes},
+    )
 
 
 def _served(state: _Served) -> dict[ChannelName, tuple[Channel, Offering]]:

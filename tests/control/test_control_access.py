@@ -77,6 +77,16 @@ NEEDED = {
     "roll_channel_back": P.ROLL_BACK,
     "undo": P.CHANGE_APP,
     "show_guard": P.READ_APP,
+    "list_approval_rules": P.READ_APP,
+    "set_approval_rule": P.SET_RULES,
+    "list_proposals": P.READ_APP,
+    "show_proposal": P.READ_APP,
+    "approve_proposal": P.APPROVE_CHANGES,
+    "reject_proposal": P.APPROVE_CHANGES,
+    "withdraw_proposal": P.CHANGE_CHANNELS,
+    "list_freezes": P.READ_APP,
+    "start_freeze": P.SET_RULES,
+    "end_freeze": P.SET_RULES,
     "set_guard": P.CHANGE_GUARD,
     "guard_history": P.READ_APP,
     "list_experiments": P.READ_APP,
@@ -180,6 +190,8 @@ def address(operation, app=APP):
         organisation="nobody",
         person="nobody@example.com",
         role="nobody",
+        proposal="p0",
+        freeze="f0",
     )
 
 

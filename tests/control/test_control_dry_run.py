@@ -1,7 +1,7 @@
 """`dry_run` of every change: the change's own answer and refusals, its impact, and nothing written."""
 
 import pytest
-from control_world import APP, DEVICE, pack
+from control_world import APP, DEVICE, NOW, pack
 
 from edge.control.app import OPERATIONS
 from edge.domain.changes.messages.message_changes import message_id
@@ -30,6 +30,7 @@ FEATURE = f"/v1/apps/{APP}/features/checkout"
 SET_FEATURE = ("PATCH", FEATURE, {"type": "boolean", "default": False})
 VALUES = [{"name": n, "value": v, "share": "50"} for n, v in (("a", True), ("b", False))]
 TRY_VALUES = ("POST", f"{FEATURE}/experiment", {"name": "values", "arms": VALUES})
+FREEZE = ("POST", f"/v1/apps/{APP}/freezes", {"ends": NOW + 3_600})
 CHANGES = {
     "create_app": ((), ("POST", "/v1/apps", {"app": "com.acme.new"})),
     "delete_app": ((), ("DELETE", f"/v1/apps/{APP}", None)),
@@ -49,6 +50,9 @@ CHANGES = {
     "cancel_message": ((MESSAGE,), ("POST", f"{MESSAGES}/{MESSAGE_ID}/cancel", None)),
     "set_message_caps": ((), ("PUT", f"/v1/apps/{APP}/message-caps", {"per_day": 5})),
     "undo": ((), ("POST", f"/v1/apps/{APP}/undo", {})),
+    "set_approval_rule": ((), ("PUT", f"{STABLE}/approval", {"people": 2})),
+    "start_freeze": ((), FREEZE),
+    "end_freeze": ((FREEZE,), ("DELETE", f"/v1/apps/{APP}/freezes/f6", None)),
     "set_guard": ((), ("PATCH", f"{STABLE}/guard", {"max_failure": "1%"})),
     "put_back": (
         (("PATCH", STABLE, {"self_set": True}), ("PATCH", STABLE, {"prod": False})),

@@ -30,6 +30,7 @@ from edge.control.audit.timelines import Timelines
 from edge.control.openapi import statuses_of
 from edge.control.ports import ControlPorts, FoundDevices, MatchCount
 from edge.control.segment_trial import read_device
+from edge.control.shapes.approvals.approval_shapes import ProposalMadeAnswer
 from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.common import ErrorAnswer
 from edge.control.shapes.devices import ExplainStep, Explanation, RawErasedView
@@ -47,7 +48,7 @@ from edge.control.shapes.insight.segment_reach import view_segments
 from edge.control.shapes.node import NodeStatus
 from edge.control.shapes.rollouts import KnownView, PreviewAnswer, StepView, WaitingView
 from edge.control.upload_quota import UploadQuota
-from edge.domain.changes.apply import apply
+from edge.domain.changes.apply import foresee
 from edge.domain.changes.commands import Change
 from edge.domain.decision.foresight.feature_counts import GivenValue, changed_features
 from edge.domain.decision.foresight.impact import impact_of
@@ -235,7 +236,7 @@ class World:
     async def preview(self, app, command, change_id, listed):
         """As a node does that knows no device."""
         before = await asyncio.to_thread(self.releases.load, app)
-        after = apply(before, Change(id=change_id, at=NOW, by="preview", command=command))
+        after = foresee(before, Change(id=change_id, at=NOW, by="preview", command=command))
         steps = [
             StepView(
                 share=format_share(share),
@@ -503,6 +504,9 @@ class Api:
                 msgspec.json.decode(text, type=operation.answer)
                 return msgspec.json.decode(text)
             answer = msgspec.json.decode(text)
+            if status == 202:
+                assert msgspec.convert(answer, ProposalMadeAnswer)
+                return answer
             assert set(answer) == {"error", "message"} and answer["message"]
             assert msgspec.convert(answer, ErrorAnswer)
             return answer["error"]

@@ -40,12 +40,19 @@ def bundle_changes(entry: dict[str, Any]) -> list[str]:
 
 def _print_text(revisions: list[dict[str, Any]]) -> None:
     rows = [
-        [each["revision"], moment(each["at"]), each["by"], each["kind"], bundle_changes(each), _about(each)]
+        [each["revision"], moment(each["at"]), _by(each), each["kind"], bundle_changes(each), _about(each)]
         for each in revisions
     ]
     table(("revision", "when", "by", "command", "bundles", "about"), rows, "no revisions")
     if revisions and revisions[-1]["revision"] > 1:
         note(f"for older revisions: --before {revisions[-1]['revision']}")
+
+
+def _by(entry: dict[str, Any]) -> list[str]:
+    """With who approved it; a rollback that nobody did is marked."""
+    approved = entry.get("approved_by")
+    said = [f"approved by {', '.join(approved)}"] if approved else []
+    return [entry["by"], *said, *(["EMERGENCY, not approved"] if entry.get("emergency") else [])]
 
 
 def _about(entry: dict[str, Any]) -> list[str]:

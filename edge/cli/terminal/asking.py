@@ -112,7 +112,7 @@ def carry_out(
         out.result(foreseen, lambda: _print_text(name, foreseen, line))
         raise click.exceptions.Exit(0)
     if not foreseen["changed"]:  # nothing to confirm, and nothing to send
-        return {key: value for key, value in foreseen.items() if key not in ("dry_run", "impact")}
+        return {key: value for key, value in foreseen.items() if key not in ("dry_run", "impact", "needs_approval")}
     require_answer(asking, name, foreseen["impact"]["devices"])
     _print_text(name, foreseen, note)
     ask(type_in)
@@ -147,12 +147,25 @@ def ask(type_in: str = "") -> None:
         raise click.exceptions.Exit(1)
 
 
+def require_decision(doing: str) -> None:
+    """Raises ConfirmationNeeded if no terminal can answer. `doing` needs a decision: `approving proposal p1`."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise ConfirmationNeeded(f"{doing} needs confirmation: add --yes; nothing was changed")
+
+
+def impact_lines(impact: dict[str, Any]) -> Iterator[str]:
+    """What a change does, in sentences."""
+    return _sentences(impact)
+
+
 def _print_text(what: str, foreseen: Foreseen, say: Callable[[str], None]) -> None:
     say(what)
     if not foreseen["changed"]:
         return say("  changes nothing")
     for text in _sentences(foreseen["impact"]):
         say(f"  {text}")
+    if waits := foreseen.get("needs_approval"):
+        say(f"  not made at once: {waits}")
     return None
 
 

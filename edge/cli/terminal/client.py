@@ -22,6 +22,7 @@ import msgspec
 
 from edge import __version__
 from edge.cli.terminal.output import Advance, note
+from edge.cli.terminal.waiting import ChangeWaits, await_decision
 from edge.config import is_loopback
 from edge.domain.errors import EdgeError, Invalid
 
@@ -91,6 +92,7 @@ class ControlClient:
         self._lock = threading.Lock()
         self._closed = False
         self.reason = ""  # why changes are made, for the history
+        self.waits = False  # for the decision on a change that has to be approved
         self.warnings: list[str] = []  # beside answers, each once: what they are not sure to be true of
         self.not_taken: list[Any] = []  # of the changes made: what the node's workers did not take
 
@@ -178,13 +180,24 @@ class ControlClient:
                     answer = _attempt(connection, request)
                 self._keep_warning(answer.warning)
                 decode = decode_success if decode_success is not None and answer.status == http.client.OK else _decode
-                return self._noted(decode(answer, self.url))
+                decoded = decode(answer, self.url)
+                return (
+                    self._noted(decoded) if answer.status != http.client.ACCEPTED else self._decided(request, decoded)
+                )
             except (OSError, http.client.HTTPException) as error:
                 lasting = isinstance(error, ssl.SSLCertVerificationError)
                 if lasting or self._closed or attempt == ATTEMPTS:
                     raise Unreachable("unreachable", f"no answer from {self.url}: {_reason(error)}") from error
             time.sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
         raise AssertionError("the last attempt returns or raises")
+
+    def _decided(self, request: _Request, proposed: Any) -> Any:
+        """The answer to a change that waits for approval, once it is approved: as if it had been made at once. Raises
+        ChangeWaits unless that is waited for, and Conflict for one that is rejected."""
+        if not self.waits or proposed["proposal"]["state"] == "approved":
+            raise ChangeWaits(proposed)
+        await_decision(proposed, self.get)
+        return self._exchange(request._replace(path=request.path.removeprefix(self._prefix)))
 
     def _keep_warning(self, warning: str) -> None:
         with self._lock:

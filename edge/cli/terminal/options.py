@@ -14,6 +14,7 @@ from edge.cli.terminal import access
 from edge.cli.terminal.client import ControlClient, warn_of_plain_http
 from edge.cli.terminal.not_taken import NOT_SERVED, warn_beside_answers, warn_of_not_taken
 from edge.cli.terminal.output import Output
+from edge.cli.terminal.waiting import WAITS, ChangeWaits, print_waits
 from edge.domain.errors import EdgeError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -57,12 +58,13 @@ def with_config(command: F) -> F:
 
 
 def with_change(command: F) -> F:
-    """As `with_api`, for a verb that changes an app: adds --reason, which the history keeps."""
+    """As `with_api`, for a verb that changes an app: adds --reason, which the history keeps, and --wait."""
 
     @click.option("--reason", default="", metavar="TEXT", help="Why, for the history: up to 500 characters.")
+    @click.option("--wait", "waits", is_flag=True, help="If the change needs approval, wait for the decision.")
     @functools.wraps(command)
-    def run(client: ControlClient, *args: Any, reason: str, **kwargs: Any) -> Any:
-        client.reason = reason
+    def run(client: ControlClient, *args: Any, reason: str, waits: bool, **kwargs: Any) -> Any:
+        client.reason, client.waits = reason, waits
         return command(client, *args, **kwargs)
 
     return with_api(run)  # type: ignore[return-value]
@@ -86,6 +88,10 @@ def with_api(command: F) -> F:
         client, refusal = ControlClient(url, token), ""
         try:
             result = command(client, Output(as_json), *args, **kwargs)
+        except ChangeWaits as waits:
+            answer = waits.answer
+            Output(as_json).result(answer, lambda: print_waits(answer))
+            raise click.exceptions.Exit(WAITS) from waits
         except EdgeError as error:
             refusal = error.message
             raise

@@ -156,6 +156,9 @@ def _view_line(line: RevisionLine) -> HistoryEntry:
         reason=line.reason,
         channels=[view_channel_impact(each) for each in line.channels],
         changes=[AlteredView(**each._asdict()) for each in line.changes],
+        approved_by=line.approved_by,
+        proposal=line.proposal,
+        emergency=line.emergency,
     )
 
 
@@ -179,6 +182,7 @@ def _summarize(releases: ReleaseReader, app: AppId, head: Head) -> AppSummary:
         stopped=sum(
             each.rollout is not None and each.rollout.phase is Phase.PAUSED for each in state.channels.values()
         ),
+        proposals=len(state.proposals),
     )
 
 

@@ -21,7 +21,8 @@ class AppRequest(RequestBody, frozen=True, kw_only=True):
 
 class AppSummary(AnswerBody, frozen=True, kw_only=True):
     """How many bundles, channels and overrides the app has at this revision. `damaged` says why the revision cannot be
-    read, null if it can; the counts are null if it cannot. `stopped` are rollouts that are paused."""
+    read, null if it can; the counts are null if it cannot. `stopped` are rollouts that are paused, `proposals` changes
+    that wait for approval."""
 
     app: str
     revision: int
@@ -30,6 +31,7 @@ class AppSummary(AnswerBody, frozen=True, kw_only=True):
     overrides: int | None
     damaged: str | None
     stopped: int | None = None
+    proposals: int | None = None
 
 
 class EventKeyRequest(RequestBody, frozen=True, kw_only=True):
@@ -79,8 +81,8 @@ class UndoDone(ChangeAnswer, frozen=True, kw_only=True):
 
 
 class AlteredView(AnswerBody, frozen=True, kw_only=True):
-    """`what` of `subject` (`bundle`, `channel`, `segment` or `feature`) `name` went from `before` to `after`, in words;
-    null where there is no such thing. Long values are cut."""
+    """`what` of `subject` (`bundle`, `channel`, `segment`, `feature` or `freeze`) `name` went from `before` to `after`,
+    in words; null where there is no such thing. Long values are cut."""
 
     subject: str
     name: str
@@ -106,7 +108,8 @@ class HistoryEntry(AnswerBody, frozen=True, kw_only=True):
 
     `digest` is the SHA-256 of the revision document, `summary` the command in one line. `channels` are those that it
     changed, with what they offered before and after. `reason` is why, in its author's words. `changes` say from what to
-    what, except for overrides, which `summary` names.
+    what, except for overrides, which `summary` names. A change that was proposed was `approved_by` these, as
+    `proposal`; an `emergency` is a rollback that passed without.
     """
 
     revision: int
@@ -119,6 +122,9 @@ class HistoryEntry(AnswerBody, frozen=True, kw_only=True):
     reason: str
     channels: list[ChannelImpactView]
     changes: list[AlteredView]
+    approved_by: tuple[str, ...] = ()
+    proposal: str = ""
+    emergency: bool = False
 
 
 class BundleCount(AnswerBody, frozen=True, kw_only=True):

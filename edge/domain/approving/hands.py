@@ -1,13 +1,14 @@
 """Whose hands a name may be in: who made a token has seen its secret, so it may be theirs. Pure.
 
-Two names are of one person unless they have no hand in common. A chain that cannot be followed to its beginning ends in
-UNKNOWN: then nobody can be shown to be another person.
+Two names are of one person unless they have no hand in common. Where it cannot be followed to people who else has seen
+a secret, UNKNOWN is among the hands: then nobody can be shown to be another person.
 """
 
 from collections.abc import Callable, Iterable
 
-UNKNOWN = "?"  # no token and no person has this name
-CHAIN_LIMIT = 50  # makers of makers; a longer chain is taken for one without a beginning
+OPERATOR = "*"  # whoever runs the nodes; no token and no person has this name
+UNKNOWN = "?"  # nor this one
+HANDS_LIMIT = 50  # of one name; more are taken for unknown
 
 
 def is_person(name: str) -> bool:
@@ -15,21 +16,23 @@ def is_person(name: str) -> bool:
     return "@" in name
 
 
-def hands_of(name: str, maker_of: Callable[[str], str | None]) -> tuple[str, ...]:
-    """The name, who made it, and so on. `maker_of` a token is a token, a person, "" for nobody (a node made it at its
-    first start: all such are the operator's), or None where that cannot be told any more."""
-    hands = [name]
-    while not is_person(hands[-1]):
-        maker = maker_of(hands[-1]) if len(hands) < CHAIN_LIMIT else None
-        if maker is None or maker in hands:
+def hands_of(name: str, makers_of: Callable[[str], Iterable[str] | None]) -> tuple[str, ...]:
+    """The name, who made it or gave it another secret, and so on, in no order that means anything. `makers_of` a token
+    are tokens, people and OPERATOR, or None where that cannot be told any more."""
+    hands, ends = {name: None}, False
+    left = [name]
+    while left:
+        each = left.pop()
+        if each == OPERATOR or is_person(each):
+            ends = True
+            continue
+        makers = makers_of(each) if len(hands) <= HANDS_LIMIT else None
+        if makers is None:
             return (*hands, UNKNOWN)
-        if not maker:
-            return (*hands, OPERATOR)
-        hands.append(maker)
-    return tuple(hands)
-
-
-OPERATOR = "*"  # whoever runs the nodes
+        new = [maker for maker in makers if maker not in hands]
+        hands |= dict.fromkeys(new)
+        left += new
+    return tuple(hands) if ends else (*hands, UNKNOWN)
 
 
 def is_known(hands: Iterable[str]) -> bool:

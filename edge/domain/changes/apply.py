@@ -121,6 +121,8 @@ def apply_and_record(state: AppState | None, change: Change, before: AppState | 
     """As `apply`."""
     repeat = is_repeat(state, change)
     if state is not None and repeat is Repeated.PROPOSED:
+        if any(each.change == change.id and each.end is ProposalEnd.APPROVED for each in state.decided):
+            return Applied(state, change)
         raise ProposedAlready(state)
     if state is not None and repeat is Repeated.MADE:
         return Applied(state, change)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, NamedTuple
 
+from edge.domain.app_parts.protection import ApprovalRule, Freeze
 from edge.domain.app_parts.stored_features import (
     Feature,
     FeatureExperiment,
@@ -17,6 +18,7 @@ from edge.domain.app_parts.stored_features import (
 )
 from edge.domain.features.explaining import rule_in_words, steps_in_words
 from edge.domain.model import Channel, ChannelName, Experiment, Rollout, Segment, SegmentName, VersionName
+from edge.domain.schedule.durations import format_moment
 from edge.domain.shares import format_share
 
 DIFFERENCES_LIMIT = 50  # in a list: a change of more was made by a program, or is the deletion of an app
@@ -45,10 +47,12 @@ class ComparedParts:
     segments: Mapping[SegmentName, Segment] = field(default_factory=dict)
     bundles: Mapping[VersionName, BundleSize] = field(default_factory=dict)
     features: Mapping[str, Feature] = field(default_factory=dict)
+    approvals: Mapping[ChannelName, ApprovalRule] = field(default_factory=dict)
+    freezes: Mapping[str, Freeze] = field(default_factory=dict)
 
 
 class FromTo(NamedTuple):
-    """`what` of `subject` (a bundle, a channel, a segment or a feature called `name`) went from `before` to `after`;
+    """`what` of `subject` (a bundle, channel, segment, feature or freeze called `name`) went from `before` to `after`;
     None where there is no such thing."""
 
     subject: str
@@ -61,7 +65,7 @@ class FromTo(NamedTuple):
 def differences(before: ComparedParts, after: ComparedParts) -> tuple[FromTo, ...]:
     """At most DIFFERENCES_LIMIT, by subject and name."""
     of_devices = (*_of_bundles(before, after), *_of_channels(before, after), *_of_segments(before, after))
-    found = [*of_devices, *_of_features(before, after)]
+    found = [*of_devices, *_of_features(before, after), *_of_rules(before, after)]
     return tuple(found[:DIFFERENCES_LIMIT])
 
 
@@ -120,6 +124,27 @@ def _of_features(before: ComparedParts, after: ComparedParts) -> Iterator[FromTo
 def _gives(feature: Feature) -> str:
     """Whom it gives what, in words."""
     return "; ".join(f"{whom}: {value}" for whom, value in steps_in_words(feature))[:TEXT_LIMIT]
+
+
+def _of_rules(before: ComparedParts, after: ComparedParts) -> Iterator[FromTo]:
+    for channel in sorted(before.approvals.keys() | after.approvals.keys()):
+        rules = before.approvals.get(channel), after.approvals.get(channel)
+        if rules[0] != rules[1]:
+            yield FromTo("channel", channel, "approval", *(None if rule is None else _asked(rule) for rule in rules))
+    for name in sorted(before.freezes.keys() ^ after.freezes.keys()):
+        freezes = (_spanned(parts.freezes.get(name)) for parts in (before, after))
+        yield FromTo("freeze", name, "freeze", *freezes)
+
+
+def _asked(rule: ApprovalRule) -> str:
+    return f"{rule.people} people for {', '.join(kind.value for kind in rule.kinds)}"
+
+
+def _spanned(freeze: Freeze | None) -> str | None:
+    if freeze is None:
+        return None
+    on = ", ".join(freeze.channels) or "all channels"
+    return f"{format_moment(freeze.begins)} to {format_moment(freeze.ends)}, {on}"[:TEXT_LIMIT]
 
 
 def _changed(subject: str, name: str, was: Any, becomes: Any, names: Any) -> Iterator[FromTo]:

@@ -1,0 +1,138 @@
+"""`edge proposal`: changes that wait for another person's approval."""
+
+from typing import Any
+
+import click
+
+from edge.cli.terminal.asking import ask, impact_lines, require_decision
+from edge.cli.terminal.client import ControlClient, app_path
+from edge.cli.terminal.options import with_api, with_change
+from edge.cli.terminal.output import Output, fields, line, moment, table
+
+
+@click.group()
+def proposal() -> None:
+    """Decide on changes that wait for approval.
+
+    A change of a protected channel (`edge app set APP --approve CHANNEL:2`) waits until enough other people have
+    approved it, and is then made as one revision that names all of them. Nobody approves their own change, also not
+    with another of their tokens. A token counts as the person who made it.
+    """
+
+
+@proposal.command("list")
+@click.argument("app")
+@with_api
+def list_proposals(client: ControlClient, out: Output, app: str) -> None:
+    """List the proposals of APP that wait, and what became of the latest others."""
+    found = client.get(app_path(app, "proposals"))
+
+    def print_text() -> None:
+        rows = [
+            [each["id"], each["state"], each["by"], f"{each['kind']} {each['target']}", _standing(each), _until(each)]
+            for each in found
+        ]
+        table(("proposal", "state", "by", "change", "approval", "until"), rows, "no proposals")
+
+    out.result(found, print_text)
+
+
+@proposal.command()
+@click.argument("app")
+@click.argument("proposal")
+@with_api
+def show(client: ControlClient, out: Output, app: str, proposal: str) -> None:
+    """Show PROPOSAL of APP: who asks for what, and what it would do to devices now."""
+    found = client.get(app_path(app, "proposals", proposal))
+    out.result(found, lambda: _print(found))
+
+
+@proposal.command()
+@click.argument("app")
+@click.argument("proposal")
+@click.option("--yes", "-y", is_flag=True, help="Skip the confirmation.")
+@click.option("--effect", default="", metavar="DIGEST", help="Approve only what `edge proposal show --json` has shown.")
+@with_change
+def approve(client: ControlClient, out: Output, app: str, proposal: str, yes: bool, effect: str) -> None:
+    """Approve PROPOSAL of APP, after a look at what it would do now.
+
+    If that changes before the node has your approval, the approval is refused and nothing is made: look again. With the
+    last approval that is needed, the change is made.
+    """
+    if not effect:
+        found = client.get(app_path(app, "proposals", proposal))
+        effect = found["effect"]
+        if not yes and found["state"] == "waiting":
+            require_decision(f"approving proposal {proposal}")
+            _print(found)
+            ask()
+    done = client.post(app_path(app, "proposals", proposal, "approve"), {"effect": effect})
+
+    def print_text() -> None:
+        if done["made"]:
+            return line(f"approved: {_change(done['proposal'])} is made (revision {done['revision']})")
+        return line(f"approved; it still waits: {_standing(done['proposal'])}")
+
+    out.result(done, print_text)
+
+
+@proposal.command()
+@click.argument("app")
+@click.argument("proposal")
+@with_change
+def reject(client: ControlClient, out: Output, app: str, proposal: str) -> None:
+    """Reject PROPOSAL of APP; say why with --reason."""
+    done = client.post(app_path(app, "proposals", proposal, "reject"))
+    out.result(done, lambda: line(f"rejected: {_change(done['proposal'])}"))
+
+
+@proposal.command()
+@click.argument("app")
+@click.argument("proposal")
+@with_change
+def withdraw(client: ControlClient, out: Output, app: str, proposal: str) -> None:
+    """Withdraw your own PROPOSAL of APP."""
+    done = client.post(app_path(app, "proposals", proposal, "withdraw"))
+    out.result(done, lambda: line(f"withdrawn: {_change(done['proposal'])}"))
+
+
+def _print(found: dict[str, Any]) -> None:
+    rows = [("proposal", f"{found['id']} of app {found['app']}, {found['state']}"), ("change", _change(found))]
+    rows += [("by", found["by"])]
+    rows += [("why", found["reason"])] if found["reason"] else []
+    rows += [("needs", _standing(found))] if found["state"] == "waiting" else [("decided", _decision(found))]
+    rows += [("expires", moment(found["expires"]))] if found["expires"] else []
+    fields(rows)
+    if found["refused"]:
+        line(f"it cannot be made now: {found['refused']}")
+    for each in found["changes"] or []:
+        before, after = each["before"] or "none", each["after"] or "none"
+        line(f"  {each['subject']} {each['name']}, {each['what']}: {before} -> {after}")
+    for text in impact_lines(found["impact"]) if found["impact"] else ():
+        line(f"  {text}")
+
+
+def _change(view: dict[str, Any]) -> str:
+    return f"{view['kind'].replace('_', ' ')} {view['target']}"
+
+
+def _standing(view: dict[str, Any]) -> str:
+    """`2 people (publish on production); approved by bob`."""
+    if view["state"] != "waiting":
+        return _decision(view)
+    counted = [each["by"] for each in view["approvals"] if each["counts"]]
+    others = [each["by"] for each in view["approvals"] if not each["counts"]]
+    said = f"{view['people']} people"
+    said += f" ({', '.join(view['kinds'])} on {', '.join(view['channels'])})" if view["kinds"] else ""
+    said += f"; approved by {', '.join(counted)}" if counted else ""
+    return said + (f"; {', '.join(others)} approved something else" if others else "")
+
+
+def _decision(view: dict[str, Any]) -> str:
+    by = f" by {', '.join(view['decided_by'])}" if view["decided_by"] else ""
+    return f"{view['state']}{by}" + (f": {view['decision']}" if view["decision"] else "")
+
+
+def _until(view: dict[str, Any]) -> str:
+    at = view["expires"] or view["decided_at"]
+    return moment(at) if at else ""

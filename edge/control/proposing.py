@@ -1,0 +1,127 @@
+"""A change that needs approval becomes a proposal, and what is told of proposals."""
+
+import asyncio
+from typing import ClassVar
+
+import msgspec
+
+from edge.control.access.makers import hands_in
+from edge.control.access.tokens import Tokens
+from edge.control.shapes.approvals.approval_shapes import (
+    EndorsementView,
+    ProposalMadeAnswer,
+    ProposalSummary,
+)
+from edge.domain.app_parts.protection import DecidedProposal, Proposal
+from edge.domain.changes.apply import foresee_proposal
+from edge.domain.changes.approving.approval_commands import Propose
+from edge.domain.changes.approving.proposing import ForeseenProposal
+from edge.domain.changes.commands import Change, kind_of, target_of
+from edge.domain.errors import EdgeError, NotFound
+from edge.domain.model import AppState
+
+WAITING = "waiting"
+
+
+class ProposalMade(EdgeError):
+    """The change waits for approval, as `answer` says."""
+
+    status: ClassVar[int] = 202
+
+    def __init__(self, answer: ProposalMadeAnswer) -> None:
+        super().__init__(answer.error, answer.message)
+        self.answer = answer
+
+
+async def proposing(tokens: Tokens, change: Change) -> Change:
+    """The change that proposes `change`, under its id."""
+    said = msgspec.json.encode(change.command).decode()
+    hands = await hands_behind(tokens, change.by)
+    command = Propose(command=said, what=kind_of(change.command), target=target_of(change.command)[:200], hands=hands)
+    return msgspec.structs.replace(change, command=command)
+
+
+async def hands_behind(tokens: Tokens, name: str) -> tuple[str, ...]:
+    """Of who asks (domain.approving.hands)."""
+    return hands_in(await asyncio.to_thread(tokens.records), name)
+
+
+def proposal_made(state: AppState, change: Change, at: float) -> ProposalMade:
+    """Of the proposal that the change has made, or that an earlier request under its id did."""
+    waiting = next((each for each in state.proposals.values() if each.change == change.id), None)
+    decided = next((each for each in state.decided if each.change == change.id), None)
+    if waiting is not None:
+        view = view_waiting(state, waiting, at)
+        words = f"this change waits for approval as proposal {view.id}: {view.people} people have to stand behind it"
+    elif decided is not None:
+        view = view_decided(decided)
+        words = f"this change was proposed as {view.id}, which was {view.state}"
+    else:
+        raise NotFound("unknown_proposal", "what became of this proposal is not known any more")
+    return ProposalMade(
+        ProposalMadeAnswer(error="needs_approval", message=words, app=state.app, revision=state.revision, proposal=view)
+    )
+
+
+def foreseen_of(state: AppState, proposal: Proposal, at: float) -> ForeseenProposal | EdgeError:
+    """What it would do at `at`, in seconds since the epoch, or why it could not be done."""
+    try:
+        return foresee_proposal(state, proposal, at)
+    except EdgeError as error:
+        return error
+
+
+def effect_of_proposal(foreseen: ForeseenProposal | EdgeError) -> str:
+    """The digest that an approval names; "" where it does nothing that needs one."""
+    needed = None if isinstance(foreseen, EdgeError) else foreseen.needed
+    return needed.effect.digest if needed is not None else ""
+
+
+def view_waiting(
+    state: AppState, proposal: Proposal, at: float, foreseen: ForeseenProposal | EdgeError | None = None
+) -> ProposalSummary:
+    """`foreseen` is `foreseen_of` it, if that is known already."""
+    foreseen = foreseen or foreseen_of(state, proposal, at)
+    needed = None if isinstance(foreseen, EdgeError) else foreseen.needed
+    effect = effect_of_proposal(foreseen)
+    return ProposalSummary(
+        id=proposal.id,
+        state=WAITING if at < proposal.expires else "expired",
+        by=proposal.by,
+        kind=proposal.kind,
+        target=proposal.target,
+        at=proposal.at,
+        expires=proposal.expires,
+        reason=proposal.reason,
+        people=needed.people if needed is not None else 2,
+        channels=list(needed.channels) if needed is not None else [],
+        kinds=list(needed.kinds) if needed is not None else [],
+        approvals=[EndorsementView(by=e.by, at=e.at, counts=e.effect == effect) for e in proposal.approvals],
+        refused=f"{foreseen.message} [{foreseen.code}]" if isinstance(foreseen, EdgeError) else "",
+        decided_by=[],
+        decided_at=None,
+        revision=None,
+        decision="",
+    )
+
+
+def view_decided(decided: DecidedProposal) -> ProposalSummary:
+    return ProposalSummary(
+        id=decided.id,
+        state=decided.end.value,
+        by=decided.by,
+        kind=decided.kind,
+        target=decided.target,
+        at=None,
+        expires=None,
+        reason="",
+        people=0,
+        channels=[],
+        kinds=[],
+        approvals=[],
+        refused="",
+        decided_by=list(decided.decided_by),
+        decided_at=decided.at,
+        revision=decided.revision,
+        decision=decided.reason,
+    )

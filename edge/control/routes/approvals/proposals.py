@@ -1,0 +1,239 @@
+"""Rules of approval, and proposals: list, show, approve, reject, withdraw."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from edge.control.access.grants import Grant, refusal
+from edge.control.access.roles import CHANGES, Permission
+from edge.control.calls import Call, commit, load_app
+from edge.control.operations import Operation
+from edge.control.proposing import (
+    effect_of_proposal,
+    foreseen_of,
+    hands_behind,
+    view_decided,
+    view_waiting,
+)
+from edge.control.shapes.approvals.approval_shapes import (
+    ApprovalChanged,
+    ApprovalRequest,
+    ApprovalRuleView,
+    ApproveRequest,
+    ProposalDecided,
+    ProposalDetail,
+    ProposalSummary,
+)
+from edge.control.shapes.apps import AlteredView
+from edge.domain.app_parts.protection import Proposal
+from edge.domain.changes.approving.approval_commands import (
+    ApproveProposal,
+    RejectProposal,
+    SetApproval,
+    WithdrawProposal,
+)
+from edge.domain.decision.foresight.differences import BundleSize, ComparedParts, differences
+from edge.domain.errors import EdgeError, Forbidden, NotFound
+from edge.domain.model import AppState
+from edge.store.releases import Rehearsed
+
+_PROPOSAL = "/v1/apps/{app}/proposals/{proposal}"
+
+
+async def handle_set(call: Call[ApprovalRequest]) -> ApprovalChanged:
+    body = call.body
+    command = SetApproval(
+        channel=call.part("name"),
+        people=body.people,
+        kinds=tuple(body.kinds),
+        expires_seconds=body.expires_seconds,
+    )
+    done = await commit(call, call.app, command)
+    return ApprovalChanged(
+        app=call.app, revision=done.state.revision, changed=done.changed, approvals=view_rules(done.state)
+    )
+
+
+async def handle_rules(call: Call[None]) -> list[ApprovalRuleView]:
+    return view_rules(await load_app(call))
+
+
+async def handle_list(call: Call[None]) -> list[ProposalSummary]:
+    """Those that wait, the newest first; then what became of the latest others."""
+    state, now = await load_app(call), call.ports.clock.now()
+
+    def listed() -> list[ProposalSummary]:
+        waiting = sorted(state.proposals.values(), key=lambda each: each.at, reverse=True)
+        return [*(view_waiting(state, each, now) for each in waiting), *map(view_decided, reversed(state.decided))]
+
+    return await asyncio.to_thread(listed)
+
+
+async def handle_show(call: Call[None]) -> ProposalDetail:
+    """Raises NotFound `unknown_proposal`."""
+    state, now, id = await load_app(call), call.ports.clock.now(), call.part("proposal")
+    proposal = state.proposals.get(id)
+    if proposal is None:
+        return _detail(state.app, _decided(state, id), "", None, None)
+    foreseen = await asyncio.to_thread(foreseen_of, state, proposal, now)
+    summary = view_waiting(state, proposal, now, foreseen)
+    if isinstance(foreseen, EdgeError):
+        return _detail(state.app, summary, "", None, None)
+    impact = await call.ports.known_devices.weigh(Rehearsed(state, foreseen.after))
+    changes = [AlteredView(**each._asdict()) for each in differences(_parts(state), _parts(foreseen.after))]
+    return _detail(state.app, summary, effect_of_proposal(foreseen), changes, impact)
+
+
+async def handle_approve(call: Call[ApproveRequest]) -> ProposalDecided:
+    command = ApproveProposal(
+        proposal=call.part("proposal"),
+        effect=call.body.effect,
+        hands=await hands_behind(call.ports.tokens, call.grant.name),
+    )
+    return await _decide(call, command)
+
+
+async def handle_reject(call: Call[None]) -> ProposalDecided:
+    return await _decide(call, RejectProposal(proposal=call.part("proposal")))
+
+
+async def handle_withdraw(call: Call[None]) -> ProposalDecided:
+    hands = await hands_behind(call.ports.tokens, call.grant.name)
+    return await _decide(call, WithdrawProposal(proposal=call.part("proposal"), hands=hands))
+
+
+async def _decide(call: Call[Any], command: ApproveProposal | RejectProposal | WithdrawProposal) -> ProposalDecided:
+    now, id = call.ports.clock.now(), command.proposal
+
+    def permit(before: AppState | None, after: AppState) -> None:
+        if before is not None and id in before.proposals and not isinstance(command, WithdrawProposal):
+            check_may_decide(call.grant, before, before.proposals[id], now)
+
+    done = await commit(call, call.app, command, permit)
+    waiting = done.state.proposals.get(id)
+    view = view_waiting(done.state, waiting, now) if waiting is not None else _decided(done.state, id)
+    return ProposalDecided(
+        app=call.app,
+        revision=done.state.revision,
+        changed=done.changed,
+        proposal=view,
+        made=view.state == "approved",
+    )
+
+
+def check_may_decide(grant: Grant, state: AppState, proposal: Proposal, now: float) -> None:
+    """On the channels that the proposal touches, or on all of the app if it cannot be told which. Raises Forbidden
+    `forbidden`."""
+    foreseen = foreseen_of(state, proposal, now)
+    needed = None if isinstance(foreseen, EdgeError) else foreseen.needed
+    channels: Iterable[str | None] = needed.channels if needed is not None else (None,)
+    for channel in channels:
+        if not grant.may(Permission.APPROVE_CHANGES, state.app, channel):
+            raise Forbidden("forbidden", refusal(grant, Permission.APPROVE_CHANGES, state.app, channel))
+
+
+def view_rules(state: AppState) -> list[ApprovalRuleView]:
+    return [
+        ApprovalRuleView(channel=name, people=rule.people, kinds=list(rule.kinds), expires_seconds=rule.expires_seconds)
+        for name, rule in sorted(state.approvals.items())
+    ]
+
+
+def _decided(state: AppState, id: str) -> ProposalSummary:
+    found = next((each for each in state.decided if each.id == id), None)
+    if found is None:
+        raise NotFound("unknown_proposal", f"app {state.app!r} has no proposal {id[:32]!r}")
+    return view_decided(found)
+
+
+def _detail(
+    app: str, summary: ProposalSummary, effect: str, changes: list[AlteredView] | None, impact: Any
+) -> ProposalDetail:
+    told = {name: getattr(summary, name) for name in ProposalSummary.__struct_fields__}
+    return ProposalDetail(**told, app=app, effect=effect, changes=changes, impact=impact)
+
+
+def _parts(state: AppState) -> ComparedParts:
+    sizes = {name: BundleSize(each.zip_bytes, each.files, each.withdrawn) for name, each in state.bundles.items()}
+    return ComparedParts(
+        channels=state.channels,
+        segments=state.segments,
+        bundles=sizes,
+        features=state.features,
+        approvals=state.approvals,
+        freezes={each.id: each for each in state.freezes},
+    )
+
+
+OPERATIONS = (
+    Operation(
+        name="list_approval_rules",
+        method="GET",
+        path="/v1/apps/{app}/approvals",
+        summary="List the channels whose changes several people have to stand behind",
+        permission=Permission.READ_APP,
+        handle=handle_rules,
+        answer=list[ApprovalRuleView],
+    ),
+    Operation(
+        name="set_approval_rule",
+        method="PUT",
+        path="/v1/apps/{app}/channels/{name}/approval",
+        summary="Set how many people stand behind a change of the channel; asking for fewer needs their approval",
+        permission=Permission.SET_RULES,
+        handle=handle_set,
+        answer=ApprovalChanged,
+        body=ApprovalRequest,
+        changes=True,
+    ),
+    Operation(
+        name="list_proposals",
+        method="GET",
+        path="/v1/apps/{app}/proposals",
+        summary="List the changes that wait for approval, and what became of the latest others",
+        permission=Permission.READ_APP,
+        handle=handle_list,
+        answer=list[ProposalSummary],
+    ),
+    Operation(
+        name="show_proposal",
+        method="GET",
+        path=_PROPOSAL,
+        summary="Show a proposal with what it would do now",
+        permission=Permission.READ_APP,
+        handle=handle_show,
+        answer=ProposalDetail,
+    ),
+    Operation(
+        name="approve_proposal",
+        method="POST",
+        path=f"{_PROPOSAL}/approve",
+        summary="Approve what a proposal would do; with the last approval that is needed, it is made",
+        permission=Permission.APPROVE_CHANGES,
+        handle=handle_approve,
+        answer=ProposalDecided,
+        body=ApproveRequest,
+        takes_id=True,
+    ),
+    Operation(
+        name="reject_proposal",
+        method="POST",
+        path=f"{_PROPOSAL}/reject",
+        summary="Reject a proposal; the reason is kept",
+        permission=Permission.APPROVE_CHANGES,
+        handle=handle_reject,
+        answer=ProposalDecided,
+        takes_id=True,
+    ),
+    Operation(
+        name="withdraw_proposal",
+        method="POST",
+        path=f"{_PROPOSAL}/withdraw",
+        summary="Withdraw one's own proposal",
+        permission=Permission.CHANGE_CHANNELS,
+        or_else=CHANGES,
+        handle=handle_withdraw,
+        answer=ProposalDecided,
+        takes_id=True,
+    ),
+)

@@ -1,0 +1,183 @@
+"""Four eyes and freezes over HTTP: a change waits, is shown with what it would do, and is one of two people."""
+
+import asyncio
+
+import msgspec
+import pytest
+from control_world import APP, NOW, pack
+from token_making import make_token
+
+from edge.control.access.roles import Role
+from edge.control.shapes.approvals.approval_shapes import ProposalMadeAnswer
+from edge.domain.schedule.rollout import Moment
+
+CHANNELS, PROPOSALS, FREEZES = (f"/v1/apps/{APP}/{part}" for part in ("channels", "proposals", "freezes"))
+PRODUCTION = f"{CHANNELS}/production"
+MAKERS = {  # by whom each token was made
+    "ann": ("ann@example.com", Role.RELEASER),
+    "ann-phone": ("ann@example.com", Role.RELEASER),
+    "ci": ("ann", Role.RELEASER),  # a token made with a token
+    "bob": ("bob@example.com", Role.RELEASER),
+    "eve": ("eve@example.com", Role.DEVELOPER),
+    "boss": ("boss@example.com", Role.ADMIN),
+    "stray": ("gone", Role.RELEASER),  # its maker is revoked
+}
+
+
+class Clock:
+    def __init__(self):
+        self.now = NOW
+
+    def __call__(self):
+        return self.now
+
+    def moment(self, app):
+        return Moment(self.now, self.now)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+async def ready(serve, world, clock):
+    """1.0.0 on a channel that two people stand behind; 1.1.0 is there."""
+    api = await serve(now=clock, moment=clock.moment)
+    for name, (by, role) in MAKERS.items():
+        scope = None if role is Role.ADMIN else APP
+        api.secrets[name] = await asyncio.to_thread(make_token, world.tokens, name, role, scope, by=by, now=NOW)
+    await api("POST", "/v1/apps", {"app": APP})
+    await api("POST", CHANNELS, {"name": "production", "public": True})
+    await api.publish("1.0.0", channel="production")
+    await api.publish("1.1.0")
+    await api("PUT", f"{PRODUCTION}/approval", {"people": 2}, by="boss")
+    return api
+
+
+async def ask(api, method, path, body=None, *, by="ann", **given):
+    """A change that waits: what is told of its proposal."""
+    answer = await api(method, path, body, by=by, status=202, **given)
+    return answer["proposal"]
+
+
+async def offered(api):
+    return (await api("GET", PRODUCTION))["bundle"]
+
+
+async def approve(api, proposal, *, by="bob", status=200):
+    shown = await api("GET", f"{PROPOSALS}/{proposal}")
+    return await api("POST", f"{PROPOSALS}/{proposal}/approve", {"effect": shown["effect"]}, by=by, status=status)
+
+
+async def test_a_change_waits_and_is_made_with_another_persons_approval(ready):
+    proposal = await ask(ready, "PATCH", PRODUCTION, {"bundle": "1.1.0"}, headers={"Edge-Reason": "because"})
+    assert (proposal["state"], proposal["people"], proposal["kinds"]) == ("waiting", 2, ["publish"])
+    assert await offered(ready) == "1.0.0"
+    shown = await ready("GET", f"{PROPOSALS}/{proposal['id']}")
+    (impact,) = shown["impact"]["channels"]
+    assert (impact["before"]["bundle"], impact["after"]["bundle"]) == ("1.0.0", "1.1.0")
+    assert {"what": "bundle", "before": "1.0.0", "after": "1.1.0"}.items() <= shown["changes"][0].items()
+    done = await approve(ready, proposal["id"])
+    assert (done["made"], done["proposal"]["decided_by"]) == (True, ["bob"])
+    assert await offered(ready) == "1.1.0"
+    (latest,) = await ready("GET", f"/v1/apps/{APP}/history?limit=1")
+    told = {"by": "ann", "approved_by": ["bob"], "reason": "because", "kind": "set_channel", "emergency": False}
+    assert told.items() <= latest.items()
+
+
+async def test_a_publish_waits_with_its_bundle_there(ready):
+    packed = pack(page="new")
+    await ready.upload(packed, by="ann")
+    body = {"version": "1.2.0", "zip": packed.zip, "manifest": packed.manifest, "channel": "production"}
+    key = {"Idempotency-Key": "build-77"}
+    proposal = await ask(ready, "POST", f"/v1/apps/{APP}/bundles", body, headers=key)
+    assert (await ready("GET", f"/v1/apps/{APP}/bundles/1.2.0"))["version"] == "1.2.0"
+    again = await ask(ready, "POST", f"/v1/apps/{APP}/bundles", body, headers=key)
+    assert again["id"] == proposal["id"] and len(await ready("GET", PROPOSALS)) == 1
+    await approve(ready, proposal["id"])
+    done = await ready("POST", f"/v1/apps/{APP}/bundles", body, by="ann", headers=key)  # as `--wait` asks again
+    assert (done["changed"], await offered(ready)) == (False, "1.2.0")
+
+
+@pytest.mark.parametrize("by", ["ann", "ann-phone", "ci"])
+async def test_nobody_approves_their_own_change(ready, by):
+    proposal = await ask(ready, "PATCH", PRODUCTION, {"bundle": "1.1.0"})
+    assert await approve(ready, proposal["id"], by=by, status=403) == "own_change"
+    assert await approve(ready, proposal["id"], by="stray", status=403) == "unknown_maker"
+    assert await approve(ready, proposal["id"], by="eve", status=403) == "forbidden"
+    assert await offered(ready) == "1.0.0"
+
+
+async def test_who_may_not_change_it_may_not_propose_it(ready):
+    assert await ready("PATCH", PRODUCTION, {"bundle": "1.1.0"}, by="eve", status=403) == "forbidden"
+    assert await ready("PATCH", PRODUCTION, {"bundle": "1.1.0"}, by="stray", status=403) == "unknown_maker"
+    assert await ready("GET", PROPOSALS) == []
+
+
+async def test_what_was_not_seen_is_not_approved(ready):
+    proposal = await ask(ready, "PATCH", PRODUCTION, {"emulator": False})
+    path = f"{PROPOSALS}/{proposal['id']}/approve"
+    assert await ready("POST", path, {"effect": "0" * 32}, by="bob", status=409) == "effect_changed"
+    await approve(ready, proposal["id"])
+    assert await ready("POST", path, {"effect": "0" * 32}, by="bob", status=409) == "proposal_decided"
+
+
+async def test_it_is_rejected_or_withdrawn(ready):
+    first = await ask(ready, "PATCH", PRODUCTION, {"bundle": "1.1.0"})
+    second = await ask(ready, "PATCH", PRODUCTION, {"emulator": False})
+    reason = {"Edge-Reason": "not%20today"}
+    done = await ready("POST", f"{PROPOSALS}/{first['id']}/reject", by="bob", headers=reason)
+    assert (done["made"], done["proposal"]["state"], done["proposal"]["decision"]) == (False, "rejected", "not today")
+    assert await ready("POST", f"{PROPOSALS}/{second['id']}/withdraw", by="bob", status=403) == "not_yours"
+    await ready("POST", f"{PROPOSALS}/{second['id']}/withdraw", by="ann-phone")
+    states = [(each["id"], each["state"]) for each in await ready("GET", PROPOSALS)]
+    assert states == [(second["id"], "withdrawn"), (first["id"], "rejected")]
+    assert await ready("GET", f"{PROPOSALS}/p999", status=404) == "unknown_proposal"
+
+
+async def test_a_rollback_passes_and_everybody_is_told(ready, world):
+    await approve(ready, (await ask(ready, "PATCH", PRODUCTION, {"bundle": "1.1.0"}))["id"])
+    await ready("POST", f"{PRODUCTION}/rollback", {}, by="ann")
+    (latest,) = await ready("GET", f"/v1/apps/{APP}/history?limit=1")
+    assert (await offered(ready), latest["emergency"], latest["approved_by"]) == ("1.0.0", True, [])
+
+
+async def test_a_rehearsal_says_that_it_would_wait(ready):
+    done = await ready("PATCH", f"{PRODUCTION}?dry_run=true", {"bundle": "1.1.0"}, by="ann")
+    assert "2 people" in done["needs_approval"] and done["impact"]["channels"]
+    assert await ready("GET", PROPOSALS) == []
+
+
+async def test_an_undo_does_not_wait(ready):
+    await approve(ready, (await ask(ready, "PATCH", PRODUCTION, {"bundle": "1.1.0"}))["id"])
+    assert await ready("POST", f"/v1/apps/{APP}/undo", {"force": True}, by="boss", status=409) == "needs_approval"
+
+
+async def test_the_rule_is_weakened_by_two(ready):
+    proposal = await ask(ready, "PUT", f"{PRODUCTION}/approval", {"people": 1}, by="boss")
+    assert proposal["kinds"] == ["rules"]
+    assert [each["people"] for each in await ready("GET", f"/v1/apps/{APP}/approvals")] == [2]
+    await approve(ready, proposal["id"])
+    assert await ready("GET", f"/v1/apps/{APP}/approvals") == []
+    assert (await ready("PATCH", PRODUCTION, {"bundle": "1.1.0"}, by="ann"))["bundle"] == "1.1.0"
+
+
+async def test_a_freeze_refuses_with_who_and_until_when(ready, clock):
+    begun = await ready("POST", FREEZES, {"ends": NOW + 3_600, "except_rollback": True}, by="boss")
+    (freeze,) = begun["freezes"]
+    assert (freeze["on"], freeze["by"], freeze["begins"]) == (True, "boss", NOW)
+    assert await ready("PATCH", PRODUCTION, {"bundle": "1.1.0"}, by="ann", status=409) == "frozen"
+    assert await ready("PATCH", PRODUCTION, {"bundle": "1.1.0"}, by="eve", status=403) == "forbidden"
+    assert (await ask(ready, "DELETE", f"{FREEZES}/{freeze['id']}", by="boss"))["kinds"] == ["rules"]
+    assert await ready("POST", FREEZES, {"ends": NOW + 3_600}, by="ann", status=403) == "forbidden"
+    clock.now += 3_600
+    assert await ready("GET", FREEZES) == []
+
+
+async def test_an_answer_that_waits_is_of_its_shape(ready):
+    async with ready.client.patch(
+        PRODUCTION, json={"bundle": "1.1.0"}, headers={"Authorization": f"Bearer {ready.secrets['ann']}"}
+    ) as response:
+        told = msgspec.json.decode(await response.read(), type=ProposalMadeAnswer)
+    assert (response.status, told.error, told.app) == (202, "needs_approval", APP)

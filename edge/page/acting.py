@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 from edge.control.shapes.apps import AppView, HistoryEntry
 from edge.control.shapes.channels import ChannelView
 from edge.control.shapes.guard.guard_shapes import GuardRules
+from edge.control.shapes.messages import MessagePreview
 from edge.control.shapes.node import NodeStatus
 from edge.control.shapes.rollouts import RolloutView
 from edge.control.shapes.targeting import SegmentView
@@ -33,6 +34,14 @@ from edge.page.acts.confirmation import Confirmation
 from edge.page.acts.feature_plans import DELETE_FEATURE, plan_feature_act
 from edge.page.acts.guard_plan import plan_guard, with_refusal
 from edge.page.acts.insisting import on_page
+from edge.page.acts.message_plans import (
+    CANCEL_MESSAGE,
+    CREATE_MESSAGE,
+    ask_message,
+    message_request,
+    plan_cancel_message,
+    plan_message,
+)
 from edge.page.acts.moves import GUARD, START, channel_base, foreign_words
 from edge.page.acts.plans import ActPlan, plan_channel_act, plan_undo, plan_withdraw, start_refused
 from edge.page.acts.touching import cautions_of, touches_of
@@ -232,11 +241,31 @@ async def _plan_on_app(visit: Visit, app: AppView, fields: Mapping[str, str]) ->
         return Planned(on_device, f"{base}/devices?q={device}", app.revision)
     if act == DELETE_SEGMENT.name:
         return Planned(plan_delete_segment(app.app, fields.get("segment", "")), f"{base}/segments", app.revision)
+    if act in (CREATE_MESSAGE.name, CANCEL_MESSAGE.name):
+        return await _plan_message(visit, app, fields)
     if act == PUT_BACK.name:
         return await _plan_put_back(visit, app, revision_of(fields))
     if act != "undo":
         raise NotFound("unknown_act", f"there is no act {act[:64]!r} on an app")
     return await _plan_undo(visit, app, fields)
+
+
+async def _plan_message(visit: Visit, app: AppView, fields: Mapping[str, str]) -> Planned:
+    back = f"/apps/{quote(app.app, safe='')}/messages"
+    if visit.parts["act"] == CANCEL_MESSAGE.name:
+        message = fields.get("message", "")
+        return Planned(plan_cancel_message(app.app, message), f"{back}/{quote(message, safe='')}", app.revision)
+    if not fields.get("title"):
+        segments: list[SegmentView] = await visit.ask("list_segments", {"app": app.app})
+        return Planned(ask_message(app.app, [each.name for each in segments], fields), back, app.revision)
+    try:
+        preview: MessagePreview = await visit.ask("preview_message", {"app": app.app}, body=message_request(fields))
+    except Invalid as error:
+        segments = await visit.ask("list_segments", {"app": app.app})
+        return Planned(
+            ask_message(app.app, [each.name for each in segments], fields, error.message), back, app.revision
+        )
+    return Planned(plan_message(app.app, fields, preview), back, app.revision)
 
 
 async def _plan_put_back(visit: Visit, app: AppView, revision: int) -> Planned:

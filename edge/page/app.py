@@ -32,6 +32,7 @@ from edge.page.views.experiment import page as experiment_page
 from edge.page.views.features import features
 from edge.page.views.fleet import one_app, overview
 from edge.page.views.history import history
+from edge.page.views.messages import messages
 from edge.page.views.node import nodes
 from edge.page.views.people import people
 from edge.page.views.segments import segments
@@ -60,6 +61,7 @@ ROUTES: tuple[PageRoute, ...] = (
     *bundles.ROUTES,
     *segments.ROUTES,
     *features.ROUTES,
+    *messages.ROUTES,
     *nodes.ROUTES,
     *audit.ROUTES,
     *people.ROUTES,

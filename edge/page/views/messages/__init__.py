@@ -1,0 +1,1 @@
+"""Messages to devices: the list, and one of them."""

@@ -14,11 +14,11 @@ from edge.page.words.times import moment
 LISTED = 100
 UNKNOWN = "not known"
 _STATES = {
-    "waiting": ("wait", "waits for its time"),
+    "waiting": ("idle", "waits for its time"),
     "planning": ("run", "being planned"),
     "sending": ("run", "being sent"),
     "done": ("good", "done"),
-    "cancelled": ("off", "cancelled"),
+    "cancelled": ("idle", "cancelled"),
     "stopped": ("bad", "stopped"),
 }
 _BEST_EFFORT = "Silent: systems wake an app two or three times an hour at most, and not one that was swiped away."

@@ -42,6 +42,8 @@ DROIDS = [{"where": 'platform == "android"', "value": True}]
 async def with_features(world: RegionWorld) -> tuple[str, str]:
     """The app with features of every kind; its key, and one of servers."""
     await world.change("POST", "/v1/apps", {"app": APP})
+    keys = app_path(APP, "feature-keys")
+    made = [await world.change("POST", keys, {"server": server}) for server in (False, True)]
     for name, settings in {
         "checkout": {"type": "boolean", "default": False, "rules": DROIDS},
         "retries": {"type": "integer", "default": 3},
@@ -51,8 +53,6 @@ async def with_features(world: RegionWorld) -> tuple[str, str]:
         "pool": {"type": "integer", "default": 9, "server_only": True},
     }.items():
         await world.change("PATCH", app_path(APP, "features", name), settings)
-    keys = app_path(APP, "feature-keys")
-    made = [await world.change("POST", keys, {"server": server}) for server in (False, True)]
     return made[0]["key"], made[1]["key"]
 
 
@@ -84,7 +84,7 @@ async def reads_every_kind(told: Told, judge: Judge, **more: Any) -> None:
 
 
 async def judge_web(told: Told, make: Callable[[Path], AbstractContextManager[Judge]], *, streams: bool) -> None:
-    with installed() as folder:
+    with installed("web") as folder:
         async with RegionWorld(regions=1) as world:
             key, _ = await with_features(world)
             entered = make(folder)
@@ -160,7 +160,7 @@ def _python(world: RegionWorld, key: str) -> Any:
 @case
 async def web_provider_in_node(told: Told) -> None:
     """The web provider 0.4.3 in Node, which polls a region, while features change at the origin."""
-    await judge_web(told, lambda folder: in_node(folder, "web"), streams=False)
+    await judge_web(told, in_node, streams=False)
 
 
 @case
@@ -172,11 +172,11 @@ async def web_provider_in_chromium(told: Told) -> None:
 @case
 async def provider_for_servers(told: Told) -> None:
     """The provider for servers 0.1.3 in Node, with a key of servers."""
-    with installed() as folder:
+    with installed("server") as folder:
         async with RegionWorld(regions=1) as world:
             key, server_key = await with_features(world)
             await eventually(lambda: _has(world, key))
-            with in_node(folder, "server") as judge:
+            with in_node(folder) as judge:
                 await there(judge.ask, "open", baseUrl=base_of(world), key=server_key)
                 await reads_every_kind(told, judge, context=ANDROID)
                 found = await there(judge.ask, "get", kind="number", name="pool", fallback=0, context=ANDROID)

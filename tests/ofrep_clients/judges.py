@@ -27,7 +27,7 @@ MODULES = {
 IMPORTS = json.dumps({"imports": {name: f"/node_modules/@openfeature/{path}" for name, path in MODULES.items()}})
 PAGE = (
     f"<!doctype html><title>app</title><script type=importmap>{IMPORTS}</script>"
-    "<script type=module>import * as judge from '/web.mjs'; window.judge = judge</script>"
+    "<script type=module>import * as judge from '/client.mjs'; window.judge = judge</script>"
 ).encode()
 KINDS = {".mjs": "text/javascript", ".js": "text/javascript"}
 
@@ -64,8 +64,8 @@ class PageJudge:
 
 
 @contextmanager
-def installed() -> Iterator[Path]:
-    """A folder with the packages and our few lines. Raises Missing."""
+def installed(client: str) -> Iterator[Path]:
+    """A folder with the packages of a client, "web" or "server", and our few lines. Raises Missing."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         raise Missing("npm and node are not installed")
@@ -73,9 +73,9 @@ def installed() -> Iterator[Path]:
     if int(version.strip().removeprefix("v").partition(".")[0]) < OLDEST_NODE:
         raise Missing(f"node is {version.strip()}; the packages need {OLDEST_NODE}")
     with tempfile.TemporaryDirectory(prefix="edge-ofrep-") as folder:
-        for name in ("package.json", "web.mjs", "server.mjs", "talk.mjs"):
+        for name in (f"{client}/package.json", f"{client}/client.mjs", "talk.mjs"):
             shutil.copy(HERE / name, folder)
-        command = [npm, "install", "--silent", "--no-audit", "--no-fund", "--legacy-peer-deps"]
+        command = [npm, "install", "--silent", "--no-audit", "--no-fund"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS)
         if done.returncode:
             raise Missing(f"npm install failed; it needs a package registry: {done.stderr.strip()[-400:]}")
@@ -83,9 +83,9 @@ def installed() -> Iterator[Path]:
 
 
 @contextmanager
-def in_node(folder: Path, client: str) -> Iterator[NodeJudge]:
-    """`client` is "web" or "server"."""
-    command = [shutil.which("node") or "node", "talk.mjs", client]
+def in_node(folder: Path) -> Iterator[NodeJudge]:
+    """What is installed in the folder, as a program."""
+    command = [shutil.which("node") or "node", "talk.mjs"]
     with subprocess.Popen(
         command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

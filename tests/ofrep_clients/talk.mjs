@@ -1,7 +1,7 @@
-// Carries out what standard input says, a line each, and says what came of it: `node talk.mjs web|server`.
+// Carries out what standard input says, a line each, and says what came of it: `node talk.mjs`, beside a client.
 import { createInterface } from "node:readline";
 
-const judge = await import(`./${process.argv[2]}.mjs`);
+const judge = await import("./client.mjs");
 for await (const line of createInterface({ input: process.stdin })) {
   const [method, options] = JSON.parse(line);
   try {

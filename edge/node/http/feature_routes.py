@@ -78,6 +78,8 @@ async def handle_stream(request: web.Request) -> web.StreamResponse:
     snapshot = service.current.snapshot(ask.app)
     if snapshot is None:
         return _told(UNKNOWN_APP if not service.current.is_unserved(ask.app) else BUSY, request)
+    if service.overload.overloaded:
+        return _told(BUSY, request)
     streams, token = service.features.streams, request.query.get("token", "")
     prefix = peer_behind(request, service.proxies).prefix
     request[REQUESTED_APP] = ask.app

@@ -66,7 +66,8 @@ class ActivityFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeatureFigure(msgspec.Struct, frozen=True, kw_only=True):
-    """One name of the app's own events. `kind` is feature, screen, error, duration or purchase."""
+    """One name of the app's own events. `kind` is feature, screen, error, duration or purchase, or exposure: devices
+    that were given this variant of a feature that is noted, "<feature>/<variant>"."""
 
     name: str
     kind: str

@@ -20,7 +20,7 @@ from edge.telemetry.questions.scope import Scope
 RETENTION_DAYS = 30  # first days that a retention is of, at least: one day of a small app is a handful of devices
 NAMES_LIMIT = 200  # features, outcomes: as many as an app has
 
-_KINDS = ("feature", "screen", "error", "duration", "purchase")
+_KINDS = ("feature", "screen", "error", "duration", "purchase", "exposure")
 _OTHER_EVENTS = f"{subjects.EVENT}other"
 _UNLABELLED = "deliveries are known by bundle alone"
 _NEEDS_BUNDLE = "it is of one bundle: name it"

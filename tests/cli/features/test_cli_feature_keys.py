@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+import uuid
 
 from running_node import app_name
 
@@ -38,6 +39,21 @@ def test_keys_are_made_rotated_shown_and_removed(node, request):
     node.text("feature", "key", app, "--remove", "--server")
     assert ask(node, app, server) == 1
     assert node.json("feature", "key", app) == []
+
+
+def test_figures_count_the_devices_that_got_each_value(node, request):
+    app = app_name(request)
+    node.text("app", "create", app)
+    node.text("feature", "set", app, "colour", "--type", "string", "--default", "blue", "--note")
+    node.text("feature", "set", app, "colour", "--rule", 'droids: platform == "android" => red')
+    address = f"{node.devices}/features/{app}/ofrep/v1/evaluate/flags"
+    for number in range(5):
+        said = {"targetingKey": str(uuid.UUID(int=number)), "platform": "android" if number < 3 else "ios"}
+        for _ in range(2):
+            urllib.request.urlopen(address, json.dumps({"context": said}).encode()).close()
+    found = node.json("stats", app)["features"]
+    told = {each["name"]: (each["kind"], each["devices"]["value"]) for each in found}
+    assert told == {"colour/droids": ("exposure", 3), "colour/default": ("exposure", 2)}
 
 
 def test_a_key_is_made_or_removed(node, request):

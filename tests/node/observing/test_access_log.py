@@ -15,7 +15,18 @@ from node_world import a_config, a_truth, check, publish, running
 from edge.config import Config, Log
 from edge.node.observing.access_log import BUFFER_LINES, AccessLog, Line, chunks_of, encode_json, encode_text
 from edge.node.observing.counts import RequestCount
-from edge.node.observing.traffic import BUNDLES, CHANNEL_SELF, OTHER, PROBES, ROUTES, STATS, UPDATES, Traffic, route_of
+from edge.node.observing.traffic import (
+    BUNDLES,
+    CHANNEL_SELF,
+    FEATURES,
+    OTHER,
+    PROBES,
+    ROUTES,
+    STATS,
+    UPDATES,
+    Traffic,
+    route_of,
+)
 
 LINE = Line(1_700_000_000.25, "POST", "updates", 200, 312, 0.00042, "com.acme.app", "192.0.2.1")
 
@@ -89,6 +100,8 @@ def test_a_reader_that_left_is_counted():
         ("/bundles/", BUNDLES),
         ("/channel_self", CHANNEL_SELF),
         ("/livez", PROBES),
+        ("/features/com.acme.app/ofrep/v1/events", FEATURES),
+        ("/features", OTHER),
         ("/updates/", OTHER),
         ("/wp-login.php", OTHER),
         ("", OTHER),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import uuid
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -13,13 +14,20 @@ from openfeature import api
 from openfeature.contrib.provider.ofrep import OFREPProvider
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
-from spooled import lines_of
+from spooled import events_of, lines_of
 
 from edge.domain.app_parts.stored_features import FeatureKind
-from edge.domain.changes.features.feature_commands import FeatureSettings, SetFeature, SwitchFeature
+from edge.domain.changes.features.feature_commands import (
+    FeatureSettings,
+    NewFeatureArm,
+    SetFeature,
+    StartFeatureExperiment,
+    SwitchFeature,
+)
 from edge.domain.changes.features.feature_key_commands import RemoveFeatureKeys
 from edge.telemetry.spool.app_records import UsedLine
 from edge.telemetry.spool.record import parse_line
+from edge.wire.actions import EXPERIMENT_OFFER
 
 WITH_KEY = {"Authorization": f"Bearer {KEY}"}
 ANDROID = {"context": {"targetingKey": DEVICE, "platform": "android"}}
@@ -201,3 +209,24 @@ async def test_who_gets_a_noted_value_is_recorded_once(tmp_path, single):
     (used,) = [line.used for line in lines if isinstance(line, UsedLine)]
     assert (used.device, used.platform) == (DEVICE, "android")
     assert [(each.name, each.kind) for each in used.of] == [("checkout/rule-1", "exposure")]
+
+
+async def test_which_arm_of_a_features_experiment_a_device_is_in_is_recorded_once(tmp_path):
+    arms = tuple(
+        NewFeatureArm(name=name, value=value, weight=50_000) for name, value in (("a", "true"), ("b", "false"))
+    )
+    trial = StartFeatureExperiment(feature="ended", name="which", arms=arms)
+    async with a_node(tmp_path, SwitchFeature(name="ended", on=True), trial) as (session, _, truth):
+        given = {}
+        for number in (1, 2, 3, 1, 2, 3):
+            device = str(uuid.UUID(int=number))
+            _, _, said = await bulk(session, context={"context": {"targetingKey": device, "platform": "ios"}})
+            (ended,) = [each for each in said["flags"] if each["key"] == "ended"]
+            given[device] = ended["metadata"]["arm"]
+            assert ended["variant"] == f"which/{ended['metadata']['arm']}"
+    noted = [event for event in events_of(truth.spool_dir) if event["action"] == EXPERIMENT_OFFER]
+    assert sorted(event["device"] for event in noted) == sorted(given)
+    assert {event["device"]: event["metadata"]["arm"] for event in noted} == given
+    assert {(event["metadata"]["channel"], event["metadata"]["experiment"]) for event in noted} == {
+        ("feature:ended", "which")
+    }

@@ -7,6 +7,7 @@ then the app is not loaded, or this node is behind what the client has heard of,
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from edge.domain.app_parts.feature_keys import FeatureKey, KeyFault
 from edge.domain.decision.snapshot import AppSnapshot
@@ -99,6 +100,8 @@ class FeatureService:
             return snapshot
         if self._overload.overloaded:
             return self._told(BUSY, "shed")
+        if self._current.is_withheld(ask.app):
+            return self._told(UNAVAILABLE, "unserved")
         key = self._key_of(ask, snapshot)
         if isinstance(key, KeyFault):
             return self._told(WRONG_KEY, "wrong_key")
@@ -130,6 +133,8 @@ class FeatureService:
     def _bulk(self, snapshot: AppSnapshot, ask: FeatureAsk, body: bytes, whence: Whence) -> FeatureReply:
         if self._overload.overloaded:
             return self._told(BUSY, "shed")
+        if self._current.unserved_shards and self._current.is_withheld(ask.app):
+            return self._told(UNAVAILABLE, "unserved")
         key = self._key_of(ask, snapshot)
         if isinstance(key, KeyFault):
             return self._told(WRONG_KEY, "wrong_key")
@@ -137,10 +142,10 @@ class FeatureService:
             asked = self._contexts.read(body, "" if whence.states_nothing else whence.country)
         except OfrepRefused as refusal:
             return self._told(refused(refusal, ask.app), "refused")
-        facts, decided = self._facts_of(snapshot, asked), self.remembered.decided
-        now = self._moments.now
-        answer = self.remembered.answer(snapshot, asked, facts, now, for_server=_is_server(key))
-        if self.remembered.decided != decided and not self._admits(ask.app, whence, BULK_COST):
+        facts, decided, now = self._facts_of(snapshot, asked), self.remembered.decided, self._moments.now
+        admits = partial(self._admits, ask.app, whence, BULK_COST)
+        answer = self.remembered.answer(snapshot, asked, facts, now, for_server=_is_server(key), admits=admits)
+        if answer is None:
             return self._told(TOO_MANY, "over_limit")
         if answer.exposed:
             self._exposures.note(snapshot, asked, answer.exposed, now)

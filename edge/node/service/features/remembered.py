@@ -5,7 +5,7 @@ where that is more than traits, the client is answered one by one. An app's answ
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from xxhash import xxh3_64_intdigest
 
@@ -172,30 +172,33 @@ class FeatureMemory:
             self._held_bytes -= found.held_bytes
 
     def answer(
-        self, snapshot: AppSnapshot, asked: AskedContext, facts: DeviceFacts, now: float, *, for_server: bool
-    ) -> StandingFeatures:
+        self,
+        snapshot: AppSnapshot,
+        asked: AskedContext,
+        facts: DeviceFacts,
+        now: float,
+        *,
+        for_server: bool,
+        admits: Callable[[], bool] = lambda: True,
+    ) -> StandingFeatures | None:
         """The bulk answer to a client. `facts` are NO_FACTS unless segments of the features read what they say; `now`
-        in seconds of any clock that runs on."""
+        in seconds of any clock that runs on. None: none stands, and deciding one is not admitted."""
         answers = self.of_app(snapshot)
-        if facts is not NO_FACTS:
-            self.decided += 1
-            return answers.decide(asked, facts, for_server=for_server)
-        context = for_server, bool(asked.key), asked.said
-        standing = answers.standing.get(context)
-        if standing is None:
-            standing = self._begin(answers, context, now)
-        kind = standing.kind_of(asked) if standing is not None else None
-        found = standing.get(kind) if standing is not None and kind is not None else None
-        if found is not None:
-            self.given += 1
-            return found
+        standing = kind = None
+        if facts is NO_FACTS:
+            context = for_server, bool(asked.key), asked.said
+            standing = answers.standing.get(context) or self._begin(answers, context, now)
+            kind = standing.kind_of(asked) if standing is not None else None
+            found = standing.get(kind) if standing is not None and kind is not None else None
+            if found is not None:
+                self.given += 1
+                return found
+        if not admits():
+            return None
         self.decided += 1
         answer = answers.decide(asked, facts, for_server=for_server)
-        if (
-            standing is not None
-            and kind is not None
-            and self._take(answers, 2 * answer.size_bytes + _ANSWER_BYTES, now)
-        ):
+        wanted = 2 * answer.size_bytes + _ANSWER_BYTES
+        if standing is not None and kind is not None and self._take(answers, wanted, now):
             standing.add(kind, answer)
         return answer
 

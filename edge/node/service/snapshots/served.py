@@ -72,6 +72,10 @@ class ServedSnapshots:
             return app not in self._snapshots
         return bool(self.unserved_shards) and shard_of(app) in self.unserved_shards
 
+    def is_withheld(self, app: AppId) -> bool:
+        """Whether the app's head shard is not trusted now: what is known of the app may be of long ago."""
+        return bool(self.unserved_shards) and shard_of(app) in self.unserved_shards
+
     def is_awaited(self, app: AppId) -> bool:
         """Whether the app is known, not loaded yet, and worth waiting for."""
         return app in self._heads and app not in self._snapshots and app not in self.unserved

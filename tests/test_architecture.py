@@ -164,9 +164,10 @@ BELOW_WITHIN = {
     "control": {
         "access": set(),  # who may do what
         "audit": set(),  # what is recorded of it
-        "": {"access", "audit", "shapes", "routes"},
+        "push": {"access"},  # credentials of push providers
+        "": {"access", "audit", "push", "shapes", "routes"},
         "shapes": {"", "access"},
-        "routes": {"", "access", "audit", "shapes"},
+        "routes": {"", "access", "audit", "push", "shapes"},
     },
     "page": {
         "words": set(),

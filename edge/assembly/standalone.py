@@ -25,7 +25,7 @@ from edge.assembly.pushing.sender_messages import SenderSetup
 from edge.assembly.region.facts_home import build_sharer, build_sharing, open_home
 from edge.assembly.region.figures_elsewhere import FiguresElsewhere
 from edge.assembly.region.file_sending import FileSending
-from edge.assembly.region.origin_bucket import OriginBucket, look_at_tokens, tokens_of
+from edge.assembly.region.origin_bucket import OriginBucket, look_at_tokens, push_document_of, tokens_of
 from edge.assembly.region.reports_home import (
     build_received_metrics,
     build_receiving,
@@ -41,6 +41,8 @@ from edge.control.access.first_token import ensure_admin_token
 from edge.control.audit.opening import open_audit
 from edge.control.audit.timelines import Timelines
 from edge.control.ports import ControlPorts
+from edge.control.push.push_credentials import PushCredentials
+from edge.control.push.push_desk import PushDesk
 from edge.control.routes.feed.missing_reports import reported_until
 from edge.control.upload_quota import UploadQuota
 from edge.domain.guarding.evidence import Evidence
@@ -87,6 +89,7 @@ class Standalone(ServingNode):
             *(self.directory.node_dir, self.directory.node, self.directory.store, self.directory.trust),
             *(self.directory.writer, self.directory.reserve, config.audit),
         )
+        self.push_credentials = PushCredentials(push_document_of(self.directory), self.secrets)
         self.messaging = Messaging(self.directory.node_dir, config.webhooks)
         ports = self._ports
         self.device_port, self.control_port = port_of(ports.devices), port_of(ports.control)
@@ -122,7 +125,7 @@ class Standalone(ServingNode):
             self._sender_setup(config),
             lambda: self.supervisor.heads,
             self.messaging.outbox.post,
-            self._push_credentials,
+            self.push_credentials.all_of,
         )
         self.supervisor.on_heads = self._hear_heads
         self._clock = clock = NodeClock(self.directory.served, self.supervisor.proofs)
@@ -204,10 +207,6 @@ class Standalone(ServingNode):
             place=config.place,
         )
 
-    def _push_credentials(self, app: AppId) -> Mapping[str, bytes]:
-        """As they are set, opened; blocks. Raises Unavailable."""
-        return {}
-
     async def _nodes_metrics(self) -> list[Family]:
         nodes = reported_until(self.fleet, self._receiving.ledger)
         received = build_received_metrics(nodes, self._receiving.taken_bytes, time.time())
@@ -270,4 +269,5 @@ class Standalone(ServingNode):
             sender=FileSending(),
             place=self.config.place,
             messages=self.message_sending if self._to_home is None else None,
+            push=PushDesk(self.push_credentials, self.config.push),
         )

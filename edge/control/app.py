@@ -57,6 +57,7 @@ from edge.control.routes.administration import audit as routes_audit
 from edge.control.routes.administration import groups as routes_groups
 from edge.control.routes.administration import nodes as routes_nodes
 from edge.control.routes.administration import people as routes_people
+from edge.control.routes.administration import push_credentials as routes_push_credentials
 from edge.control.routes.administration import roles as routes_roles
 from edge.control.routes.administration import tokens as routes_tokens
 from edge.control.routes.administration import webhooks as routes_webhooks
@@ -149,6 +150,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_groups.OPERATIONS,
     *routes_roles.OPERATIONS,
     *routes_webhooks.OPERATIONS,
+    *routes_push_credentials.OPERATIONS,
     *routes_nodes.OPERATIONS,
     *routes_store.OPERATIONS,
     *routes_audit.OPERATIONS,

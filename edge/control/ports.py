@@ -11,6 +11,7 @@ from edge.control.access.people import People
 from edge.control.access.tokens import Tokens
 from edge.control.audit.audit_log import AuditLog
 from edge.control.audit.timelines import Timelines
+from edge.control.push.push_desk import PushDesk
 from edge.control.shapes.apps import AppStats
 from edge.control.shapes.devices import Explanation, RawErasedView
 from edge.control.shapes.features.feature_shapes import FeatureExplanation, FeaturePreview, FeaturesReach
@@ -272,8 +273,8 @@ class ClockPort(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlPorts:
     """One object per topic; `place` is where this node is. `origin` is where changes are made, empty on that node
-    itself; `receiving` takes other nodes' reports and `sharing` what devices brought about there, both None at a node
-    that sends its own home."""
+    itself; `push` has push providers' credentials there, None elsewhere; `receiving` takes other nodes' reports and
+    `sharing` what devices brought about there, both None at a node that sends its own home."""
 
     store: ObjectStore
     releases: Releases | FollowedReleases
@@ -300,6 +301,7 @@ class ControlPorts:
     sender: FileSender
     place: NodePlace
     messages: MessagesPort | None = None
+    push: PushDesk | None = None
     origin: str = ""
     trusted_proxies: tuple[str, ...] = ()  # in front of the control port
 

@@ -153,6 +153,11 @@ NEEDED = {
     "remove_webhook": P.MANAGE_WEBHOOKS,
     "test_webhook": P.MANAGE_WEBHOOKS,
     "list_webhook_deliveries": P.MANAGE_WEBHOOKS,
+    "list_push_credentials": P.READ_APP,
+    "set_push_credentials": P.MANAGE_PUSH,
+    "remove_push_credentials": P.MANAGE_PUSH,
+    "test_push_credentials": P.MANAGE_PUSH,
+    "test_push": P.MANAGE_PUSH,
     "list_nodes": P.READ_NODE,
     "show_reporting_node": P.READ_NODE,
     "forget_node": P.MANAGE_STORE,
@@ -192,6 +197,8 @@ def address(operation, app=APP):
         role="nobody",
         proposal="p0",
         freeze="f0",
+        provider="nobody",
+        message="nobody",
     )
 
 

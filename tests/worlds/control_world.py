@@ -20,8 +20,9 @@ from sharing_world import SharingNode
 from token_making import make_token
 
 from edge.assembly.region.file_sending import FileSending
-from edge.config import AuditOptions, WebhookRules
+from edge.config import AuditOptions, PushOptions, WebhookRules
 from edge.control.access.roles import Role
+from edge.control.access.shared_document import SharedDocument
 from edge.control.access.tokens import Tokens
 from edge.control.app import OPERATIONS
 from edge.control.audit.audit_log import AuditLog
@@ -29,6 +30,9 @@ from edge.control.audit.opening import open_audit
 from edge.control.audit.timelines import Timelines
 from edge.control.openapi import statuses_of
 from edge.control.ports import ControlPorts, FoundDevices, MatchCount
+from edge.control.push.push_credentials import PushCredentials
+from edge.control.push.push_desk import PushDesk
+from edge.control.push.push_document import PUSH_KIND
 from edge.control.segment_trial import read_device
 from edge.control.shapes.approvals.approval_shapes import ProposalMadeAnswer
 from edge.control.shapes.apps import AppStats, BundleCount
@@ -78,6 +82,7 @@ from edge.store.damage import NotTaken
 from edge.store.disk.room import NoReserve
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Releases
+from edge.store.secrets.secret_box import SecretBox
 from edge.telemetry.behaviour.news import BehaviourPages
 from edge.telemetry.devices.device_search import find_devices
 from edge.telemetry.devices.device_story import take_page
@@ -172,6 +177,12 @@ class World:
     stories: dict[tuple[str, str], list[Any]] = field(default_factory=dict)  # (milliseconds, event), newest first
     export_fails_after: int | None = None  # so many blocks
     outcomes: list[Any] = field(default_factory=list)
+
+    def push(self, **options):
+        """The real thing, in the same store."""
+        tokens, path = self.tokens, self.store.root.parent / "node" / "secrets.key"
+        document = SharedDocument(PUSH_KIND, self.store, tokens._trust, tokens._writer)
+        return PushDesk(PushCredentials(document, SecretBox(path, make=True)), PushOptions(**options))
 
     async def announce(self, app, head):
         self.announced.append((app, head))
@@ -400,6 +411,7 @@ class World:
             audit=self.audit_log(),
             timelines=Timelines(self.releases),
             messaging=changed.get("messaging") or Messaging(self.store.root.parent / "node", WebhookRules()),
+            push=changed.get("push") or self.push(),
             serving=port(announce=self.announce),
             explaining=port(explain=self.explain, explain_feature=self.explain_feature),
             known_devices=port(

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from edge.assembly.region.sources import bucket_place
 from edge.config import Config
+from edge.control.access.shared_document import SharedDocument
 from edge.control.access.tokens import Tokens
+from edge.control.push.push_document import PUSH_KIND, PushDocument
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
 from edge.regions.following.copying import DocumentCheck
@@ -55,6 +57,12 @@ def tokens_of(directory: DataDirectory) -> Tokens:
     if directory.bucket is None:
         return Tokens(directory.store, directory.trust, directory.writer, directory.reserve)
     return Tokens(directory.bucket, directory.trust, directory.writer, directory.reserve, directory.mirror)
+
+
+def push_document_of(directory: DataDirectory) -> SharedDocument[PushDocument]:
+    """Which nobody follows: it is read where the truth is."""
+    store = directory.bucket or directory.store
+    return SharedDocument(PUSH_KIND, store, directory.trust, directory.writer, directory.reserve)
 
 
 def checks_of(tokens: Tokens) -> dict[str, DocumentCheck]:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from edge.cli.store.places import StorePlace, require_store
-from edge.control.access.documents import ACCESS_DOCUMENTS
+from edge.control.push.signed_documents import SIGNED_DOCUMENTS
 from edge.domain.errors import Forbidden, Invalid
 from edge.store.key_set import Trust, open_trust, read_trust
 from edge.store.keys.key_changes import KeyChanges
@@ -34,7 +34,7 @@ class KeyOffice:
         self.writer = _writer(self.node_dir)
         self.trust = open_trust(self.store, self.node_dir, time.time(), self.writer)
         self.roots = RootKeys(self.node_dir, self.writer)
-        domains = {kind.key: kind.domain for kind in ACCESS_DOCUMENTS}
+        domains = {kind.key: kind.domain for kind in SIGNED_DOCUMENTS}
         self.changes = KeyChanges(self.store, self.trust, self.writer, domains)
 
     def root(self, elsewhere: Path | None) -> Writer:

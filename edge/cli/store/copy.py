@@ -10,8 +10,8 @@ import click
 from edge.cli.store.places import StorePlace, bucket_files, bucket_of, with_data_dir, writing_to
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, line, note, size, stages
-from edge.control.access.documents import ACCESS_DOCUMENTS
 from edge.control.access.shared_document import open_shared
+from edge.control.push.signed_documents import SIGNED_DOCUMENTS
 from edge.domain.errors import NotFound
 from edge.node.processes.data_paths import DataPaths
 from edge.store.key_set import Trust, read_trust
@@ -40,7 +40,7 @@ def copy_store(out: Output, place: StorePlace, source: str, target: str, dry_run
     """
     opened = _source(place, source), _target(place, target, dry_run)
     with opened[0] as read, opened[1] as written, writing_to(target), stages() as reach:
-        documents = {kind.key: partial(open_shared, kind) for kind in ACCESS_DOCUMENTS}
+        documents = {kind.key: partial(open_shared, kind) for kind in SIGNED_DOCUMENTS}
         job = StoreCopying(read, written, _trust, documents)
         done = job.run(dry_run=dry_run, reach=reach)
     view = {"dry_run": dry_run, "store": done.store, "copied": done.sent._asdict(), "there": done.there._asdict()}

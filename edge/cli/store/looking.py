@@ -7,8 +7,8 @@ from typing import Any
 
 from edge.cli.store.places import DAY_SECONDS, StorePlace
 from edge.cli.terminal.output import ReachStage
-from edge.control.access.documents import ACCESS_DOCUMENTS
 from edge.control.access.shared_document import DocumentKind, open_shared
+from edge.control.push.signed_documents import SIGNED_DOCUMENTS
 from edge.domain.model import AppId
 from edge.store.key_set import Trust, read_trust
 from edge.store.objects.port import ObjectStore
@@ -22,7 +22,7 @@ def access_documents(files: ObjectStore, node_dir: Path) -> Mapping[str, Opener]
     def opener(kind: DocumentKind[Any]) -> Opener:
         return lambda sealed: open_shared(kind, sealed, read_trust(files, node_dir))
 
-    return {kind.key: opener(kind) for kind in ACCESS_DOCUMENTS}
+    return {kind.key: opener(kind) for kind in SIGNED_DOCUMENTS}
 
 
 def look(

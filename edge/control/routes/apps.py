@@ -11,6 +11,7 @@ from edge.control.access.people_document import owner_of
 from edge.control.access.roles import CHANGES, Permission
 from edge.control.calls import Call, commit, load_app
 from edge.control.operations import Operation, parse_number
+from edge.control.routes.administration.push_credentials import forget_push
 from edge.control.routes.channels import view_channel
 from edge.control.shapes.apps import (
     AlteredView,
@@ -63,6 +64,8 @@ async def handle_create(call: Call[AppRequest]) -> AppChanged:
     existed = await asyncio.to_thread(_existed, call, app)
     owner = organisation_for(document, call.grant, app, call.body.organisation, existed=existed)
     committed = await commit(call, app, CreateApp(app=app, expose_metadata=call.body.expose_metadata))
+    if committed.changed:
+        await forget_push(call, app)
     made = committed.changed or committed.state.revision == 1
     if call.rehearsal is None and made and owner_of(document, app) != owner:
         await asyncio.to_thread(people.own_created, owner, app)
@@ -86,6 +89,7 @@ async def handle_show(call: Call[None]) -> AppView:
 
 async def handle_delete(call: Call[None]) -> AppDeleted:
     committed = await commit(call, call.app, DeleteApp(app=call.app))
+    await forget_push(call, call.app)
     return AppDeleted(app=call.app, revision=committed.state.revision, changed=committed.changed)
 
 

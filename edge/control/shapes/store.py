@@ -43,10 +43,12 @@ class RestoredPeople(AnswerBody, frozen=True, kw_only=True):
 
 class RestoredView(AnswerBody, frozen=True, kw_only=True):
     """What of the store is refused, because it went back to an old copy, and what accepting it does or did. `refused`
-    is false where nothing is. `keys` is what is wrong with the key set, empty if nothing is; it is put back."""
+    is false where nothing is. `keys` is what is wrong with the key set, empty if nothing is; it is put back, and so is
+    what is wrong with the credentials of push providers, `push`."""
 
     refused: bool
     keys: str
     tokens: RestoredTokens | None
     people: RestoredPeople | None = None
+    push: str = ""
     shards: list[RestoredShard]

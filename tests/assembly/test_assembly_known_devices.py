@@ -10,6 +10,8 @@ from node_world import upload
 
 from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.assembly.known_devices import WAITING_LIMIT, KnownDeviceQuestions
+from edge.domain.app_parts.stored_features import FeatureKind
+from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import (
     ChannelSettings,
     CreateApp,
@@ -19,6 +21,7 @@ from edge.domain.changes.commands import (
     SetChannel,
     StartRollout,
 )
+from edge.domain.changes.features.feature_commands import FeatureSettings, NewFeatureRule, SetFeature, SwitchFeature
 from edge.domain.changes.guard.guard_commands import GuardSettings, SetGuard
 from edge.domain.errors import Conflict, NotFound, Unavailable
 from edge.domain.guard_policy import Guarded
@@ -28,6 +31,7 @@ from edge.facts.changes import Failed, Offered
 from edge.facts.writer import FactsWriter
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.service.snapshots.builder import SnapshotBuilder
+from edge.store.releases import Rehearsed
 from edge.telemetry.spool.record import encode_record
 from edge.telemetry.spool.segment import SegmentWriter
 from edge.wire.stats import Event
@@ -89,6 +93,26 @@ async def test_a_preview_counts_the_known_devices_and_changes_nothing(truth):
     assert [step.joining for step in seen.steps].count([DEVICE]) == 1
     assert seen.steps[-1].offered == 1
     assert truth.releases.head(APP) == before
+
+
+async def test_known_devices_are_counted_by_what_they_get_of_features(truth):
+    rule = NewFeatureRule(value="true", where='platform == "ios"')
+    commit(
+        truth,
+        SetFeature(name="dark", settings=FeatureSettings(kind=FeatureKind.BOOLEAN, default="false", rules=(rule,))),
+    )
+    asked = without_facts(truth)
+    now = await asked.features(AppId(APP))
+    assert [(each.feature, [(one.variant, one.value, one.devices) for one in each.given]) for each in now.features] == [
+        ("dark", [("rule-1", True, 1)])
+    ]
+    before = truth.releases.load(APP)
+    killed = apply(before, a_change(SwitchFeature(name="dark", on=False)))
+    foreseen = await asked.preview_feature(Rehearsed(before, killed), "dark")
+    assert (foreseen.touched, foreseen.before[0].value, foreseen.after[0].value) == (1, True, False)
+    impact = await asked.weigh(Rehearsed(before, killed))
+    assert [(each.feature, each.touched, each.moves[0].becomes) for each in impact.features] == [("dark", 1, False)]
+    assert impact.devices.touched == 0
 
 
 async def test_a_preview_says_what_a_bad_release_would_cost_under_guard(truth):

@@ -1,8 +1,11 @@
 """An older change is put back by a command of its own, as far as it stands for itself."""
 
+from dataclasses import replace
+
 import pytest
 from factories import a_bundle, a_change, a_released_app
 
+from edge.domain.app_parts.stored_features import FeatureKind
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import (
     ChannelSettings,
@@ -16,6 +19,14 @@ from edge.domain.changes.commands import (
     SetSegment,
     StartRollout,
     WithdrawBundle,
+)
+from edge.domain.changes.features.feature_commands import (
+    DeleteFeature,
+    FeatureSettings,
+    NewFeatureRule,
+    NewFeatureShare,
+    SetFeature,
+    SwitchFeature,
 )
 from edge.domain.changes.going_back.putting_back import plan_putting_back
 from edge.domain.errors import Conflict
@@ -66,6 +77,37 @@ def test_the_command_makes_it_what_it_was(case):
         for state in (back, before)
     ]
     assert offers[0] == offers[1]
+
+
+FEATURE = SetFeature(
+    name="checkout",
+    settings=FeatureSettings(
+        kind=FeatureKind.STRING,
+        default='"a"',
+        rules=(NewFeatureRule(value='"b"', where="is_prod", share=5_000),),
+        share=NewFeatureShare(share=1_000, value='"c"'),
+        needs="1.4",
+        noted=True,
+    ),
+)
+FEATURES = {
+    "a new feature": (FEATURE,),
+    "a feature's settings": (
+        FEATURE,
+        SetFeature(name="checkout", settings=FeatureSettings(rules=(), share=None, needs="", default='"z"')),
+    ),
+    "a killed feature": (FEATURE, SwitchFeature(name="checkout", on=False)),
+    "a deleted feature": (FEATURE, DeleteFeature(name="checkout")),
+}
+
+
+@pytest.mark.parametrize("case", FEATURES)
+def test_a_feature_becomes_what_it_was(case):
+    before, after = states(*FEATURES[case])
+    back = apply(after, a_change(plan_putting_back(before, after)))
+    salts = {"salt": "", "revision": 0}  # one that was deleted draws anew
+    plain = [{name: replace(each, **salts) for name, each in state.features.items()} for state in (back, before)]
+    assert plain[0] == plain[1]
 
 
 def test_what_came_after_stays():

@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from edge.domain.app_parts.stored_messages import StoredMessage
-from edge.domain.errors import EdgeError
+from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.messaging.planning import HELD_OUT, PlanTerms, over_at, plan_from
 from edge.domain.model import AppId, AppState
 from edge.domain.pushing.payload import ProviderKind
@@ -186,6 +186,8 @@ class PushDirector:
                     return
                 if await self._has_ended(held):
                     return
+        except Unavailable:
+            raise  # it is tried again: a full disk, a file that is not there yet
         except EdgeError as error:
             log.error("message %s of %s cannot be planned: %s", message.id, state.app, error)
             await self._stop(held, error.code)

@@ -22,6 +22,7 @@ from edge.push.providers.port import SEND_SECONDS, PushProvider
 T = TypeVar("T")
 
 CLAIM_LIMIT = 200  # sends of one transaction: each is in doubt if the process is killed before its answer is noted
+CLAIM_SECONDS = 0.1  # of a provider's pace are claimed at once, and no more than it tries at the same time
 ATTEMPTS_LIMIT = 12  # of one send: with growing waits some ten hours
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 15.0, 3_600.0
 HALTED_SECONDS = 900.0  # between two tries through credentials that were refused
@@ -80,6 +81,8 @@ class SendLane:
         self._outbox, self._tokens, self._news = outbox, tokens, news
         self._now, self._per_day, self._jitter = now, per_day, jitter
         self._places = asyncio.Semaphore(max(1, provider.at_once))
+        pace = int(provider.per_second * CLAIM_SECONDS) or CLAIM_LIMIT
+        self._claim_limit = max(1, min(CLAIM_LIMIT, provider.at_once, pace))
         self._settled: list[SettledSend] = []
         self._has_settled = asyncio.Event()
         self._tried: dict[int, Tried] = {}
@@ -109,7 +112,7 @@ class SendLane:
             return min(self._paused_until - now, IDLE_SECONDS)
         nearest, of = now + IDLE_SECONDS, self._kind.value
         for number, each in [*self.messages.items()]:
-            limit = 1 if self._halted else CLAIM_LIMIT
+            limit = 1 if self._halted else self._claim_limit
             due = await self._outbox.do(partial(PushOutboxFile.due, message=number, provider=of, now=now, limit=limit))
             if due:
                 await self._try_some(each, due)

@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -59,7 +59,10 @@ class MessageSending:
         heads: Callable[[], Mapping[AppId, Head]],
         post: TellWebhooks,
         credentials_of: CredentialsOf,
+        *,
+        restart_seconds: Sequence[float] = RESTART_SECONDS,
     ) -> None:
+        self._restart_seconds = restart_seconds
         self.condition = SenderCondition(0, 0)
         self.restarts = 0
         self.asked = Counter[str]()
@@ -128,7 +131,7 @@ class MessageSending:
             code = await self._live()
             lived_seconds = asyncio.get_running_loop().time() - started
             short_lives = short_lives + 1 if lived_seconds < SHORT_LIFE_SECONDS else 0
-            pause_seconds = RESTART_SECONDS[min(short_lives, len(RESTART_SECONDS) - 1)]
+            pause_seconds = self._restart_seconds[min(short_lives, len(self._restart_seconds) - 1)]
             self.restarts += 1
             log.error("the process that sends messages exited with code %s; again in %s s", code, pause_seconds)
             await asyncio.sleep(pause_seconds)

@@ -3,12 +3,13 @@
 Values are Structs, since they cross to another process as JSON. Everything here blocks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
+from edge.domain.app_parts.stored_messages import StoredMessage
 from edge.domain.changes.messages.message_changes import read_message
 from edge.domain.changes.messages.message_commands import CreateMessage
 from edge.domain.errors import NotFound
@@ -157,26 +158,13 @@ class MessageQuestions:
         """Refuses what creating it would. Raises what `read_message` raises, TooLarge `message_too_large`."""
         state = self._load(asked.app, asked.revision, asked.digest)
         message = read_message(state, asked.command, asked.now, asked.change_id)
-        tokens = self._registered.by_provider(asked.app)
-        for kind in tokens or {ProviderKind.FCM.value: 0}:
-            for text in message.texts:
-                check_payload(
-                    ProviderKind(kind),
-                    PushPayload(
-                        message_id=message.id,
-                        title=text.title,
-                        body=text.body,
-                        data=message.data,
-                        silent=message.silent,
-                        ttl_seconds=message.ttl_seconds,
-                        collapse=message.id,
-                    ),
-                )
         best = self._plans.best_hour(asked.app)
         terms = PlanTerms(message=message, caps=state.message_caps, now=int(asked.now), best_hour=best)
         counts = PlanCounts()
         for _ in self._plans.pages(terms, self._audience_of(state, message), counts):
             pass
+        tokens = self._registered.by_provider(asked.app)
+        _check_sizes(message, [ProviderKind(kind) for kind in tokens] or [ProviderKind.FCM])
         per_day = state.message_caps.per_day
         return PreviewFound(
             planned=counts.planned,
@@ -246,3 +234,19 @@ class MessageQuestions:
                 (n,) = connection.execute("SELECT count(*) FROM push_assigned WHERE arm = ?", (number,)).fetchone()
                 assigned[arm] = n + sums[0]
         return assigned, sum_arms(parts)
+
+
+def _check_sizes(message: StoredMessage, kinds: Sequence[ProviderKind]) -> None:
+    """Whether every provider takes it. Raises TooLarge `message_too_large`, Invalid."""
+    for kind in kinds:
+        for text in message.texts:
+            payload = PushPayload(
+                message_id=message.id,
+                title=text.title,
+                body=text.body,
+                data=message.data,
+                silent=message.silent,
+                ttl_seconds=message.ttl_seconds,
+                collapse=message.id,
+            )
+            check_payload(kind, payload)

@@ -11,6 +11,9 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
+from edge.control.operations import NEEDS_APPROVAL
+from edge.control.proposing import ProposalMade
+from edge.control.shapes.approvals.approval_shapes import ProposalDetail
 from edge.control.shapes.apps import AppView, HistoryEntry
 from edge.control.shapes.channels import ChannelView
 from edge.control.shapes.guard.guard_shapes import GuardRules
@@ -30,7 +33,8 @@ from edge.page.acts.app_plans import (
     plan_put_back,
     revision_of,
 )
-from edge.page.acts.confirmation import Confirmation
+from edge.page.acts.confirmation import Caution, Confirmation
+from edge.page.acts.deciding import DECISIONS, EFFECT, plan_decision, proposal_href
 from edge.page.acts.feature_plans import DELETE_FEATURE, plan_feature_act
 from edge.page.acts.guard_plan import plan_guard, with_refusal
 from edge.page.acts.insisting import on_page
@@ -42,7 +46,7 @@ from edge.page.acts.message_plans import (
     plan_cancel_message,
     plan_message,
 )
-from edge.page.acts.moves import GUARD, START, channel_base, foreign_words
+from edge.page.acts.moves import GUARD, START, channel_base, foreign_words, proposing_verb
 from edge.page.acts.plans import ActPlan, plan_channel_act, plan_undo, plan_withdraw, start_refused
 from edge.page.acts.touching import cautions_of, touches_of
 from edge.page.views.history.entries import GUARD as BY_GUARD
@@ -107,7 +111,7 @@ async def plan_act(visit: Visit, fields: Mapping[str, str]) -> Planned:
 
 async def show_act(visit: Visit) -> Shown:
     """The confirmation, or the fields that it needs first."""
-    fields = {name: visit.query[name] for name in visit.query}
+    fields = {name: visit.query[name] for name in visit.query if name != EFFECT}  # what is shown is what is approved
     planned = await plan_act(visit, fields)
     plan = planned.plan
     _check_role(visit, plan)
@@ -120,16 +124,21 @@ async def show_act(visit: Visit) -> Shown:
         if again is None:
             raise
         return _form(visit, planned._replace(plan=again))
+    waits = str(foreseen.get(NEEDS_APPROVAL, "")) if isinstance(foreseen, dict) else ""
     ask = Confirmation(
         href=f"{visit.path}?{urlencode(fields)}" if fields else visit.path,
         back=planned.back,
         question=plan.question,
-        verb=plan.verb,
+        verb=proposing_verb(plan.verb) if waits else plan.verb,
         command=plan.command,
         revision=planned.revision,
         change=f"page-{secrets.token_hex(16)}",
         touches=[*plan.changes, *(plan.touches or touches_of(foreseen))],
-        warnings=[*plan.cautions, *cautions_of(foreseen)],
+        warnings=[
+            *([Caution("It waits for approval.", f"{waits}.")] if waits else []),
+            *plan.cautions,
+            *cautions_of(foreseen),
+        ],
         fields=plan.fields,
         danger=plan.act.danger,
         undoable=plan.undoable,
@@ -173,8 +182,10 @@ async def perform(visit: Visit, form: Mapping[str, str]) -> tuple[str, PageNotic
             body=plan.body,
             change_id=change,
             reason=form.get("reason", "").strip(),
-            revision=int(revision),
+            revision=None if plan.act.name in DECISIONS else int(revision),  # an approval says what it has seen
         )
+    except ProposalMade as made:
+        return _proposed(visit, made)
     except (Conflict, NotFound, Invalid) as error:
         overtaken = await overtaken_by(visit, int(revision), change)
         if overtaken is None and not isinstance(error, Conflict):
@@ -245,6 +256,10 @@ async def _plan_on_app(visit: Visit, app: AppView, fields: Mapping[str, str]) ->
         return await _plan_message(visit, app, fields)
     if act == PUT_BACK.name:
         return await _plan_put_back(visit, app, revision_of(fields))
+    if act in DECISIONS:
+        proposal = fields.get("proposal", "")
+        found: ProposalDetail = await visit.ask("show_proposal", {"app": app.app, "proposal": proposal})
+        return Planned(plan_decision(act, found, fields), proposal_href(app.app, proposal), app.revision)
     if act != "undo":
         raise NotFound("unknown_act", f"there is no act {act[:64]!r} on an app")
     return await _plan_undo(visit, app, fields)
@@ -314,6 +329,16 @@ async def overtaken_by(visit: Visit, seen: int, change: str) -> PageNotice | Non
     words = f"{who} made r{entry.revision} at {moment(entry.at, visit.now)}: {title_of(entry)}."
     rest = f"{words} So nothing was changed. Look at what it is now, then decide."
     return PageNotice("warn", "Somebody was faster.", rest)
+
+
+def _proposed(visit: Visit, made: ProposalMade) -> tuple[str, PageNotice]:
+    """The change waits: on to its proposal."""
+    proposal = made.answer.proposal
+    href = proposal_href(made.answer.app, proposal.id)
+    if proposal.state != "waiting":
+        return href, PageNotice("run", f"That was proposed already, and was {proposal.state}.")
+    rest = f"{proposal.people} people have to stand behind it; nothing is changed yet."
+    return href, PageNotice("run", f"Proposed by {named(visit.grant.name)} as {proposal.id}.", rest)
 
 
 def _done_already(visit: Visit, revision: int) -> PageNotice:

@@ -24,6 +24,7 @@ from edge.page.house import House, Visitor, visitor_of
 from edge.page.live import Look, parse_look
 from edge.page.signing_in import next_address, show_login, sign_in, sign_out
 from edge.page.views import searching
+from edge.page.views.approvals import proposals
 from edge.page.views.audit import audit
 from edge.page.views.bundles import bundles
 from edge.page.views.channel import page as channel_page
@@ -64,6 +65,7 @@ ROUTES: tuple[PageRoute, ...] = (
     *messages.ROUTES,
     *nodes.ROUTES,
     *audit.ROUTES,
+    *proposals.ROUTES,
     *people.ROUTES,
     *searching.ROUTES,
 )

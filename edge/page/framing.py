@@ -148,6 +148,7 @@ _LABELS = {
     "history": "History",
     "nodes": "Nodes",
     "audit": "Audit",
+    "proposals": "Proposals",
     "people": "People",
     "search": "Search",
 }
@@ -177,10 +178,18 @@ def _app_side(visit: Visit, app: AppView, current: str) -> list[SideGroup]:
         SideLink("Messages", f"{base}/messages", current == "messages"),
         SideLink("Devices", f"{base}/devices", current == "device"),
         SideLink("Bundles", f"{base}/bundles", current == "bundles", app.bundles),
+        *_proposals(app, base, current),
         SideLink("History", f"{base}/history", current == "history"),
         *([SideLink("Audit", f"{base}/audit", current == "audit")] if visit.allows("show_app_audit", app.app) else []),
     ]
     return [SideGroup(app.app, links)]
+
+
+def _proposals(app: AppView, base: str, current: str) -> list[SideLink]:
+    """Where somebody has to approve something, or had to."""
+    if not app.proposals and current != "proposals" and all(each.approval_people < 2 for each in app.channels):
+        return []
+    return [SideLink("Proposals", f"{base}/proposals", current == "proposals", app.proposals)]
 
 
 def _fleet_side(apps: list[AppSummary]) -> list[SideGroup]:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from edge.domain.approving.judging import FrozenNow, NeedsApproval
-from edge.domain.changes.apply import ProposedAlready, apply_and_record
+from edge.domain.changes.apply import NEVER_PROPOSED, ProposedAlready, apply_and_record
 from edge.domain.changes.commands import (
     AcceptRestored,
     Change,
@@ -126,6 +126,8 @@ class Releases(ReleaseReader):
         try:
             return self._apply(self._changeable(shard_of(app)), app, change, permit)[1]
         except NeedsApproval as needs:
+            if isinstance(change.command, NEVER_PROPOSED):
+                raise
             return Rehearsed(needs.before, needs.after, needs.message)
         except ProposedAlready as waits:
             return Rehearsed(waits.after, waits.after, waits.message)

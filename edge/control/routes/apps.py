@@ -198,6 +198,8 @@ def _view(state: AppState) -> AppView:
         bundles=len(state.bundles),
         overrides=len(state.overrides),
         channels=[view_channel(state, channel) for _, channel in sorted(state.channels.items())],
+        proposals=len(state.proposals),
+        freezes=len(state.freezes),
         event_keys=[EventKeyView(key=each.key, made=each.made, until=each.until or None) for each in state.event_keys],
     )
 

@@ -29,8 +29,11 @@ def view_channel(state: AppState, channel: Channel) -> ChannelView:
     rollout = channel.rollout
     bundle = state.bundles.get(channel.bundle) if channel.bundle is not None else None
     settings = {name: getattr(channel, name) for name in ChannelSettings.__struct_fields__}
+    rule = state.approvals.get(channel.name)
     return ChannelView(
         **settings,
+        approval_people=rule.people if rule is not None else 1,
+        approval_kinds=rule.kinds if rule is not None else (),
         name=channel.name,
         withdrawn=bundle.withdrawn if bundle is not None else "",
         bundle_changed=channel.changed,

@@ -63,6 +63,8 @@ class AppView(AnswerBody, frozen=True, kw_only=True):
     overrides: int
     channels: list[ChannelView]
     event_keys: list[EventKeyView]
+    proposals: int = 0
+    freezes: int = 0
 
 
 class AppChanged(AppView, frozen=True, kw_only=True):

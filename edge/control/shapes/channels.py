@@ -4,6 +4,7 @@ from edge.control.shapes.common import AnswerBody, ChangeAnswer
 from edge.control.shapes.impact import ImpactView
 from edge.control.shapes.rollouts import RolloutSummary
 from edge.control.shapes.targeting import ExperimentView
+from edge.domain.app_parts.protection import ChangeKind
 from edge.domain.changes.commands import ChannelSettings
 from edge.domain.model import Policy
 from edge.domain.plugin import Prefer
@@ -46,10 +47,13 @@ class ChannelView(AnswerBody, frozen=True, kw_only=True):
     the reason why its bundle is withdrawn, empty if it is not. `served` is what all devices get: the bundle, or its
     stand-in while it is withdrawn. `taken_back` is what the channel was rolled back from, latest last: offering it
     again needs `again`. `prefer` null: what the node prefers. `test`: developers may change it, unless it is public.
+    `approval_people` stand behind a change of one of `approval_kinds`.
     """
 
     name: str
     bundle: str | None
+    approval_people: int = 1
+    approval_kinds: tuple[ChangeKind, ...] = ()
     public: bool
     self_set: bool
     test: bool

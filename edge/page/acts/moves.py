@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from edge.control.shapes.channels import ChannelView
 from edge.control.shapes.rollouts import RolloutView
+from edge.domain.app_parts.protection import ChangeKind
 from edge.domain.model import BUILTIN, Phase
 from edge.page.acts.buttons import ActButton
 from edge.page.words.numbers import named
@@ -38,6 +39,15 @@ GUARD = Act("guard", "set_guard", "Change the guard", "Changing")
 KEEP = Act("keep", "stop_experiment", "Stop, keep", "Stopping")
 
 CHANNEL_ACTS = {each.name: each for each in (PAUSE, RESUME, ADVANCE, PROMOTE, START, ROLL_BACK, KEEP)}
+PROPOSED = "Propose: "  # before a verb whose change waits for approval
+_KINDS = {
+    ADVANCE: ChangeKind.PROMOTE,
+    PROMOTE: ChangeKind.PROMOTE,
+    RESUME: ChangeKind.PROMOTE,
+    KEEP: ChangeKind.PROMOTE,
+    START: ChangeKind.PUBLISH,
+    WITHDRAW: ChangeKind.WITHDRAW,
+}
 _MOVES = (PAUSE, RESUME, ADVANCE, PROMOTE)
 
 
@@ -65,12 +75,22 @@ def keep_buttons(app: str, channel: ChannelView, allows: Callable[[str], bool], 
         ActButton(
             id=f"keep-{number}",
             name="keep",
-            verb=f"{KEEP.verb} {named(arm.name)}",
+            verb=as_proposing(f"{KEEP.verb} {named(arm.name)}", KEEP, channel),
             href=f"{href}?arm={quote(arm.name, safe='')}",
             foreign=foreign,
         )
         for number, arm in enumerate(channel.experiment.arms)
     ]
+
+
+def as_proposing(verb: str, act: Act, channel: ChannelView) -> str:
+    """The verb of a button on a channel of which several people may have to approve that."""
+    waits = channel.approval_people > 1 and _KINDS.get(act) in channel.approval_kinds
+    return proposing_verb(verb) if waits else verb
+
+
+def proposing_verb(verb: str) -> str:
+    return f"{PROPOSED}{verb[:1].lower()}{verb[1:]}"
 
 
 def guard_button(app: str, channel: str, *, allowed: bool, role: str) -> ActButton:
@@ -152,7 +172,7 @@ def _button(
     return ActButton(
         id=act.name,
         name=act.name,
-        verb=verb_of(act, channel, rollout),
+        verb=as_proposing(verb_of(act, channel, rollout), act, channel),
         href=f"{channel_base(app, channel.name)}/acts/{act.name}",
         danger=act.danger,
         apart=act.apart and not paused,
@@ -166,7 +186,7 @@ def _withdraw(app: str, channel: ChannelView, bundle: str, allows: Callable[[str
     return ActButton(
         id=WITHDRAW.name,
         name=WITHDRAW.name,
-        verb=WITHDRAW.verb,
+        verb=as_proposing(WITHDRAW.verb, WITHDRAW, channel),
         href=f"{base}?channel={quote(channel.name, safe='')}",
         danger=True,
         refused="It is withdrawn already." if channel.withdrawn and bundle == channel.bundle else "",

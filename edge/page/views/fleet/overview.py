@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from edge.control.shapes.apps import AppSummary
 from edge.control.shapes.node import NodeStatus
 from edge.page.acts.confirmation import Caution
+from edge.page.views.approvals.proposals import waiting_notices
 from edge.page.views.fleet.alarms import see_alarms
 from edge.page.views.fleet.first_steps import first_steps
 from edge.page.views.fleet.rows import COLUMNS, bundle_words, full_row, plain_row
@@ -37,6 +39,7 @@ async def show_overview(visit: Visit) -> Shown:
         "summary": _summary(apps),
         "alarms": alarms,
         "notices": await node_notices(visit),
+        "waiting": await waiting_notices(visit, await _summaries(visit)),
         "panels": await asyncio.gather(
             *(app_panel(visit, each, shown_in_full, counted=len(full) == len(apps)) for each in full)
         ),
@@ -89,6 +92,11 @@ async def node_notices(visit: Visit) -> list[Caution]:
         words = f"{named(node.damaged[0].app)} and others: `edge store verify` names them." if node.damaged else ""
         found.append(Caution(f"{things(len(node.damaged), 'thing')} of the store cannot be served.", words))
     return found
+
+
+async def _summaries(visit: Visit) -> list[AppSummary]:
+    found = await visit.attempt("list_apps", {})
+    return [] if isinstance(found, Unread) else found
 
 
 def _summary(apps: Sequence[AppSight]) -> str:

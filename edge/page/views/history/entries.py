@@ -82,7 +82,7 @@ def _shown(entry: HistoryEntry, app: str, latest: int, now: float, may_undo: boo
         time=moment(entry.at, entry.at),
         iso=stamp(entry.at),
         title=told.title,
-        by="the guard" if entry.by == GUARD else named(entry.by),
+        by=by_words(entry),
         deltas=told.deltas,
         more=told.more,
         reason=told.reason,
@@ -90,6 +90,14 @@ def _shown(entry: HistoryEntry, app: str, latest: int, now: float, may_undo: boo
         undo_verb=verb,
         hint=hint,
     )
+
+
+def by_words(entry: HistoryEntry) -> str:
+    """`ann, approved by bob`; a rollback that nobody approved is marked."""
+    by = "the guard" if entry.by == GUARD else named(entry.by)
+    if entry.approved_by:
+        return f"{by}, approved by {', '.join(map(named, entry.approved_by))}"
+    return f"{by}, in an emergency, not approved" if entry.emergency else by
 
 
 def authors_of(entries: Iterable[HistoryEntry], chosen: str) -> list[tuple[str, str]]:

@@ -1,0 +1,1 @@
+"""Changes that wait for approval, on the page."""

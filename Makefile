@@ -50,7 +50,7 @@ NODE ?= standalone
 real-plugin: .venv/test.stamp  ## the published plugin judges a node: [NODE=region] [LINES="8.51.23 7.36.1"|ci] [SUITES="quiet names"] (needs npm, a JDK)
 	$(BIN)/python -m tests.real_plugin --node "$(NODE)" --lines "$(LINES)" --suites "$(SUITES)"
 
-DRILLS ?= long_tests properties route_costs slow_peers full_disk restored_store two_origins propagation republish revision_growth pack_memory id_set_scale facts_scale behaviour_scale \
+DRILLS ?= long_tests properties signing_in route_costs slow_peers full_disk restored_store two_origins propagation republish revision_growth pack_memory id_set_scale facts_scale behaviour_scale \
 	forged_devices many_apps restarts rotten_blobs region_trust telemetry_kills telemetry_home clickhouse_kills figures_size truth guard_bars guard_on_a_node facts_travel ofrep_clients \
 	experiment_bars region_outages region_push region_store region_restarts region_fleet feed_costs push_million push_judges message_kills push_browser page_budget screenshots
 

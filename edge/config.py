@@ -8,6 +8,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -17,20 +18,24 @@ from edge.config_faults import (
     bucket_fault,
     clickhouse_fault,
     clickhouse_needs,
+    client_fault,
     control_fault,
     country_fault,
     endpoint_fault,
     home_fault,
     hosts_fault,
     is_loopback,
+    issuer_fault,
     location_fault,
     nats_fault,
     networks_fault,
+    page_url_fault,
     pair_fault,
     ports_fault,
     provider_fault,
     public_url_fault,
     push_hosts_fault,
+    scopes_fault,
     source_fault,
     token_fault,
     value_fault,
@@ -46,7 +51,9 @@ from edge.config_sections import (
     Control,
     Devices,
     Log,
+    LoginOptions,
     NodeRole,
+    OidcOptions,
     PushOptions,
     Retention,
     Telemetry,
@@ -94,6 +101,7 @@ PATHS = frozenset(
         *("data_dir", "devices.tls_certificate", "devices.tls_key", "control.tls_certificate", "control.tls_key"),
         *("telemetry.clickhouse_password_file", "upstream.token_file", "store.credentials_file"),
         *("upstream.nats_credentials_file", "secrets_key_file", "push.ca_file"),
+        "login.oidc.client_secret_file",
     }
 )
 
@@ -114,6 +122,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     webhooks: WebhookRules = WebhookRules()
     push: PushOptions = PushOptions()
     audit: AuditOptions = AuditOptions()
+    login: LoginOptions = LoginOptions()
     log: Log = Log()
 
     @property
@@ -159,7 +168,7 @@ class Setting(NamedTuple):
 
 
 class _Option(NamedTuple):
-    section: str  # empty for options at the top
+    section: str  # empty for options at the top; of a section in another, both names: `login.oidc`
     name: str
     type: Any
 
@@ -181,6 +190,8 @@ _SECTIONS: Mapping[str, type[msgspec.Struct]] = {
     "webhooks": WebhookRules,
     "push": PushOptions,
     "audit": AuditOptions,
+    "login": LoginOptions,
+    "login.oidc": OidcOptions,
     "log": Log,
 }
 
@@ -272,6 +283,9 @@ def _resolve_paths(config: Config, document: Mapping[str, Any], folder: Path) ->
 def _take_out(document: dict[str, Any], place: str) -> None:
     name, _, rest = place.partition(".")
     section = document.get(name)
+    if isinstance(section, dict) and f"{name}.{rest.partition('.')[0]}" in _SECTIONS:
+        name, _, rest = rest.partition(".")
+        document, section = section, section.get(name)
     inside = [(section, key) for key in (rest, rest.partition("[")[0])] if isinstance(section, dict) else []
     for held, key in (*inside, *((document, key) for key in (place, place.partition("[")[0], name))):
         if key in held:
@@ -319,6 +333,7 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[ConfigError]:
 def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[ConfigError]:
     """What types cannot check; `source` is named for a fault of several options or a default."""
     devices, control, telemetry, upstream = config.devices, config.control, config.telemetry, config.upstream
+    login = config.login
     for option, reason in (
         ("data_dir", "" if config.data_dir else "is empty: name a directory"),
         ("location", location_fault(config.location)),
@@ -350,6 +365,10 @@ def _check(config: Config, origins: Mapping[str, str], source: str) -> Iterator[
         ("push.token_hosts", push_hosts_fault(config.push.token_hosts)),
         ("push.webpush_hosts", push_hosts_fault(config.push.webpush_hosts)),
         ("push.allowed_networks", webhook_networks_fault(config.push.allowed_networks)),
+        ("login.public_url", page_url_fault(login.public_url)),
+        ("login.oidc.issuer", issuer_fault(login.oidc.issuer)),
+        ("login.oidc.client_id", client_fault(login.oidc.issuer, login.oidc.client_id)),
+        ("login.oidc.scopes", scopes_fault(login.oidc.scopes)),
         ("control.host", control_fault(control.host, bool(control.tls_certificate), control.insecure)),
         ("control.port", ports_fault(devices.host, devices.port, control.host, control.port)),
     ):
@@ -362,20 +381,29 @@ def _options() -> list[_Option]:
     top = [_Option("", field.name, field.type) for field in msgspec.structs.fields(Config)]
     found = [option for option in top if option.name not in _SECTIONS]
     for section, struct in _SECTIONS.items():
-        found += [_Option(section, field.name, field.type) for field in msgspec.structs.fields(struct)]
+        fields = msgspec.structs.fields(struct)
+        found += [
+            _Option(section, each.name, each.type) for each in fields if f"{section}.{each.name}" not in _SECTIONS
+        ]
     return found
 
 
 def _has(document: Mapping[str, Any], option: _Option) -> bool:
-    return option.name in (document.get(option.section, {}) if option.section else document)
+    for part in option.section.split(".") if option.section else ():
+        document = document.get(part, {})
+    return option.name in document
 
 
 def _value(config: Config, option: _Option) -> Any:
-    return getattr(getattr(config, option.section) if option.section else config, option.name)
+    return attrgetter(option.path)(config)
 
 
 def _with(config: Config, option: _Option, value: Any) -> Config:
-    if not option.section:
-        return msgspec.structs.replace(config, **{option.name: value})
-    section = msgspec.structs.replace(getattr(config, option.section), **{option.name: value})
-    return msgspec.structs.replace(config, **{option.section: section})
+    changed: Config = _replaced(config, option.path.split("."), value)
+    return changed
+
+
+def _replaced(struct: Any, path: list[str], value: Any) -> Any:
+    first, *rest = path
+    new = _replaced(getattr(struct, first), rest, value) if rest else value
+    return msgspec.structs.replace(struct, **{first: new})

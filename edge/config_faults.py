@@ -59,6 +59,45 @@ def public_url_fault(url: str) -> str:
     return f"{url!r} {' and '.join(found)}: remove that" if found else ""
 
 
+def page_url_fault(url: str) -> str:
+    """The page's origin as browsers see it: passkeys and the login provider take nothing else."""
+    fault = public_url_fault(url)
+    if fault or not url:
+        return fault
+    if urlsplit(url).path or url != url.lower():
+        return f"{url!r} has a path or capital letters: write the page's origin, as https://edge.example.com"
+    return ""
+
+
+def issuer_fault(issuer: str) -> str:
+    """Of OpenID Connect: what it says of somebody opens the page, so nobody on the way may change it."""
+    if not issuer:
+        return ""
+    try:
+        parts = urlsplit(issuer)
+        complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        complete = False
+    if not complete or any(c.isspace() or not c.isprintable() for c in issuer) or "@" in parts.netloc:
+        return f"{issuer!r} is not an address like https://login.example.com/realms/company"
+    if parts.query or parts.fragment:
+        return f"{issuer!r} has a query or a fragment: an issuer has none"
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        return f"{issuer!r} is not https: anybody on the way could sign in as anybody"
+    return ""
+
+
+def client_fault(issuer: str, client_id: str) -> str:
+    return "is empty: name the client that the provider knows this node as" if issuer and not client_id else ""
+
+
+def scopes_fault(scopes: Sequence[str]) -> str:
+    if "openid" not in scopes:
+        return "is without openid, which makes it OpenID Connect"
+    wrong = [each for each in scopes if not each.isascii() or not each.isprintable() or " " in each or '"' in each]
+    return f"{wrong[0]!r} is not a scope" if wrong else ""
+
+
 def hosts_fault(hosts: Sequence[str]) -> str:
     wrong = [host for host in hosts if not _HOST.fullmatch(host)]
     return f"{wrong[0]!r} is not a host like updates.example.com or 192.0.2.1:8080" if wrong else ""

@@ -134,6 +134,23 @@ class AuditOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     addresses: Literal["whole", "network"] = "whole"
 
 
+class OidcOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The provider of OpenID Connect. `issuer` "": none."""
+
+    issuer: str = ""
+    client_id: str = ""
+    client_secret_file: str = ""
+    scopes: tuple[str, ...] = ("openid", "email", "profile")
+    groups_claim: str = "groups"
+
+
+class LoginOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How people sign in. `public_url` is the page's address as browsers see it, "" for as they say."""
+
+    public_url: str = ""
+    oidc: OidcOptions = OidcOptions()
+
+
 class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a node logs. `access`: a line for each request of a device."""
 

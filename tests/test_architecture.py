@@ -163,11 +163,12 @@ BELOW_WITHIN = {
     },
     "control": {
         "access": set(),  # who may do what
+        "login": {"access", "push"},  # how people sign in; and all signed documents
         "audit": set(),  # what is recorded of it
         "push": {"access"},  # credentials of push providers
-        "": {"access", "audit", "push", "shapes", "routes"},
+        "": {"access", "login", "audit", "push", "shapes", "routes"},
         "shapes": {"", "access"},
-        "routes": {"", "access", "audit", "push", "shapes"},
+        "routes": {"", "access", "login", "audit", "push", "shapes"},
     },
     "page": {
         "words": set(),
@@ -176,7 +177,8 @@ BELOW_WITHIN = {
         "acts": {"words", "door"},
         "publishing": set(),  # what somebody drops: received, packed by a process, kept for a while
         "views": {"words", "charts", "acts", "door", "publishing"},
-        "": {"words", "charts", "door", "acts", "publishing", "views"},
+        "people": {"", "words", "door", "views"},  # their ways in, and their account
+        "": {"words", "charts", "door", "acts", "publishing", "views", "people"},
     },
     # counting is a process of its own, and `folding` asks it
     "assembly": {
@@ -184,8 +186,9 @@ BELOW_WITHIN = {
         "pushing": {"counting"},  # a process of its own, of messages to devices
         "guarding": {"counting"},
         "region": {"counting"},
-        "": {"counting", "pushing", "guarding", "region"},
-        "roles": {"", "counting", "pushing", "guarding", "region"},  # each a node whole
+        "login": set(),  # how people sign in
+        "": {"counting", "pushing", "guarding", "region", "login"},
+        "roles": {"", "counting", "pushing", "guarding", "region", "login"},  # each a node whole
     },
     "device": {"": set(), "updating": {""}, "simulators": {"", "updating"}},
     "cli": {

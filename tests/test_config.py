@@ -79,6 +79,15 @@ def test_the_file_may_be_named_by_the_environment_and_an_argument_wins(written, 
     assert load_config(other, {"EDGE_CONFIG": str(file)}).devices.port == 2
 
 
+def test_a_section_in_another_has_variables_and_paths_too(written, tmp_path):
+    file = written("[login]\npublic_url = 'https://e.example'\n[login.oidc]\nclient_secret_file = 'oidc.secret'\n")
+    config = load_config(file, {"EDGE_LOGIN_OIDC_ISSUER": "https://a.example", "EDGE_LOGIN_OIDC_CLIENT_ID": "edge"})
+    assert (config.login.public_url, config.login.oidc.issuer) == ("https://e.example", "https://a.example")
+    assert config.login.oidc.client_secret_file == str(tmp_path / "oidc.secret")
+    with pytest.raises(ConfigError, match="did you mean EDGE_LOGIN_OIDC_ISSUER"):
+        load_config(None, {"EDGE_LOGIN_OIDC_ISUER": "https://a.example"})
+
+
 def test_other_variables_of_the_command_are_left_alone():
     assert load_config(None, {"EDGE_URL": "http://x", "EDGE_TOKEN": "y", "EDGE_CONFIG": "", "PATH": "z"}) == Config()
 
@@ -98,6 +107,16 @@ def test_every_value_knows_where_it_came_from(written):
     [
         ("[devices]\nprot = 1\n", "devices.prot: unknown option"),
         ("dta_dir = 'x'\n", "dta_dir: unknown option"),
+        ("[login.oidc]\nissuers = 'x'\n", "login.oidc.issuers: unknown option (did you mean login.oidc.issuer?)"),
+        ("[login.oidc]\nscopes = 1\n", "login.oidc.scopes"),
+        ("[login.oidc]\nissuer = 'https://a.example'\n", "login.oidc.client_id: is empty"),
+        ("[login.oidc]\nissuer = 'http://a.example'\nclient_id = 'x'\n", "is not https"),
+        ("[login.oidc]\nissuer = 'https://a.example?x'\nclient_id = 'x'\n", "has a query"),
+        ("[login.oidc]\nissuer = 'a.example'\nclient_id = 'x'\n", "is not an address"),
+        ("[login.oidc]\nscopes = ['email']\n", "login.oidc.scopes: is without openid"),
+        ("[login.oidc]\nscopes = ['openid', 'a b']\n", "'a b' is not a scope"),
+        ("[login]\npublic_url = 'https://edge.example.com/page'\n", "login.public_url: "),
+        ("[login]\npublic_url = 'edge.example.com'\n", "is not an address"),
         ("[device]\nport = 1\n", "device: unknown option (did you mean devices?)"),
         ("[devices]\nport = '8080'\n", "devices.port: must be a whole number, not a string"),
         ("[devices]\nport = 65536\n", "devices.port: must be at most 65535"),
@@ -171,6 +190,7 @@ def test_every_option_that_names_a_file_or_folder_is_resolved():
     }
     other |= {"upstream.source", "upstream.home", "upstream.root", "upstream.nats", "store.url", "store.endpoint"}
     other |= {"push.fcm_url", "push.apns_url", "push.apns_sandbox_url"}
+    other |= {"login.public_url", "login.oidc.issuer", "login.oidc.client_id", "login.oidc.groups_claim"}
     choices = {"role", "log.level", "log.format", "devices.prefer", "telemetry.figures_from", "audit.addresses"}
     assert texts - other - choices - {"telemetry.clickhouse"} == PATHS
 

@@ -174,6 +174,8 @@ def default_in_words(value):
             return "none"
         case float():
             return f"{value:g}"
+        case tuple():
+            return " ".join(value)
     return str(value)
 
 

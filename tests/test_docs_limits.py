@@ -166,12 +166,13 @@ from edge.node.succession.door import CALLERS_LIMIT
 from edge.node.succession.handing_over import START_LIMIT_SECONDS, TAKE_LIMIT_SECONDS
 from edge.node.tls.port import HANDSHAKE_SECONDS
 from edge.node.tls.transport import BARREN_BYTES, HANDSHAKE_BYTES
-from edge.page.app import FORM_LIMIT_BYTES, PAGE_SECONDS, QUERY_LIMIT
+from edge.page.app import PAGE_SECONDS
 from edge.page.door.login_links import LINK_SECONDS
 from edge.page.door.login_links import LINKS_LIMIT as LINKS_LIMIT_OF_PAGE
-from edge.page.door.sessions import SESSION_SECONDS, SESSIONS_LIMIT, TOKEN_SESSIONS_LIMIT
+from edge.page.door.sessions import HOLDER_SESSIONS_LIMIT, SESSION_SECONDS, SESSIONS_LIMIT
 from edge.page.door.tries import TRIES_LIMIT as SIGN_IN_TRIES
 from edge.page.door.tries import TRIES_SECONDS
+from edge.page.forms import FORM_LIMIT_BYTES, QUERY_LIMIT
 from edge.page.live import (
     EVENT_LIMIT_BYTES,
     NODE_STREAMS_LIMIT,
@@ -268,7 +269,7 @@ def test_the_worked_example_is_what_the_demo_makes():
 
 def test_the_limits_of_the_page_are_those_of_the_code():
     for row in (
-        f"| sessions of the page | {SESSIONS_LIMIT:,}, of one token {TOKEN_SESSIONS_LIMIT}, "
+        f"| sessions of the page | {SESSIONS_LIMIT:,}, of one token or person {HOLDER_SESSIONS_LIMIT}, "
         f"{SESSION_SECONDS / 3600:g} h each; in memory |",
         f"| links that sign in, tries to sign in | {LINKS_LIMIT_OF_PAGE} links of {LINK_SECONDS / 60:g} min, "
         f"used once; {SIGN_IN_TRIES} wrong tries a minute of an IPv4 address or IPv6 /64 |",

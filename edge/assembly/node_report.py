@@ -15,6 +15,7 @@ from edge.assembly.guarding.sight import blindness_of
 from edge.assembly.region.figures_elsewhere import FiguresElsewhere
 from edge.assembly.watching_room import is_short
 from edge.control.access.tokens import Tokens
+from edge.control.login.people_login import PeopleLogin
 from edge.control.shapes.common import DamageView
 from edge.control.shapes.node import CountingView, DiskView, GuardConditionView, HeadView, NodeStatus, WorkerView
 from edge.control.upload_quota import UploadQuota
@@ -54,12 +55,13 @@ class NodeConditions:
         region: str = "",
         spool_limit_bytes: int = 0,
         of_nodes: Callable[[], Awaitable[list[Family]]] | None = None,
+        login: PeopleLogin | None = None,
     ) -> None:
         """`guard` None: this node acts on no release. `devices_url` is where devices reach it. `of_nodes` are the
         metrics of the nodes that report here."""
         self._devices_url = devices_url
         self._directory = directory
-        self._tokens = tokens
+        self._tokens, self._login = tokens, login
         self._releases = directory.served
         self._supervisor = supervisor
         self._folding = folding
@@ -140,9 +142,11 @@ class NodeConditions:
         return {app: head for app, head in self._releases.heads().items() if not head.deleted}
 
     def _problems(self) -> dict[str, str]:
-        """What is wrong with signed documents of the store now, by shard, and besides of `keys`, `tokens`, `people`."""
+        """What is wrong with signed documents of the store now, by shard, and besides of `keys`, `tokens`, `people`,
+        `credentials`."""
         tokens = self._tokens
         others = {"keys": self._directory.trust.problem, "tokens": tokens.problem, "people": tokens.people.problem}
+        others["credentials"] = self._login.accounts.problem if self._login is not None else ""
         return self._releases.problems | {name: problem for name, problem in others.items() if problem}
 
     def _damages(self, workers: list[WorkerStatus]) -> list[Damage]:

@@ -14,12 +14,14 @@ from pathlib import Path
 from edge.assembly.change_over import ChangeOver
 from edge.assembly.clock import NodeClock
 from edge.assembly.control_port import serving_control
+from edge.assembly.login.people_login import page_hosts
 from edge.assembly.own_report import OwnReport
 from edge.config import Config, Control
 from edge.control.access.tokens import Tokens
 from edge.control.app import InnerApi, build_control_app
 from edge.control.audit.audit_log import AuditLog
 from edge.control.audit.audit_metrics import build_audit_metrics
+from edge.control.login.people_login import PeopleLogin
 from edge.control.ports import ControlPorts
 from edge.facts.recovery import check_free
 from edge.node.processes.data_directory import OpenedDirectory
@@ -53,6 +55,7 @@ class ServingNode(ABC):
     directory: OpenedDirectory
     tokens: Tokens
     audit: AuditLog
+    login: PeopleLogin
     supervisor: Supervisor
     change: ChangeOver
     device_port: int
@@ -141,6 +144,7 @@ class ServingNode(ABC):
                 await self.supervisor.drain()
             await control.aclose()  # else first: a change in progress needs the workers and the facts
             self._ports.control.close()
+            await self.login.close()
             await self._finish()
             await self.supervisor.drain()
             await _leave(serving, self.config.devices.drain_seconds + LEAVE_SECONDS)
@@ -154,8 +158,9 @@ class ServingNode(ABC):
             House(
                 inner=InnerApi(ports, app),
                 tokens=self.tokens,
-                hosts=HostNames(control.host, control.allowed_hosts),
+                hosts=HostNames(control.host, (*control.allowed_hosts, *page_hosts(self.config))),
                 links=self._login_links,
+                people=self.login,
                 now=self._clock.now,
                 secure=bool(control.tls_certificate),
                 node=self.config.region,

@@ -18,6 +18,7 @@ from edge.assembly.guarding.guard_duty import GuardDuty
 from edge.assembly.guarding.sight import blindness_of
 from edge.assembly.guarding.telling_sight import TellingSight
 from edge.assembly.known_devices import KnownDeviceQuestions
+from edge.assembly.login.people_login import build_people_login
 from edge.assembly.node_report import NodeConditions
 from edge.assembly.own_report import OwnReport
 from edge.assembly.pushing.message_sending import MessageSending
@@ -25,7 +26,14 @@ from edge.assembly.pushing.sender_messages import SenderSetup
 from edge.assembly.region.facts_home import build_sharer, build_sharing, open_home
 from edge.assembly.region.figures_elsewhere import FiguresElsewhere
 from edge.assembly.region.file_sending import FileSending
-from edge.assembly.region.origin_bucket import OriginBucket, look_at_tokens, push_document_of, tokens_of
+from edge.assembly.region.origin_bucket import (
+    OriginBucket,
+    credentials_of,
+    look_at_credentials,
+    look_at_tokens,
+    push_document_of,
+    tokens_of,
+)
 from edge.assembly.region.reports_home import (
     build_received_metrics,
     build_receiving,
@@ -90,6 +98,7 @@ class Standalone(ServingNode):
             *(self.directory.writer, self.directory.reserve, config.audit),
         )
         self.push_credentials = PushCredentials(push_document_of(self.directory), self.secrets)
+        self.login = build_people_login(config, self.tokens.people, credentials_of(self.directory), self.secrets)
         self.messaging = Messaging(self.directory.node_dir, config.webhooks)
         ports = self._ports
         self.device_port, self.control_port = port_of(ports.devices), port_of(ports.control)
@@ -159,6 +168,7 @@ class Standalone(ServingNode):
             self.supervisor.duties.jobs |= {
                 "follow": self._bucket.follower.run,
                 "tokens": lambda: look_at_tokens(self.tokens),
+                "credentials": lambda: look_at_credentials(self.login.accounts),
             }
         trust = self.directory.trust
         self.supervisor.duties.jobs |= telling(config.upstream, trust.store_id, self.feed.events, self.directory.mirror)
@@ -175,6 +185,7 @@ class Standalone(ServingNode):
             region=config.region,
             spool_limit_bytes=spool_limit,
             of_nodes=self._nodes_metrics,
+            login=self.login,
         )
 
     def _send_home(self, config: Config, home: Upstream) -> FiguresElsewhere:
@@ -265,6 +276,7 @@ class Standalone(ServingNode):
             clock=self._clock,
             quota=self._quota,
             login_links=self._login_links,
+            login=self.login,
             feed=self.feed,
             sender=FileSending(),
             place=self.config.place,

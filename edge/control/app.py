@@ -19,11 +19,11 @@ from multidict import MultiDict
 
 from edge.control.access.grants import NOBODY, Grant
 from edge.control.access.roles import Role
-from edge.control.access.tokens import Tokens
 from edge.control.audit.audit_log import ASKED_FROM, AuditLog
 from edge.control.auditing import Witness
 from edge.control.callers import PROXIES, caller_of
 from edge.control.calls import IDEMPOTENCY_KEY, IF_REVISION, REASON, Call, InnerRequest
+from edge.control.login.terminals import is_of_person, person_of_secret
 from edge.control.openapi import build_openapi
 from edge.control.operations import (
     DRY_RUN,
@@ -55,6 +55,7 @@ from edge.control.routes import segments as routes_segments
 from edge.control.routes import store as routes_store
 from edge.control.routes.administration import audit as routes_audit
 from edge.control.routes.administration import groups as routes_groups
+from edge.control.routes.administration import invitations as routes_invitations
 from edge.control.routes.administration import nodes as routes_nodes
 from edge.control.routes.administration import people as routes_people
 from edge.control.routes.administration import push_credentials as routes_push_credentials
@@ -149,6 +150,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes_people.OPERATIONS,
     *routes_groups.OPERATIONS,
     *routes_roles.OPERATIONS,
+    *routes_invitations.OPERATIONS,
     *routes_webhooks.OPERATIONS,
     *routes_push_credentials.OPERATIONS,
     *routes_nodes.OPERATIONS,
@@ -233,7 +235,7 @@ def _translate_http(request: web.Request, error: web.HTTPException) -> web.Respo
 def _build_door(operation: Operation, ports: ControlPorts, places: NodePlaces) -> OperationHandler:
     async def handle(request: web.Request) -> web.StreamResponse:
         async with Witness(ports.audit, operation, request) as witness:
-            grant = await _authenticate(operation, ports.tokens, request, ports.clock.now())
+            grant = await _authenticate(operation, ports, request, ports.clock.now())
             witness.who = grant.name if operation.permission is not None else ""
             check_door(operation, grant, request)
             with places.taken(grant.name) if grant.is_role(Role.NODE) else nullcontext():
@@ -385,14 +387,17 @@ def _with_not_taken(answer: Any, not_taken: list[NotTaken]) -> dict[str, Any]:
     return fields | {NOT_TAKEN: view}
 
 
-async def _authenticate(operation: Operation, tokens: Tokens, request: web.Request, now: float) -> Grant:
+async def _authenticate(operation: Operation, ports: ControlPorts, request: web.Request, now: float) -> Grant:
     """Runs before a byte of the body is read; `now` is in seconds since the epoch. Raises Unauthorized."""
     if operation.permission is None:
         return NOBODY
     scheme, _, secret = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "bearer" or not secret:
         raise Unauthorized("unauthorized", "missing token: send the header Authorization: Bearer <token>")
-    return await asyncio.to_thread(tokens.authenticate, secret.strip(), now, caller_of(request))
+    secret = secret.strip()
+    if ports.login is not None and is_of_person(secret):
+        return (await asyncio.to_thread(person_of_secret, ports.login.accounts, secret, now)).grant
+    return await asyncio.to_thread(ports.tokens.authenticate, secret, now, caller_of(request))
 
 
 def _text(body: bytes, content_type: str) -> web.Response:

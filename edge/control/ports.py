@@ -11,6 +11,7 @@ from edge.control.access.people import People
 from edge.control.access.tokens import Tokens
 from edge.control.audit.audit_log import AuditLog
 from edge.control.audit.timelines import Timelines
+from edge.control.login.people_login import PeopleLogin
 from edge.control.push.push_desk import PushDesk
 from edge.control.shapes.apps import AppStats
 from edge.control.shapes.devices import Explanation, RawErasedView
@@ -274,7 +275,8 @@ class ClockPort(Protocol):
 class ControlPorts:
     """One object per topic; `place` is where this node is. `origin` is where changes are made, empty on that node
     itself; `push` has push providers' credentials there, None elsewhere; `receiving` takes other nodes' reports and
-    `sharing` what devices brought about there, both None at a node that sends its own home."""
+    `sharing` what devices brought about there, both None at a node that sends its own home.
+    `login` is how people sign in."""
 
     store: ObjectStore
     releases: Releases | FollowedReleases
@@ -297,6 +299,7 @@ class ControlPorts:
     clock: ClockPort
     quota: UploadQuota
     login_links: LoginLinksPort
+    login: PeopleLogin | None = None
     feed: Feed
     sender: FileSender
     place: NodePlace

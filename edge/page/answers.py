@@ -79,6 +79,11 @@ def answer_static(request: web.Request) -> web.Response:
     return web.Response(body=found.body, content_type=found.content_type, charset="utf-8", headers=LASTING)
 
 
+def answer_script(error: EdgeError) -> web.Response:
+    """The refusal for the page's own script."""
+    return web.json_response({"error": error.code, "message": error.message}, status=error.status, headers=PRIVATE)
+
+
 def see_other(address: str) -> web.Response:
     return web.Response(status=303, headers={**PRIVATE, hdrs.LOCATION: address})
 

@@ -5,7 +5,6 @@ token, then the view. Every failure is a page with its code in brackets. Nothing
 """
 
 import asyncio
-import hmac
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -16,13 +15,24 @@ from yarl import URL
 
 from edge.domain.errors import EdgeError, Forbidden, Malformed, NotFound, Unavailable
 from edge.page.acting import perform, show_act
-from edge.page.answers import answer_refusal, answer_shown, answer_static, login_address, look_at, see_other
+from edge.page.answers import (
+    answer_refusal,
+    answer_shown,
+    answer_static,
+    login_address,
+    look_at,
+    see_other,
+)
 from edge.page.door.hosts import is_own_origin
 from edge.page.dropping import publish_drop, show_drop, take_drop
+from edge.page.forms import QUERY_LIMIT, check_form_token, read_form
 from edge.page.framing import LIVE, as_of
 from edge.page.house import House, Visitor, visitor_of
 from edge.page.live import Look, parse_look
-from edge.page.signing_in import next_address, show_login, sign_in, sign_out
+from edge.page.login_page import next_address
+from edge.page.people.routes import add_people
+from edge.page.people.ways import renewal_of, sign_in_by_password, sign_in_first
+from edge.page.signing_in import show_login, sign_in, sign_out
 from edge.page.views import searching
 from edge.page.views.approvals import proposals
 from edge.page.views.audit import audit
@@ -40,8 +50,6 @@ from edge.page.views.segments import segments
 from edge.page.views.visit import PageRoute, Visit
 
 PAGE_SECONDS = 20.0  # for a whole page; its parts end earlier, each by itself
-QUERY_LIMIT = 2_048  # characters: an expression to try, or an id to look for
-FORM_LIMIT_BYTES = 64 * 1024  # of a form without a file
 API = "/v1"
 LIVE_PATH = "/live"
 
@@ -96,6 +104,7 @@ def add_page(app: web.Application, house: House) -> None:
     app.router.add_get("/login", partial(show_login, house))
     app.router.add_post("/login", partial(_signing_in, house))
     app.router.add_post("/logout", partial(_signing_out, house))
+    add_people(app, house, partial(_signed_in, house))
     for route in ROUTES:
         app.router.add_get(route.path, _page(house, route))
     app.router.add_post(DROP_PATH, partial(_dropping, house))
@@ -114,7 +123,8 @@ async def _static(request: web.Request) -> web.Response:
 
 
 async def _signing_in(house: House, request: web.Request) -> web.Response:
-    return await sign_in(house, request, await read_form(request))
+    form = await read_form(request)
+    return await (sign_in_by_password if "mail" in form else sign_in)(house, request, form)
 
 
 async def _signing_out(house: House, request: web.Request) -> web.Response:
@@ -165,7 +175,7 @@ async def _acting(house: House, route: PageRoute, request: web.Request) -> web.S
     """A change: with the session's own form alone, and on to the page that it is about."""
     visitor = await visitor_of(house, request)
     if visitor is None:
-        return _sign_in_first(request)
+        return sign_in_first(house, request)
     form = await read_form(request)
     check_form_token(visitor, form)
     visit = _visit(house, visitor, request, route, dict(request.match_info))
@@ -194,7 +204,7 @@ async def _dropping(house: House, request: web.Request) -> web.Response:
 async def _dropped(house: House, request: web.Request) -> web.Response:
     visitor = await visitor_of(house, request)
     if visitor is None:
-        return _sign_in_first(request)
+        return sign_in_first(house, request)
     visit = _signed_in(house, visitor, request, "bundles")
     return await answer_shown(house, visitor, visit, await show_drop(house, visitor, visit))
 
@@ -202,7 +212,7 @@ async def _dropped(house: House, request: web.Request) -> web.Response:
 async def _publishing(house: House, request: web.Request) -> web.Response:
     visitor = await visitor_of(house, request)
     if visitor is None:
-        return _sign_in_first(request)
+        return sign_in_first(house, request)
     form = await read_form(request)
     check_form_token(visitor, form)
     visit = _signed_in(house, visitor, request, "bundles")
@@ -269,17 +279,13 @@ async def _refuse(house: House, request: web.Request, error: EdgeError) -> web.R
     return await answer_refusal(house, visitor, visit, error)
 
 
-def _sign_in_first(request: web.Request) -> web.Response:
-    """To the login, and from there back here; without the query if the login's own would be too long."""
-    whole = login_address(request.rel_url.raw_path_qs)
-    return see_other(whole if len(whole) < QUERY_LIMIT else login_address(request.rel_url.raw_path))
-
-
 def _page(house: House, route: PageRoute) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         visitor = await visitor_of(house, request)
         if visitor is None:
-            return _sign_in_first(request)
+            return sign_in_first(house, request)
+        if renewal := renewal_of(house, request):
+            return see_other(renewal)
         visit = _visit(house, visitor, request, route, dict(request.match_info))
         assert visit is not None, "somebody is signed in"
         return await answer_shown(house, visitor, visit, await route.view(visit))
@@ -303,19 +309,3 @@ def _visit(
         address=request.rel_url.raw_path_qs,
         memory=None if route.name == "act" else house.memory,
     )
-
-
-async def read_form(request: web.Request) -> Any:
-    """A form's fields. Raises Malformed `invalid_form`."""
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise Malformed("invalid_form", "this is not a form of this page")
-    length = request.content_length
-    if length is None or length > FORM_LIMIT_BYTES:
-        raise Malformed("invalid_form", f"a form has at most {FORM_LIMIT_BYTES} bytes, and states how many")
-    return await request.post()
-
-
-def check_form_token(visitor: Visitor, form: Any) -> None:
-    """Raises Forbidden `stale_form`."""
-    if not hmac.compare_digest(str(form.get("form_token", "")).encode(), visitor.session.form_token.encode()):
-        raise Forbidden("stale_form", "this form is of a session that has ended; open the page and try again")

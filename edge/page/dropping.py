@@ -67,7 +67,7 @@ async def take_drop(house: House, visitor: Visitor, visit: Visit, request: web.R
         for blob in packed.blobs:
             await house.inner.upload(visitor.grant, app, blob.digest, Path(blob.path))
 
-    drop = await house.drops.arrive(visitor.session.token_hash, app, house.now(), receive, keep)
+    drop = await house.drops.arrive(visitor.session.holder, app, house.now(), receive, keep)
     return drop_address(drop)
 
 
@@ -131,7 +131,7 @@ async def publish_drop(house: House, visitor: Visitor, visit: Visit, form: Mappi
 
 
 def _find(house: House, visitor: Visitor, visit: Visit) -> Drop:
-    return house.drops.find(visit.parts["drop"], visitor.session.token_hash, visit.parts["app"], house.now())
+    return house.drops.find(visit.parts["drop"], visitor.session.holder, visit.parts["app"], house.now())
 
 
 def _base(app: str) -> str:

@@ -74,6 +74,7 @@ class Framed(NamedTuple):
     history: str
     origin: str = ""  # where changes are made; empty: here
     notice: Any = None
+    person: bool = False  # a person, and no token
 
 
 def as_of(now: float) -> AsOf:
@@ -111,6 +112,7 @@ async def build_frame(visit: Visit, shown: Shown, session: Session, house: House
         revision=known.revision if known is not None else None,
         trouble=stopped,
         live=visit.address if visit.name in LIVE else "",
+        person=session.person is not None,
         history=f"/apps/{quote(app, safe='')}/history" if app else "",
     )
 

@@ -12,6 +12,7 @@ from edge.control.access.tokens import Tokens
 from edge.control.app import InnerApi
 from edge.control.audit.audit_log import AuditLog
 from edge.control.callers import caller_of
+from edge.control.login.people_login import PeopleLogin
 from edge.page.door.hosts import HostNames
 from edge.page.door.login_links import LoginLinks
 from edge.page.door.sessions import Session, Sessions
@@ -27,7 +28,7 @@ SECURE_COOKIE = "__Host-edge_session"  # browsers take it over TLS alone, for th
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
     """`now` is the node's clock, in seconds since the epoch; `secure`: the port has TLS; `node` is its region.
-    `origin` is where changes are made, "" on that node itself."""
+    `origin` is where changes are made, "" on that node itself; `people` is how people sign in."""
 
     inner: InnerApi
     tokens: Tokens
@@ -37,6 +38,7 @@ class House:
     secure: bool
     node: str
     origin: str = ""
+    people: PeopleLogin | None = None
     sessions: Sessions = field(default_factory=Sessions)
     tries: Tries = field(default_factory=Tries)
     memory: AnswerMemory = field(default_factory=AnswerMemory)
@@ -53,20 +55,29 @@ class House:
 
 
 class Visitor(NamedTuple):
-    """Who is signed in: the token as it stands now, and the browser's session."""
+    """Who is signed in: the token or the person as they stand now, and the browser's session."""
 
     grant: Grant
     session: Session
 
 
 async def visitor_of(house: House, request: web.Request) -> Visitor | None:
-    """None: nobody is signed in, the session has ended, or its token has been revoked or has expired."""
+    """None: nobody is signed in, the session has ended, its token has been revoked or has expired, or its person was
+    removed; or what a provider stated of the person is too old, in which case the session waits to be renewed."""
     secret, now = request.cookies.get(house.cookie, ""), house.now()
     session = house.sessions.find(secret, now) if secret else None
     if session is None:
         return None
-    grant = await asyncio.to_thread(house.tokens.standing, session.token_hash, now, caller_of(request))
+    if session.stated_until <= now:
+        return None
+    grant = await asyncio.to_thread(_standing, house, session, now, caller_of(request))
     if grant is None:
         house.sessions.end(secret)
         return None
     return Visitor(grant, session)
+
+
+def _standing(house: House, session: Session, now: float, address: str) -> Grant | None:
+    if session.person is None:
+        return house.tokens.standing(session.holder, now, address)
+    return house.people.accounts.standing(session.person) if house.people is not None else None

@@ -88,7 +88,7 @@ class Streams:
         if not self._has_room(session):
             return web.Response(status=204, headers=PRIVATE)
         session.streams += 1
-        self._open[session.token_hash] += 1
+        self._open[session.holder] += 1
         response = web.StreamResponse(
             headers={**PRIVATE, "Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         )
@@ -99,13 +99,13 @@ class Streams:
             pass  # the page was closed, or reads nothing: no fault of anybody
         finally:
             session.streams -= 1
-            self._open -= Counter((session.token_hash,))  # leaves nothing of a token that has none
+            self._open -= Counter((session.holder,))  # leaves nothing of a token that has none
         return response
 
     def _has_room(self, session: Session) -> bool:
         return (
             session.streams < SESSION_STREAMS_LIMIT
-            and self._open[session.token_hash] < TOKEN_STREAMS_LIMIT
+            and self._open[session.holder] < TOKEN_STREAMS_LIMIT
             and self._open.total() < NODE_STREAMS_LIMIT
         )
 

@@ -13,7 +13,7 @@ from edge.domain.errors import Unavailable
 HERE = Path(__file__).parent
 PAGE_LIMIT_BYTES = 4 * 1024 * 1024  # a page is some 100 kB; a list that is not cut must not fill the supervisor
 CHARTED = "charted.js"  # all that a page with charts runs, in one request; who meets a fault leaves what is before it
-_OWN_SCRIPTS = ("page.js", "charts.js")
+_OWN_SCRIPTS = ("page.js", "charts.js", "passkeys.js")
 _CHARTED = ("page.js", "uplot.js", "charts.js")
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 

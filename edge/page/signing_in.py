@@ -5,18 +5,16 @@ import time
 from typing import Any
 from urllib.parse import quote
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from edge.control.access.tokens import SECRET_LIMIT, hash_secret
 from edge.control.audit.entry import ActKind, ActOutcome, AuditEntry
 from edge.control.callers import caller_of
 from edge.domain.errors import Unauthorized
-from edge.page.answers import NOBODY, answer_page, see_other
-from edge.page.door.sessions import SESSION_SECONDS
-from edge.page.door.tries import TRIES_LIMIT
+from edge.page.answers import see_other
 from edge.page.house import House, visitor_of
+from edge.page.login_page import answer_login, go_on, next_address
 
-NEXT_LIMIT = 2_048  # characters of the address to go on to
 AGAIN = "here"  # in the query of a login that this page itself leads to
 _UNKNOWN = ("This token is not known here.", "It may have been revoked, or belong to another node.")
 _OVER = ("This link does not work any more.", "Each works once, for ten minutes: `edge login-link` makes another.")
@@ -32,11 +30,11 @@ async def show_login(house: House, request: web.Request) -> web.Response:
     link = request.query.get("link", "")[:SECRET_LIMIT]
     after = next_address(request.query.get("next", "/"))
     if link:
-        return await _answer(house, request, after, link=link)
+        return await answer_login(house, request, after, link=link)
     if await visitor_of(house, request) is not None:
         return see_other(after)
     again = f"/login?{AGAIN}=1&next={quote(after, safe='/')}" if _comes_from_elsewhere(house, request) else ""
-    return await _answer(house, request, after, again=again)
+    return await answer_login(house, request, after, again=again)
 
 
 def _comes_from_elsewhere(house: House, request: web.Request) -> bool:
@@ -59,26 +57,16 @@ async def sign_in(house: House, request: web.Request, form: Any) -> web.Response
         await house.audit.record(refused)
         return await _refuse(house, request, after, _OVER if "link" in form else _UNKNOWN)
     await house.audit.record(_entry(house, ActKind.LOGIN, operation, opened))
-    response = see_other(after)
-    response.set_cookie(
-        house.cookie,
-        opened,
-        max_age=int(SESSION_SECONDS),
-        httponly=True,
-        samesite="Strict",
-        secure=house.secure or request.headers.get(hdrs.ORIGIN, "").startswith("https:"),  # a proxy's TLS
-        path="/",
-    )
-    return response
+    return go_on(house, request, opened, after)
 
 
 async def _refuse(house: House, request: web.Request, after: str, words: tuple[str, str]) -> web.Response:
     address, now = caller_of(request), time.monotonic()
     wait = house.tries.wait_seconds(address, now)
     if wait > 0:
-        return await _answer(house, request, after, (f"Too many tries: wait {wait:.0f} s.", words[0]), status=429)
+        return await answer_login(house, request, after, (f"Too many tries: wait {wait:.0f} s.", words[0]), status=429)
     house.tries.note_failure(address, now)
-    return await _answer(house, request, after, words, status=403)
+    return await answer_login(house, request, after, words, status=403)
 
 
 async def sign_out(house: House, request: web.Request) -> web.Response:
@@ -95,7 +83,7 @@ async def sign_out(house: House, request: web.Request) -> web.Response:
 def _entry(house: House, kind: ActKind, operation: str, secret: str) -> AuditEntry:
     """Of who has the session with this id."""
     session = house.sessions.find(secret, house.now()) if secret else None
-    who = session.token if session is not None else ""
+    who = session.name if session is not None else ""
     return AuditEntry(at=house.now(), kind=kind, operation=operation, who=who, page=True)
 
 
@@ -112,35 +100,3 @@ async def _open(house: House, form: Any, address: str) -> str | None:
     except Unauthorized:
         return None
     return house.sessions.open(grant.name, hash_secret(secret), now)
-
-
-def next_address(text: str) -> str:
-    """Where to go on: an address of this page, never of another host."""
-    if len(text) > NEXT_LIMIT or not text.startswith("/") or text[1:2] in ("/", "\\") or not text.isprintable():
-        return "/"
-    return "/" if text.startswith(("/login", "/logout", "/v1")) or " " in text else text
-
-
-async def _answer(
-    house: House,
-    request: web.Request,
-    after: str,
-    error: tuple[str, str] | None = None,
-    link: str = "",
-    status: int = 200,
-    again: str = "",
-) -> web.Response:
-    tried = house.tries.count(caller_of(request), time.monotonic())
-    values = {
-        "title": "Sign in",
-        "node": house.node,
-        "next": after,
-        "link": link,
-        "again": again,
-        "error": {"lead": error[0], "rest": error[1]} if error else None,
-        "hours": int(SESSION_SECONDS // 3_600),
-        "tries": tried,
-        "limit": TRIES_LIMIT,
-        "frame": NOBODY,
-    }
-    return await answer_page("login.html", values, status)

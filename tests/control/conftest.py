@@ -2,6 +2,7 @@
 
 import pytest
 from control_world import APP, NOW, Api, Secrets, World
+from login_world import LoginWorld
 
 from edge.control.access.tokens import Tokens
 from edge.control.app import build_control_app
@@ -19,7 +20,8 @@ def world(tmp_path):
     writer = load_or_create_writer(node_dir / "writer.pem")
     trust = open_trust(store, node_dir, NOW, writer)
     tokens = Tokens(store, trust, writer)
-    return World(store, Releases(store, writer, trust), tokens, Secrets(tokens))
+    logins = LoginWorld(node_dir, lambda: NOW, tokens, store, trust, writer)
+    return World(store, Releases(store, writer, trust), tokens, Secrets(tokens), logins)
 
 
 @pytest.fixture

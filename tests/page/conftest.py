@@ -2,6 +2,7 @@
 
 import pytest
 from control_world import APP, NOW, Api, Secrets, World
+from login_world import LoginWorld
 from page_world import Browser
 
 from edge.control.access.tokens import Tokens
@@ -34,13 +35,14 @@ def clock():
 
 
 @pytest.fixture
-def world(tmp_path):
+def world(tmp_path, clock):
     store, node_dir = FsStore(tmp_path / "store"), tmp_path / "node"
     node_dir.mkdir()
     writer = load_or_create_writer(node_dir / "writer.pem")
     trust = open_trust(store, node_dir, NOW, writer)
     tokens = Tokens(store, trust, writer)
-    return World(store, Releases(store, writer, trust), tokens, Secrets(tokens))
+    logins = LoginWorld(node_dir, clock.now, tokens, store, trust, writer)
+    return World(store, Releases(store, writer, trust), tokens, Secrets(tokens), logins)
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ async def open_page(aiohttp_client, world, clock, links, drops):
     """Serves the API and the page; gives a browser without a session."""
     servers = []
 
-    async def start(**ports):
+    async def start(people=None, secure=False, **ports):
         made = world.ports(**ports)
         app = build_control_app(made)
         house = House(
@@ -67,7 +69,8 @@ async def open_page(aiohttp_client, world, clock, links, drops):
             hosts=HostNames("127.0.0.1", ("edge.example.com",)),
             links=links,
             now=clock.now,
-            secure=False,
+            secure=secure,
+            people=people,
             node="eu-1",
             origin=made.origin,
             drops=drops,
@@ -107,3 +110,9 @@ def publish(browser):
         await api.publish(version, **({"channel": channel} if channel else {}))
 
     return run
+
+
+@pytest.fixture
+def logins(world):
+    """People who may sign in to a page that is opened with `people=logins.login`."""
+    return world.logins.fill()

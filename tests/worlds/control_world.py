@@ -167,6 +167,7 @@ class World:
     releases: Releases
     tokens: Tokens
     secrets: Secrets
+    logins: Any = None
     announced: list[tuple[str, Any]] = field(default_factory=list)
     figures: Path | None = None
     standing: GuardStanding | None = field(default_factory=GuardStanding)
@@ -433,6 +434,7 @@ class World:
             exporting=port(export=self.export),
             outcomes=port(keep=self.keep),
             login_links=port(make=self.make_link),
+            login=self.logins.login if self.logins is not None else None,
             feed=self.feed,
             sender=FileSending(),
             telemetry=port(

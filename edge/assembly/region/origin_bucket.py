@@ -10,6 +10,8 @@ from edge.assembly.region.sources import bucket_place
 from edge.config import Config
 from edge.control.access.shared_document import SharedDocument
 from edge.control.access.tokens import Tokens
+from edge.control.login.accounts import Accounts
+from edge.control.login.credential_document import CREDENTIALS_KIND, CredentialDocument
 from edge.control.push.push_document import PUSH_KIND, PushDocument
 from edge.node.processes.data_directory import DataDirectory
 from edge.node.processes.supervisor import Supervisor
@@ -20,6 +22,7 @@ from edge.store.objects.port import PEOPLE_KEY, TOKENS_KEY
 from edge.store.s3.client import BucketClient
 
 TOKENS_SECONDS = 60.0  # between two looks at the bucket's tokens, which nobody who asks waits for
+CREDENTIALS_SECONDS = 15.0  # what another origin takes away opens nothing here after that
 
 # For what waits for a bucket: its requests are limited to fewer, so that proofs for devices always have threads.
 THREADS = 64
@@ -65,9 +68,23 @@ def push_document_of(directory: DataDirectory) -> SharedDocument[PushDocument]:
     return SharedDocument(PUSH_KIND, store, directory.trust, directory.writer, directory.reserve)
 
 
+def credentials_of(directory: DataDirectory) -> SharedDocument[CredentialDocument]:
+    """The copy of a bucket has none of them: who asks is answered from memory, `look_at_credentials` keeps it fresh."""
+    store = directory.store if directory.bucket is None else directory.bucket
+    copy = directory.mirror if directory.bucket is not None else None
+    return SharedDocument(CREDENTIALS_KIND, store, directory.trust, directory.writer, directory.reserve, copy)
+
+
 def checks_of(tokens: Tokens) -> dict[str, DocumentCheck]:
     """What a follower verifies the documents about access with."""
     return {TOKENS_KEY: tokens, PEOPLE_KEY: tokens.people}
+
+
+async def look_at_credentials(accounts: Accounts) -> None:
+    """Until cancelled: a duty of a node whose credentials of people are in a bucket."""
+    while True:
+        await asyncio.to_thread(accounts.look)
+        await asyncio.sleep(CREDENTIALS_SECONDS)
 
 
 async def look_at_tokens(tokens: Tokens) -> None:

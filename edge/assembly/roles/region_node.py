@@ -15,6 +15,7 @@ from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.assembly.explaining import Explaining
 from edge.assembly.exporting import Exporting
 from edge.assembly.known_devices import KnownDeviceQuestions
+from edge.assembly.login.people_login import build_region_login
 from edge.assembly.node_report import NodeConditions
 from edge.assembly.own_report import OwnReport
 from edge.assembly.region.facts_home import build_sharer, open_home
@@ -144,6 +145,7 @@ class RegionNode(ServingNode):
         scheme = "https" if config.devices.tls_certificate else "http"
         base = config.devices.public_url or f"{scheme}://localhost:{self.device_port}"
         self._login_links = LoginLinks()
+        self.login = build_region_login(config, self.tokens.people)
         self._clock = clock = NodeClock(self.directory.releases, self.supervisor.proofs)
         snapshots = CurrentSnapshots(self.directory.releases, self._builder(config))
         self._explaining = Explaining(
@@ -232,6 +234,7 @@ class RegionNode(ServingNode):
             clock=self._clock,
             quota=self._quota,
             login_links=self._login_links,
+            login=self.login,
             feed=self.feed,
             sender=FileSending(),
             place=self.config.place,

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from edge.cli.store.places import StorePlace, require_store
-from edge.control.push.signed_documents import SIGNED_DOCUMENTS
+from edge.control.login.signed_documents import SIGNED_DOCUMENTS
 from edge.domain.errors import Forbidden, Invalid
 from edge.store.key_set import Trust, open_trust, read_trust
 from edge.store.keys.key_changes import KeyChanges

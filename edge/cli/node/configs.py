@@ -49,6 +49,7 @@ def check(out: Output, config_file: Path | None) -> None:
 
 def _checks(found: Config) -> Iterator[Callable[[], object]]:
     """Each raises EdgeError or OSError for what keeps a node from starting, or from following."""
+    from edge.assembly.login.people_login import read_client_secret
     from edge.node.tls.pair import read_pair  # imports cryptography, which --help does not need
     from edge.regions.sources.nats_link import read_nats_credentials
     from edge.regions.upstream import read_token
@@ -64,6 +65,8 @@ def _checks(found: Config) -> Iterator[Callable[[], object]]:
         yield partial(read_token, Path(upstream.token_file))
     if upstream.nats_credentials_file:
         yield partial(read_nats_credentials, upstream.nats_credentials_file)
+    if found.login.oidc.client_secret_file:
+        yield partial(read_client_secret, Path(found.login.oidc.client_secret_file))
     if telemetry.clickhouse_password_file:
         yield partial(read_clickhouse_password, telemetry.clickhouse_password_file, os.environ)
     if found.store.credentials_file:

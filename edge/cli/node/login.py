@@ -19,11 +19,12 @@ from edge.domain.errors import NotFound
 def login(out: Output, url: str) -> None:
     """Store a token for the control API at URL, for all verbs that talk to it.
 
-    Prompts for the token without echoing it, or reads it from a pipe, and checks it with the node. Stores it in your
-    configuration folder (XDG_CONFIG_HOME), in a file that only you can read. EDGE_TOKEN and --token take precedence.
+    Prompts for the token without echoing it, or reads it from a pipe, and checks it with the node. People make theirs
+    on the page, under "Your account": it is them for twelve hours. Stores it in your configuration folder
+    (XDG_CONFIG_HOME), in a file that only you can read. EDGE_TOKEN and --token take precedence.
     """
     warn_of_plain_http(url)
-    token = _read_token()
+    token = _read_token(url)
     client = ControlClient(url, token)
     try:
         own = client.get("/v1/token")
@@ -70,14 +71,18 @@ def logout(out: Output, url: str) -> None:
         raise NotFound("no_login", f"no token is stored for {server}")
 
     def print_text() -> None:
-        line(f"logged out of {server}; the token stays valid until you run `edge token revoke {gone.name}`")
+        ends = (
+            "it expires, or you end it on the page" if "@" in gone.name else f"you run `edge token revoke {gone.name}`"
+        )
+        line(f"logged out of {server}; the token stays valid until {ends}")
 
     out.result({"server": server, "name": gone.name}, print_text)
 
 
-def _read_token() -> str:
+def _read_token(url: str) -> str:
     """From the terminal or a pipe. Raises click.UsageError for an empty one."""
     if sys.stdin.isatty():
+        note(f"people make a token at {url.rstrip('/')}/account; `edge token create` makes others")
         text = click.prompt("token", hide_input=True, err=True)
     else:
         text = sys.stdin.readline(TOKEN_LIMIT_BYTES)

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import click
 
+from edge.cli.people import signing_in
 from edge.cli.people.scoping import ROLES_HELP, held_words, scoped
 from edge.cli.terminal.client import ControlClient
 from edge.cli.terminal.options import with_api
@@ -13,7 +14,11 @@ from edge.cli.terminal.output import Output, fields, line, moment, note, table
 
 @click.group()
 def person() -> None:
-    """Manage people and the roles that they hold."""
+    """Manage people, the roles that they hold, and how they sign in."""
+
+
+for _command in (signing_in.invite, signing_in.sign_out, signing_in.credentials):
+    person.add_command(_command)
 
 
 @person.command(epilog=ROLES_HELP)

@@ -64,6 +64,8 @@ def _sentences(view: dict[str, Any]) -> Iterator[str]:
         for verb, names in (("stay removed", people["removed"]), ("stay", people["brought_back"])):
             if names:
                 yield f"  {verb}: {_some(names)}"
+    if credentials := view.get("credentials"):
+        yield f"what people sign in with: {credentials}; this node's own copy is put back"
     for shard in (each for each in view["shards"] if each["apps"] or each["unchanged"] or len(view["shards"]) == 1):
         yield shard["problem"]
         for app in shard["apps"]:

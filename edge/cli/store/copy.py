@@ -11,7 +11,7 @@ from edge.cli.store.places import StorePlace, bucket_files, bucket_of, with_data
 from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, counted, line, note, size, stages
 from edge.control.access.shared_document import open_shared
-from edge.control.push.signed_documents import SIGNED_DOCUMENTS
+from edge.control.login.signed_documents import SIGNED_DOCUMENTS
 from edge.domain.errors import NotFound
 from edge.node.processes.data_paths import DataPaths
 from edge.store.key_set import Trust, read_trust

@@ -8,7 +8,7 @@ from typing import Any
 from edge.cli.store.places import DAY_SECONDS, StorePlace
 from edge.cli.terminal.output import ReachStage
 from edge.control.access.shared_document import DocumentKind, open_shared
-from edge.control.push.signed_documents import SIGNED_DOCUMENTS
+from edge.control.login.signed_documents import SIGNED_DOCUMENTS
 from edge.domain.model import AppId
 from edge.store.key_set import Trust, read_trust
 from edge.store.objects.port import ObjectStore

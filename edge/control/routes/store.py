@@ -40,14 +40,16 @@ def _accept(call: Call[Any], *, dry: bool) -> tuple[RestoredView, list[AcceptedS
     people = ports.people.accept_restored(dry=dry, above=above)
     desk = ports.push
     push = desk.credentials.document.accept_restored_document(dry=dry, above=above) if desk is not None else None
+    credentials = ports.login.accounts.accept_restored(dry=dry, above=above) if ports.login is not None else ""
     by = AcceptedBy(command_id(call.request), ports.clock.now(), call.grant.name)
     shards = ports.releases.accept_restored(by, dry=dry, every=every)
     view = RestoredView(
-        refused=bool(keys or tokens or people or push or shards),
+        refused=bool(keys or tokens or people or push or credentials or shards),
         keys=keys,
         tokens=_view_tokens(tokens),
         people=_view_people(people),
         push=push.problem if push is not None else "",
+        credentials=credentials,
         shards=[_view_shard(each) for each in shards],
     )
     return view, shards

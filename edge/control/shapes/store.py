@@ -51,4 +51,5 @@ class RestoredView(AnswerBody, frozen=True, kw_only=True):
     tokens: RestoredTokens | None
     people: RestoredPeople | None = None
     push: str = ""
+    credentials: str = ""
     shards: list[RestoredShard]

@@ -61,7 +61,7 @@ async def test_what_acceptance_would_do_is_shown_and_then_done(acme, world):
 
 
 async def test_nothing_is_accepted_where_nothing_is_refused(acme):
-    view = {"refused": False, "keys": "", "tokens": None, "people": None, "push": "", "shards": []}
+    view = {"refused": False, "keys": "", "tokens": None, "people": None, "push": "", "credentials": "", "shards": []}
     assert await acme("GET", "/v1/store/restored") == view
     assert await acme("POST", "/v1/store/accept-restored") == view
 

@@ -93,15 +93,25 @@ async def handle_show_person(call: Call[None]) -> PersonView:
 async def handle_add_person(call: Call[PersonRequest]) -> PersonView:
     body, people = call.body, call.ports.people
     held = [HeldRole(each.role, each.scope) for each in body.holds]
+    name, known = parse_mail(body.mail), await asyncio.to_thread(people.find, parse_mail(body.mail))
+    if known is None:
+        await _forget(call, name)  # what somebody of this address had before, and a removal could not take away
     await asyncio.to_thread(people.add_person, call.grant, body.mail, body.words, held, call.ports.clock.now())
-    return await _person_view(call, parse_mail(body.mail))
+    return await _person_view(call, name)
 
 
 async def handle_remove_person(call: Call[None]) -> PersonRemoved:
     name = parse_mail(call.part("person"))
     await asyncio.to_thread(call.ports.people.remove_person, call.grant, name)
+    await _forget(call, name)
     made = await asyncio.to_thread(_tokens_made, call)
     return PersonRemoved(mail=name, removed=True, tokens=made.get(name, []))
+
+
+async def _forget(call: Call[Any], name: str) -> None:
+    """What somebody of this address signs in with is nobody's now."""
+    if call.ports.login is not None:
+        await asyncio.to_thread(call.ports.login.accounts.forget, name)
 
 
 async def handle_grant(call: Call[HeldBody]) -> PersonView:

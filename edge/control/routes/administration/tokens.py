@@ -3,9 +3,12 @@
 import asyncio
 from functools import partial
 
+from aiohttp import hdrs
+
 from edge.control.access.roles import Permission
 from edge.control.access.token_document import NewToken, TokenRecord, held_by
 from edge.control.calls import Call, command_id
+from edge.control.login.terminals import is_of_person, person_of_secret
 from edge.control.operations import Operation
 from edge.control.shapes.access.tokens import (
     LoginLinkMade,
@@ -48,11 +51,12 @@ async def handle_show_own(call: Call[None]) -> OwnToken:
     grant = call.grant
     record = (await asyncio.to_thread(call.ports.tokens.records)).get(grant.name)
     ask = await asyncio.to_thread(call.ports.people.whom_to_ask, grant) if grant.is_person else []
+    expires = record.expires if record is not None else None  # None: revoked since
     return OwnToken(
         name=grant.name,
         role=grant.roles,
         app=record.app if record is not None else None,
-        expires=record.expires if record is not None else None,  # None: revoked since
+        expires=await _until_of_person(call) if grant.is_person else expires,
         permissions=grant.permissions,
         holds=[
             OwnHold(
@@ -62,6 +66,15 @@ async def handle_show_own(call: Call[None]) -> OwnToken:
         ],
         ask=ask,
     )
+
+
+async def _until_of_person(call: Call[None]) -> float | None:
+    """Until when a person's token for the command line works; None on the page."""
+    secret = call.request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")[2].strip()
+    if call.ports.login is None or not is_of_person(secret):
+        return None
+    now = call.ports.clock.now()
+    return (await asyncio.to_thread(person_of_secret, call.ports.login.accounts, secret, now)).until
 
 
 async def handle_create(call: Call[TokenRequest]) -> TokenMade:
@@ -99,7 +112,7 @@ async def handle_revoke(call: Call[None]) -> TokenRevoked:
 
 
 async def handle_make_link(call: Call[None]) -> LoginLinkMade:
-    """Raises NotFound `unknown_token` if the token was revoked a moment ago."""
+    """Raises NotFound `unknown_token` if the token was revoked a moment ago, and for a person: who signs in."""
     ports, name = call.ports, call.grant.name
     record = (await asyncio.to_thread(ports.tokens.records)).get(name)
     if record is None:

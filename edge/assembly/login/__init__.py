@@ -1,0 +1,1 @@
+"""How people sign in, as a node of each role has it."""

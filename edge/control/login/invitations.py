@@ -1,0 +1,41 @@
+"""Invitations: each lets whoever has its link become the person, once. Calls block: run them off the event loop."""
+
+import secrets
+from typing import NamedTuple
+
+from edge.control.login.accounts import Accounts
+from edge.control.login.credential_document import (
+    INVITATION_SECONDS,
+    Invitation,
+    person_of_invitation,
+    with_invitation,
+)
+from edge.control.login.one_time import hash_of
+from edge.domain.errors import NotFound
+
+SECRET_BYTES = 32
+
+
+class Invited(NamedTuple):
+    """`secret` is shown once, and is nowhere else. `until` is in seconds since the epoch."""
+
+    secret: str
+    until: float
+
+
+def invite(accounts: Accounts, mail: str, by: str, now: float) -> Invited:
+    """What the person had is void, and every session ends. Raises NotFound `unknown_person`, Conflict."""
+    if not accounts.is_known(mail):
+        raise NotFound("unknown_person", f"unknown person {mail!r}: add them first (`edge person add`)")
+    secret, until = secrets.token_urlsafe(SECRET_BYTES), now + INVITATION_SECONDS
+    invitation = Invitation(hash=hash_of(secret), by=by, made=now, until=until)
+    accounts.change(lambda document: with_invitation(document, mail, invitation))
+    return Invited(secret, until)
+
+
+def invited(accounts: Accounts, secret: str, now: float) -> str:
+    """Whom the invitation is for. Raises NotFound `invitation_over`."""
+    mail = person_of_invitation(accounts.read(), secret, now)
+    if not accounts.is_known(mail):
+        raise NotFound("invitation_over", "this person has been removed since: ask for a new invitation")
+    return mail

@@ -1,0 +1,1 @@
+"""OpenID Connect: what a provider says of itself, its keys, and whom it says somebody is."""

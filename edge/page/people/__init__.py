@@ -1,0 +1,1 @@
+"""People on the page: their ways in, their invitations and their own account."""

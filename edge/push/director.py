@@ -5,6 +5,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
@@ -96,8 +97,10 @@ class PushDirector:
         unfinished = await self.outbox.do(lambda file: file.messages())
         apps = {*await asyncio.to_thread(self._parts.registered.apps), *(each.app for each in unfinished)}
         await self._refresh(AppId(app) for app in apps)
-        for held in unfinished:
-            await self._settle(held, now)
+        ended = [(held, phase) for held in unfinished if (phase := await self._end_if_due(held, now)) is not None]
+        for held, phase in ended:  # once all are stopped
+            while not await self.outbox.do(partial(PushOutboxFile.sweep, message=held.id, phase=phase, now=now)):
+                pass
         await self._open_lanes()
         if self._planning is None or self._planning.done():
             self._planning = asyncio.create_task(self._plan_all(sorted(map(AppId, apps)), now))
@@ -120,8 +123,8 @@ class PushDirector:
                 self.states[app] = await asyncio.to_thread(self._parts.load, app, head)
                 self._read[app] = head
 
-    async def _settle(self, held: OutboxMessage, now: float) -> None:
-        """End a message that is cancelled or over, and give what is open of an ended one its state."""
+    async def _end_if_due(self, held: OutboxMessage, now: float) -> MessagePhase | None:
+        """End a message that is cancelled or over. How it has ended; None: it goes on."""
         phase = held.phase
         if phase in (MessagePhase.PLANNING, MessagePhase.SENDING):
             message = self.definition(held.app, held.message)
@@ -132,12 +135,11 @@ class PushDirector:
             ):
                 phase = MessagePhase.DONE
             if phase is held.phase:
-                return
+                return None
             await self.outbox.do(lambda file: file.end(held.id, phase))
         for lane in self.lanes.values():
             lane.messages.pop(held.id, None)
-        while not await self.outbox.do(lambda file: file.sweep(held.id, phase, now)):
-            pass
+        return phase
 
     @property
     def tasks(self) -> list[asyncio.Task[None]]:
@@ -220,10 +222,23 @@ class PushDirector:
             if held.phase is MessagePhase.SENDING and message is not None and not message.cancelled:
                 wanted.setdefault(held.app, []).append(LaneMessage(held, message))
         for key in [*self.lanes]:
-            if key[0] not in wanted:
+            if key[0] not in wanted or self._has_failed(key):
                 await self._close_lane(key)
         for app, messages in wanted.items():
-            await self._serve(AppId(app), messages)
+            try:
+                await self._serve(AppId(app), messages)
+            except (EdgeError, OSError) as error:  # of this app: others are served all the same
+                self.failing = f"{app}: {error}"
+                log.error("messages of %s cannot be sent now: %s", app, error)
+
+    def _has_failed(self, key: tuple[str, ProviderKind]) -> bool:
+        """Whether a lane ended by itself: then another one takes its place."""
+        task = self._tasks[key]
+        if not task.done():
+            return False
+        error = None if task.cancelled() else task.exception()
+        log.error("the lane of %s by %s failed, and begins again", key[0], key[1].value, exc_info=error)
+        return True
 
     async def _serve(self, app: AppId, messages: list[LaneMessage]) -> None:
         if not any(key[0] == app for key in self.lanes):
@@ -272,7 +287,8 @@ class PushDirector:
 
     def _bury_for(self, app: AppId) -> Callable[[int, str, str, float], Awaitable[None]]:
         async def bury(key: int, provider: str, token: str, since: float) -> None:
-            await self._parts.keep(DeadPushToken(app, key, provider, token_hash(token), int(since * 1000)))
+            with suppress(Unavailable):  # the next message hears of it again
+                await self._parts.keep(DeadPushToken(app, key, provider, token_hash(token), int(since * 1000)))
 
         return bury
 

@@ -3,6 +3,7 @@
 Values are Structs, since they cross to another process as JSON. Everything here blocks.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +20,7 @@ from edge.domain.model import AppState
 from edge.domain.pushing.payload import ProviderKind, PushPayload
 from edge.push.audience import Audience
 from edge.push.outbox_file import OutboxMessage, PushOutboxFile
-from edge.push.outbox_schema import SendState
+from edge.push.outbox_schema import ENDED, SendState
 from edge.push.plan_run import PlanRun, StoredCounts, decode_counts, view_counts
 from edge.push.registered import RegisteredDevices
 from edge.telemetry.folding.database import open_for_reading
@@ -153,6 +154,7 @@ class MessageQuestions:
         self._registered, self._database, self._outbox = registered, database, outbox
         self._load, self._audience_of, self._now = load, audience_of, now
         self._plans = PlanRun(registered, outbox.near_sends)
+        self._ended: dict[int, Counter[tuple[str, SendState]]] = {}
 
     def preview(self, asked: PreviewAsked) -> PreviewFound:
         """Refuses what creating it would. Raises what `read_message` raises, TooLarge `message_too_large`."""
@@ -208,7 +210,9 @@ class MessageQuestions:
         )
 
     def _progress(self, held: OutboxMessage) -> MessageProgress:
-        tally = self._outbox.tally(held.id)
+        tally = self._ended.get(held.id) or self._outbox.tally(held.id)
+        if held.phase in ENDED and self._outbox.is_over(held.id):
+            self._ended[held.id] = tally  # it does not change any more, and has a row for each device
         sends = [SendCount(arm, SendState(state).name.lower(), n) for (arm, state), n in sorted(tally.items())]
         return MessageProgress(held.message, held.phase.value, held.why, decode_counts(held.counts), sends)
 

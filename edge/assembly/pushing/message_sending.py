@@ -2,6 +2,7 @@
 passes on what people are to hear, and asks it what people ask."""
 
 import asyncio
+import hashlib
 import logging
 import os
 import signal
@@ -193,7 +194,7 @@ class MessageSending:
     async def _pass_on(self, told: SenderTold) -> None:
         now = time.time()
         notice = Notice(
-            id=f"push-{told.app}-{int(now)}-{abs(hash(told.title)) % 10_000}",
+            id=f"push-{hashlib.sha256(told.title.encode()).hexdigest()[:16]}-{int(now)}",
             kind=NoticeKind(told.kind),
             at=now,
             app=told.app,

@@ -39,6 +39,7 @@ from edge.domain.decision.outcomes import HoldReason, Reason
 from edge.domain.forms.manifest_forms import WhyZip
 from edge.facts.writer import FactsCondition
 from edge.node.observing.metrics import BlobsSeen, Observed, build_metrics
+from edge.push.sending_metrics import SendingSeen, build_sending_metrics
 from edge.regions.fleet.node_metrics import build_home_metrics, build_nodes_metrics
 from edge.regions.following.follow_metrics import build_follow_metrics
 from edge.regions.sharing.sharing_metrics import build_sharing_metrics
@@ -188,6 +189,7 @@ def test_every_metric_is_in_the_tables():
     families += build_sharing_metrics({}, {}, None)
     families += [*build_received_metrics((), {}, 0.0), *build_sent_metrics(None)]
     families += [*build_follow_metrics(None), *build_audit_metrics(None)]
+    families += build_sending_metrics(SendingSeen(is_up=True, active=0, halted=0, restarts=0))
     told = re.findall(r"^\| `(edge_\w+)` \|", section("config/README.md", "Metrics"), re.MULTILINE)
     assert sorted(told) == sorted(family.name for family in families)
 

@@ -64,6 +64,7 @@ from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.succession.estate import Estate
 from edge.node.succession.ports import DEVICES
 from edge.page.door.login_links import LoginLinks
+from edge.push.sending_metrics import build_sending_metrics
 from edge.regions.feed.feed import Feed
 from edge.regions.sending.sender import ReportSender
 from edge.regions.sharing.sharer import Sharer
@@ -221,7 +222,8 @@ class Standalone(ServingNode):
     async def _nodes_metrics(self) -> list[Family]:
         nodes = reported_until(self.fleet, self._receiving.ledger)
         received = build_received_metrics(nodes, self._receiving.taken_bytes, time.time())
-        return [*await super()._nodes_metrics(), *received, *build_sent_metrics(self._reports)]
+        messages = build_sending_metrics(self.message_sending.seen())
+        return [*await super()._nodes_metrics(), *received, *build_sent_metrics(self._reports), *messages]
 
     def _blindness(self) -> str:
         """Why no event is counted now, "" if they are."""

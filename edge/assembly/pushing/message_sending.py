@@ -33,6 +33,7 @@ from edge.messages.notice import Notice, NoticeKind
 from edge.node.processes.link import Link
 from edge.node.service.numbered_replies import NumberedReplies
 from edge.push.questions import MessageAsked, MessageFigures, MessagesFound, PreviewAsked, PreviewFound
+from edge.push.sending_metrics import SendingSeen
 from edge.store.releases import Head
 
 START_SECONDS = 5.0  # how long a question waits for a process that is starting
@@ -79,6 +80,10 @@ class MessageSending:
     @property
     def is_up(self) -> bool:
         return self._link is not None and not self.condition.failing
+
+    def seen(self) -> SendingSeen:
+        """For metrics."""
+        return SendingSeen(self.is_up, self.condition.active, self.condition.halted, self.restarts)
 
     def hear_heads(self) -> None:
         """Apps changed."""

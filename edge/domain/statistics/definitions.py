@@ -31,6 +31,9 @@ class Unit(enum.Enum):
 class Definition(enum.Enum):
     """A figure: its heading in DEFINITIONS.md, in small letters, and its unit."""
 
+    MESSAGES_SENT = ("messages sent", Unit.DEVICES)
+    MESSAGES_OPENED = ("messages opened", Unit.DEVICES)
+    MESSAGE_EFFECT = ("what a message changed", Unit.SHARE)
     OFFERED = ("offered", Unit.DEVICES)
     DOWNLOADED = ("downloaded", Unit.DEVICES)
     INSTALLED = ("installed", Unit.DEVICES)

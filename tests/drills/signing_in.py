@@ -7,6 +7,8 @@ Needs Chromium, npm and a package registry, or a FOLDER in which oidc-provider i
 """
 
 import argparse
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +21,7 @@ from tests.worlds.oidc_provider import CLIENT_ID, CLIENT_SECRET, free_port, inst
 from tests.worlds.running_node import serving_node
 from tests.worlds.screens import chromium
 
+NODE_LEAST = 20
 ANNA, BEN = "anna@example.com", "ben@example.com"
 
 
@@ -26,6 +29,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--package", type=Path, help="where oidc-provider is installed")
     options = parser.parse_args()
+    if missing := missing_here(options.package):
+        print(f"skipped: {missing}")
+        return 0
     with tempfile.TemporaryDirectory(prefix="edge-login-") as temporary, ExitStack() as stack:
         room = Path(temporary)
         package = options.package or room / "provider"
@@ -54,6 +60,16 @@ def main() -> int:
     for each in done:
         print(f"holds: {each}")
     return 0
+
+
+def missing_here(package: Path | None) -> str:
+    """Why the drill cannot run on this machine; "" if it can."""
+    wanted = ("chromium", "node", *(() if package else ("npm",)))
+    if absent := [each for each in wanted if shutil.which(each) is None]:
+        return f"{', '.join(absent)} is not installed"
+    told = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    major = int(told.strip().lstrip("v").partition(".")[0])
+    return f"oidc-provider needs Node {NODE_LEAST}, and this is {told.strip()}" if major < NODE_LEAST else ""
 
 
 def log_in(screen: PersonAtScreen, name: str, path: str = "/login?next=/account") -> None:

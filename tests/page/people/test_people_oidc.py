@@ -9,9 +9,12 @@ from login_world import ANNA, BEN
 from oidc_double import CLIENT_ID, CLIENT_SECRET, OTHER_EC, OidcDouble, sign, unsigned
 from page_world import COOKIE
 
+from edge.control.login.accounts import Accounts
 from edge.control.login.credential_document import ProviderIdentity, with_identity
 from edge.control.login.oidc.client import OidcClient, OidcRegistration
 from edge.control.login.oidc_login import LOGIN_SECONDS, OidcLogin
+from edge.control.login.people_login import PeopleLogin
+from edge.control.login.region_credentials import IDENTITIES_FILE, RegionCredentials
 from edge.page.door.sessions import RENEW_AGAIN_SECONDS, RENEW_SECONDS, SESSION_SECONDS, STATED_SECONDS
 
 OIDC_COOKIE = "edge_oidc"
@@ -281,3 +284,20 @@ async def test_a_session_by_a_provider_ends_by_time_too(page, double, clock):
     await log_in(page, double)
     clock.at += SESSION_SECONDS
     assert (await page.get("/nodes")).location == "/login?next=/nodes"
+
+
+async def test_a_region_binds_accounts_by_itself_and_says_what_it_has_not(open_page, logins, double, clock, tmp_path):
+    accounts = Accounts(logins.people, RegionCredentials(tmp_path / IDENTITIES_FILE), clock.now)
+    registration = OidcRegistration(double.issuer, CLIENT_ID, CLIENT_SECRET, "openid email", "groups")
+    oidc = OidcLogin(accounts, OidcClient(registration))
+    page = await open_page(people=PeopleLogin(accounts=accounts, oidc=oidc), origin="https://origin.example.com")
+    shown = await page.get("/login")
+    assert "Passwords and passkeys are kept on the origin" in shown.text and "Mail address" not in shown.text
+    assert (await page.post("/login", {"mail": ANNA, "password": "the heron waits"})).status == 404
+    await log_in(page, double)
+    assert ANNA in (await page.get("/account")).text
+    double.person |= {"sub": "s-2"}
+    double.claims = {"sub": "s-2"}
+    page.cookie = ""
+    assert (await log_in(page, double)).status == 409, "the mail address alone is nobody here either"
+    await oidc.close()

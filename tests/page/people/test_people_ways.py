@@ -4,6 +4,7 @@ import json
 
 import pytest
 from authenticator import Authenticator
+from control_world import Api
 from login_world import ANNA, BEN, PASSWORD, ROOT
 from page_world import COOKIE
 
@@ -326,3 +327,26 @@ async def test_a_token_for_the_command_line_is_shown_once(anna, logins):
     hashed = logins.accounts.credentials(ANNA).terminals[0].hash
     await anna.post("/account/terminals/end", {"terminal": hashed})
     assert logins.accounts.credentials(ANNA).terminals == ()
+
+
+async def test_every_way_in_and_every_change_is_in_the_audit(anna, logins):
+    """With the person's name where the person is known, and nothing that was typed where not."""
+    anna.cookie = ""
+    await log_in(anna, password="wrong wrong wrong")
+    await log_in(anna, "my password is hunter2")
+    await log_in(anna)
+    await anna.get("/account")
+    await anna.post("/account/terminals", {"name": "laptop"})
+    await anna.post("/account/sign-out", {})
+    told = await Api(anna.client, anna.secrets)("GET", "/v1/audit?limit=50")
+    acts = [(each["operation"], each["who"], each["code"]) for each in told["entries"]]
+    for act in (
+        ("accept_invitation", ANNA, ""),
+        ("login_password", ANNA, "wrong_login"),
+        ("login_password", "", "wrong_login"),
+        ("login_password", ANNA, ""),
+        ("make_terminal_token", ANNA, ""),
+        ("logout_everywhere", ANNA, ""),
+    ):
+        assert act in acts, acts
+    assert "hunter2" not in str(told)

@@ -1,4 +1,4 @@
-"""A bucket as the source: three requests for a look at which nothing has changed, whatever the number of apps.
+"""A bucket as the source: four requests for a look at which nothing has changed, whatever the number of apps.
 
 The heads' tags come from one listing, the other documents' from conditional reads. Reading is all it needs to be
 allowed.

@@ -297,7 +297,7 @@ def test_a_reader_looks_but_does_not_set(node, app):
     secret = node.json("token", "create", f"reader-{app}"[:64], "--role", "reader", "--app", app)["token"]
     env = {"EDGE_TOKEN": secret}
     assert node.json("segment", "list", app, env=env) == []
-    assert "it may read but not change an app" in node.failure(
+    assert "may not change segments or id sets" in node.failure(
         "segment", "set", app, "x", "--where", "is_prod", env=env
     )
-    assert "it may read but not change an app" in node.failure("idset", "put", app, "x", "-", env=env, input="anna")
+    assert "may not change segments or id sets" in node.failure("idset", "put", app, "x", "-", env=env, input="anna")

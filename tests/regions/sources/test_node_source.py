@@ -141,7 +141,7 @@ async def test_the_end_of_the_node_above_ends_events(following):
 async def test_a_token_that_may_not_follow_is_a_refusal(following, world):
     _, source, token = following
     token.write_text(world.secrets["reader"])
-    with pytest.raises(SourceRefuses, match="may read but not follow this node"):
+    with pytest.raises(SourceRefuses, match="may not follow this node"):
         await source.documents({})
     with pytest.raises(SourceRefuses):
         assert [event async for event in source.events()]

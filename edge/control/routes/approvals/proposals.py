@@ -6,6 +6,7 @@ from typing import Any
 
 from edge.control.access.grants import Grant, refusal
 from edge.control.access.roles import CHANGES, Permission
+from edge.control.access.tokens import Tokens
 from edge.control.calls import Call, commit, load_app
 from edge.control.operations import Operation
 from edge.control.proposing import (
@@ -26,6 +27,7 @@ from edge.control.shapes.approvals.approval_shapes import (
 )
 from edge.control.shapes.apps import AlteredView
 from edge.domain.app_parts.protection import Proposal
+from edge.domain.approving.hands import is_person
 from edge.domain.changes.approving.approval_commands import (
     ApproveProposal,
     RejectProposal,
@@ -33,7 +35,7 @@ from edge.domain.changes.approving.approval_commands import (
     WithdrawProposal,
 )
 from edge.domain.decision.foresight.differences import BundleSize, ComparedParts, differences
-from edge.domain.errors import EdgeError, Forbidden, NotFound
+from edge.domain.errors import Conflict, EdgeError, Forbidden, NotFound
 from edge.domain.model import AppState
 from edge.store.releases import Rehearsed
 
@@ -108,6 +110,8 @@ async def _decide(call: Call[Any], command: ApproveProposal | RejectProposal | W
     def permit(before: AppState | None, after: AppState) -> None:
         if before is not None and id in before.proposals and not isinstance(command, WithdrawProposal):
             check_may_decide(call.grant, before, before.proposals[id], now)
+            if isinstance(command, ApproveProposal):
+                check_author(call.ports.tokens, before.proposals[id])
 
     done = await commit(call, call.app, command, permit)
     waiting = done.state.proposals.get(id)
@@ -130,6 +134,20 @@ def check_may_decide(grant: Grant, state: AppState, proposal: Proposal, now: flo
     for channel in channels:
         if not grant.may(Permission.APPROVE_CHANGES, state.app, channel):
             raise Forbidden("forbidden", refusal(grant, Permission.APPROVE_CHANGES, state.app, channel))
+
+
+def check_author(tokens: Tokens, proposal: Proposal) -> None:
+    """What a token asked for that is revoked, or whose name another one has taken, is nobody's wish any more. Raises
+    Conflict `author_gone`."""
+    if is_person(proposal.by):
+        return
+    record = tokens.records().get(proposal.by)
+    if record is None or record.created > proposal.at:
+        raise Conflict(
+            "author_gone",
+            f"token {proposal.by!r}, which made proposal {proposal.id}, was revoked since: reject it, and make the "
+            "change again if somebody still wants it",
+        )
 
 
 def view_rules(state: AppState) -> list[ApprovalRuleView]:

@@ -115,6 +115,13 @@ async def test_who_may_not_change_it_may_not_propose_it(ready):
     assert await ready("GET", PROPOSALS) == []
 
 
+async def test_what_a_token_asked_for_that_is_revoked_is_not_approved(ready):
+    proposal = await ask(ready, "PATCH", PRODUCTION, {"bundle": "1.1.0"}, by="ci")
+    await ready("DELETE", "/v1/tokens/ci", by="boss")
+    assert await approve(ready, proposal["id"], status=409) == "author_gone"
+    assert (await ready("POST", f"{PROPOSALS}/{proposal['id']}/reject", by="bob"))["proposal"]["state"] == "rejected"
+
+
 async def test_what_was_not_seen_is_not_approved(ready):
     proposal = await ask(ready, "PATCH", PRODUCTION, {"emulator": False})
     path = f"{PROPOSALS}/{proposal['id']}/approve"

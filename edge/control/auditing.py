@@ -27,7 +27,10 @@ _PARTS = frozenset({"upload_blob", "list_missing_blobs", "list_prepared_blobs"})
 _NODES = frozenset({Permission.SEND_HOME, Permission.FOLLOW})
 # What has to be possible although it cannot be recorded now: it keeps devices, or the node, from something bad.
 _STOPS = frozenset(
-    {"roll_channel_back", "roll_back_rollout", "pause_rollout", "withdraw_bundle", "revoke_token", "accept_restored"}
+    {
+        *("roll_channel_back", "roll_back_rollout", "pause_rollout", "withdraw_bundle", "kill_feature"),
+        *("cancel_message", "revoke_token", "remove_person", "revoke_role", "unmap_group", "accept_restored"),
+    }
 )
 
 

@@ -28,6 +28,7 @@ PAGES = {
     "history": f"/apps/{RIDER}/history",
     "nodes": "/nodes",
     "people": "/people",
+    "audit": "/audit",
     "confirmation": f"/apps/{RIDER}/channels/production/acts/rollback",
     "start": f"/apps/{KIOSK}/channels/production/acts/start",
     "guard": f"/apps/{KIOSK}/channels/production/acts/guard",

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 
 from edge.cli.store.places import StorePlace, require_store
+from edge.cli.terminal.output import note
+from edge.control.audit.local import record_local
 from edge.control.login.signed_documents import SIGNED_DOCUMENTS
 from edge.domain.errors import Forbidden, Invalid
 from edge.store.key_set import Trust, open_trust, read_trust
@@ -36,6 +38,13 @@ class KeyOffice:
         self.roots = RootKeys(self.node_dir, self.writer)
         domains = {kind.key: kind.domain for kind in SIGNED_DOCUMENTS}
         self.changes = KeyChanges(self.store, self.trust, self.writer, domains)
+
+    def note(self, operation: str, target: str) -> None:
+        """Have the audit know what was done. It stands, even if that cannot be written."""
+        try:
+            record_local(self.node_dir, self.trust.store_id, self.writer, operation, target, time.time())
+        except OSError as error:
+            note(f"warning: this is not in the audit, which cannot be written: {error}")
 
     def root(self, elsewhere: Path | None) -> Writer:
         """See `RootKeys.signer`."""

@@ -29,6 +29,7 @@ def rotate(out: Output, place: StorePlace, root_key: Path | None) -> None:
     new = office.roots.make_next()
     office.changes.rotate(old, new, time.time())
     office.roots.settle(office.trust.held)
+    office.note("rotate_root_key", f"root={new.id} before={old.id}")
     found = {"root": new.id, "before": old.id, "file": str(office.roots.place)}
     out.result(found, lambda: line(f"root {new.id} in {office.roots.place}, vouched for by {old.id}"))
 
@@ -52,6 +53,7 @@ def export_root(out: Output, place: StorePlace, file: Path) -> None:
     office = KeyOffice(place)
     office.roots.move_to(file, office.trust.held)
     key = office.trust.held.key_set.root
+    office.note("export_root_key", f"root={key}")
 
     def print_text() -> None:
         line(f"moved: root {key} is in {file} alone")
@@ -85,6 +87,7 @@ def replace_root(out: Output, place: StorePlace, asking: Asking) -> None:
     office.changes.replace(new, time.time())
     office.roots.settle(office.trust.held)
     fingerprint = fingerprint_of(new.public)
+    office.note("replace_root_key", f"root={new.id} before={old}")
 
     def print_text() -> None:
         line(f"root {new.id} in {office.roots.place}")

@@ -91,6 +91,7 @@ def add(out: Output, place: StorePlace, public_key: str, root_key: Path | None) 
     office = KeyOffice(place)
     office.changes.add(office.root(root_key), public, time.time())
     key = key_id_of(public)
+    office.note("add_writer_key", f"key={key}")
     out.result({"key": key}, lambda: line(f"added: writer {key}"))
 
 
@@ -109,6 +110,7 @@ def revoke(out: Output, place: StorePlace, key: str, root_key: Path | None) -> N
 
     wanted, office = parse_fingerprint(key), KeyOffice(place)
     done = office.changes.revoke(office.root(root_key), wanted, time.time())
+    office.note("revoke_writer_key", f"key={done.key}")
     told = f"revoked: writer {done.key}; {done.signed_again} of its documents are signed by this node now"
     out.result({"key": done.key, "signed_again": done.signed_again}, lambda: line(told))
 
@@ -135,6 +137,7 @@ def renew(out: Output, place: StorePlace, root_key: Path | None) -> None:
     office.changes.add(root, new.public, time.time())
     made.rename(office.node_dir / WRITER_FILE)
     sync_directory(office.node_dir)
+    office.note("renew_writer_key", f"key={new.id} before={office.writer.id}")
 
     def print_text() -> None:
         line(f"this node signs with {new.id} from its next start on")

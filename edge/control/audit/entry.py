@@ -6,11 +6,14 @@ No body, no secret, and no device id is ever in one: a device is named by a dige
 import enum
 import hashlib
 import ipaddress
+import json
+import re
 from collections.abc import Mapping
 
 import msgspec
 
 TEXT_LIMIT = 256  # characters of any field: an app, a channel and a version fit
+TARGET_LIMIT = 1_000  # a role's permissions, a person's roles
 ADDRESS_LIMIT = 64
 DEVICE_DIGITS = 16  # of the digest that stands for a device: nobody guesses a random UUID from it
 IPV4_PREFIX, IPV6_PREFIX = 24, 48  # what is kept of an address where the whole one is not: a small network's
@@ -18,8 +21,9 @@ BROKEN = "audit_broken"  # what a node records that finds less of its chain than
 # Of a body, only these say whom or what an operation is about, and none of them is ever a secret.
 NAMED_FIELDS = (
     *("name", "role", "roles", "app", "version", "channel", "bundle"),
-    *("person", "mail", "organisation", "group"),
+    *("person", "mail", "organisation", "group", "scope", "scopes", "networks", "permissions", "holds", "to"),
 )
+_PLAIN = re.compile(r"[\w.@:/,+*-]+")
 
 
 class ActKind(enum.Enum):
@@ -77,8 +81,9 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def within_limits(entry: AuditEntry) -> AuditEntry:
     """The entry with its texts cut, and its times to the millisecond."""
-    texts = ("operation", "who", "code", "app", "target", "change")
+    texts = ("operation", "who", "code", "app", "change")
     cut = {name: shown(getattr(entry, name), TEXT_LIMIT) for name in texts}
+    cut["target"] = shown(entry.target, TARGET_LIMIT)
     times = {"at": round(entry.at, 3), "since": round(entry.since, 3)}
     return msgspec.structs.replace(entry, **cut, **times, address=shown(entry.address, ADDRESS_LIMIT))
 
@@ -93,13 +98,25 @@ def target_of(parts: Mapping[str, str], body: object) -> str:
     told = {name: _told(name, value) for name, value in parts.items() if name != "app"}
     for name in NAMED_FIELDS:
         value = getattr(body, name, None)
-        if isinstance(value, enum.Enum):
-            value = value.value
-        if isinstance(value, str) and value and name not in told:
-            told[name] = value
-        elif isinstance(value, list | tuple) and value and all(isinstance(each, str) for each in value):
-            told[name] = ",".join(value)
-    return " ".join(f"{name}={value}" for name, value in told.items())
+        if value and name not in told:
+            several = value if isinstance(value, list | tuple) else [value]
+            told[name] = ",".join(filter(None, map(_text_of, several)))
+    return " ".join(f"{name}={_quoted(value)}" for name, value in told.items() if value)
+
+
+def _text_of(value: object) -> str:
+    """Of a text, a choice, or a role that is held somewhere; "" for anything else."""
+    if isinstance(value, enum.Enum):
+        value = value.value
+    role, scope = getattr(value, "role", ""), getattr(value, "scope", "")
+    if isinstance(role, str) and isinstance(scope, str) and role and scope:
+        return f"{role}:{scope}"
+    return value if isinstance(value, str) else ""
+
+
+def _quoted(value: str) -> str:
+    """In quotation marks if it could be taken for more than one word: what was refused may be any text."""
+    return value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
 
 
 def device_digest(device: str) -> str:

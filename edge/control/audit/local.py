@@ -1,19 +1,25 @@
-"""The audit of a machine, looked at from beside its node: nothing is written, and the node need not run."""
+"""The audit of a machine, from beside its node, which need not run: verified, and told what a command did to keys."""
 
+import os
+import pwd
 from pathlib import Path
 from typing import NamedTuple
 
 from edge.control.audit.chain.anchors import Anchors
 from edge.control.audit.chain.files import ASIDE, FOLDER, AuditFiles, records_of
+from edge.control.audit.chain.journal import Journal
 from edge.control.audit.chain.record import Chain, Owner, digest_of_line, parse_line
 from edge.control.audit.chain.verifying import VerifiedChain, verify_chain
+from edge.control.audit.entry import ActKind, AuditEntry, within_limits
 from edge.control.audit.exporting import ExportSeal
 from edge.domain.errors import NotFound
+from edge.store.disk.room import NoReserve
 from edge.store.disk.seen import SeenByOthers
 from edge.store.key_set import read_trust
 from edge.store.keys.key_document import fingerprint_of, unbase64
 from edge.store.keys.pin import PIN_FILE, read_pin
 from edge.store.objects.port import ObjectStore
+from edge.store.signing import Writer
 
 WRITER_FILE = "writer.key"
 FIRST_ANCHOR_SECONDS = 120.0  # of a node that has just begun: the first one comes within a minute
@@ -59,6 +65,18 @@ def verify_local(node_dir: Path, store: ObjectStore, now: float) -> LocalChain:
 def _begun_at(files: list[tuple[str, bytes]]) -> float:
     """The time of the first record; that of no record is yet to come."""
     return next((record.at for _, content in files for record, _ in records_of(content)), float("inf"))
+
+
+def record_local(node_dir: Path, store_id: str, writer: Writer, operation: str, target: str, now: float) -> None:
+    """Record what the machine's own user did to keys with a command, beside a node that may run. `now` is in seconds
+    since the epoch. A node that has never started has no chain yet, and nothing is recorded. Blocks. Raises OSError."""
+    id_file = node_dir / "id"
+    if not id_file.is_file():
+        return
+    who = f"local:{pwd.getpwuid(os.getuid()).pw_name}"
+    entry = within_limits(AuditEntry(at=now, kind=ActKind.ACCESS, operation=operation, who=who, target=target))
+    owner = Owner(store_id, id_file.read_text().strip())
+    Journal(AuditFiles(node_dir / FOLDER), owner, writer, NoReserve()).commit([entry])
 
 
 def local_root(node_dir: Path) -> str:

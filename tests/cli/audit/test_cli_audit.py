@@ -84,6 +84,18 @@ def test_a_killed_node_leaves_a_chain_that_verifies_with_every_acknowledged_chan
         assert node.json("audit", "verify")["faults"] == []
 
 
+def test_what_the_machines_own_user_does_to_keys_is_in_the_nodes_chain(tmp_path):
+    with serving_node(tmp_path) as node:
+        node.text("app", "create", "com.acme.app")
+        root = node.json("keys", "rotate")["root"]
+        node.text("channel", "create", "com.acme.app", "production")
+        made, rotated, _ = node.json("audit")
+        assert (rotated["operation"], rotated["kind"]) == ("rotate_root_key", "access")
+        assert rotated["who"].startswith("local:") and rotated["target"].startswith(f"root={root} before=")
+        assert made["operation"] == "create_channel"
+    assert node.json("audit", "verify")["faults"] == []
+
+
 NATIVE = {"assets/helper.bin": b"\x7fELF\x02\x01\x01" + bytes(57)}
 SETTINGS = b'{"appId": "com.acme.other", "server": {"url": "https://other.example.com"}}'
 

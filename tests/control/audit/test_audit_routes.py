@@ -66,6 +66,7 @@ async def test_what_is_refused_is_recorded_with_its_code(acme, by, method, path,
 async def test_an_unknown_token_is_nobody_and_its_secret_is_nowhere(acme, world):
     acme.secrets["stranger"] = "edge_" + "S" * 43
     assert await acme("GET", "/v1/apps", by="stranger", status=401) == "unauthorized"
+    await acme("POST", f"/v1/apps/{APP}/channels", {"name": "after"})  # a stranger does not wait for the disk
     assert await told(acme, "?refused=true") == ["- list_apps refused unauthorized"]
     assert b"SSSS" not in b"".join(path.read_bytes() for path in (world.store.root.parent / "audit").iterdir())
 
@@ -84,6 +85,21 @@ async def test_a_token_is_recorded_by_its_name_and_role_and_never_by_its_secret(
     assert (revoked["operation"], revoked["target"]) == ("revoke_token", "name=ci")
     content = b"".join(path.read_bytes() for path in (world.store.root.parent / "audit").iterdir())
     assert made["token"].encode() not in content
+
+
+async def test_a_role_is_recorded_with_whom_and_where(acme):
+    held = {"role": "releaser", "scope": f"app:{APP}"}
+    await acme("POST", "/v1/people", {"mail": "anna@example.com", "words": "Anna", "holds": [held]})
+    await acme("POST", "/v1/people/anna@example.com/grant", {"role": "viewer"})
+    granted, added = await listed(acme, "?what=access")
+    assert added["target"] == f"mail=anna@example.com holds=releaser:app:{APP}"
+    assert granted["target"] == "person=anna@example.com role=viewer scope=everything"
+
+
+async def test_a_refused_name_cannot_pass_for_another_word(acme):
+    await acme("POST", "/v1/tokens", {"name": "ci role=admin", "role": "reader"}, status=422)
+    (entry,) = await listed(acme, "?refused=true")
+    assert entry["target"] == 'name="ci role=admin" role=reader'
 
 
 async def test_an_erasure_is_recorded_without_the_device(acme, world):

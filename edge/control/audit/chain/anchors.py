@@ -111,13 +111,14 @@ class Anchors:
     def _number(self, sealed: bytes) -> int:
         """0 for what is none to believe."""
         try:
-            return self._open(sealed, self._trust.keys).n
+            return self._open(sealed, self._trust.once_listed).n
         except Untrusted:
             return 0
 
     def _stored(self) -> Anchor | None:
         stored = read_stored(self._store, self._key, self._key)
-        return self._open(stored.data, self._trust.keys) if stored is not None else None
+        # By a key that was revoked since, too: it was the node's own, and the node's copy is held against it.
+        return self._open(stored.data, self._trust.once_listed) if stored is not None else None
 
     def _kept(self) -> Anchor | None:
         sealed = self._trust.seen.read(_SEEN)

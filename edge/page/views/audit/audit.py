@@ -119,12 +119,13 @@ def _cells(each: AuditEntryView, now: float, *, of_app: bool) -> list[Any]:
     where = each.address + (" · page" if each.page else "") if each.address else "page" if each.page else ""
     state = _STATES.get(each.outcome)
     times = f"{count(each.count)} times since {moment(each.since, now)}" if each.count > 1 else ""
+    about, reason = _about(each, of_app=of_app), cleaned(each.reason)[:200]
     return [
         time_tag(each.at, now),
         {"text": named(each.who) if each.who else "nobody known", "tone": "" if each.who else "quiet", "of": where},
         {"text": named(each.operation.replace("_", " ")), "of": each.kind},
         {"text": "done", "state": state, "of": " · ".join(part for part in (each.code, times) if part)},
-        {"text": _about(each, of_app=of_app), "of": cleaned(each.reason)[:200]},
+        {"text": about, "of": reason} if about or reason else "",
     ]
 
 

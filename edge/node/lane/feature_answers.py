@@ -5,6 +5,7 @@ from time import perf_counter
 
 from edge.node.lane.context import LaneContext
 from edge.node.lane.requests import RequestHead
+from edge.node.observing.traffic import FEATURES
 from edge.node.service.peers import Whence
 
 
@@ -12,7 +13,8 @@ def answer_features(
     context: LaneContext, transport: asyncio.WriteTransport, head: RequestHead, whence: Whence, body: bytes
 ) -> bool:
     """False: nothing was written, since the answer has to wait for something."""
-    begun, ask = perf_counter(), head.features
+    ask, traffic = head.features, context.traffic
+    begun = 0.0 if traffic.access is None else perf_counter()
     if ask is None:
         sent = context.answers.write_preflight(transport, head.closes)
         context.record_answer(whence, head, 204, sent, begun, "")
@@ -21,5 +23,8 @@ def answer_features(
     if reply is None:
         return False
     sent = context.answers.write_features(transport, reply, head.closes, head.takes_gzip)
-    context.record_answer(whence, head, reply.status, sent, begun, reply.app)
+    if traffic.access is None:
+        traffic.note(FEATURES, reply.status, sent)
+    else:
+        context.record_answer(whence, head, reply.status, sent, begun, reply.app)
     return True

@@ -129,7 +129,7 @@ class ChangeStreams:
         self._streams.setdefault(snapshot.app, {})[stream] = None
         self._by_address[prefix] += 1
         self.open += 1
-        self._note(stream, config_tag(snapshot))
+        _note(stream, config_tag(snapshot), seen_mark(snapshot.features_fingerprint))
         if stream.tag is not None:
             stream.wake()
         try:
@@ -152,11 +152,11 @@ class ChangeStreams:
         marks = {key_mark(digest) for digest in snapshot.feature_keys.digests} or {key_mark(OPEN)}
         if not snapshot.feature_keys.is_needed:
             marks.add(key_mark(OPEN))
-        idle = not self._due
+        idle, tag, seen = not self._due, config_tag(snapshot), seen_mark(snapshot.features_fingerprint)
         for stream in self._streams.get(snapshot.app, ()):
             if stream.key not in marks:
                 stream.end()
-            elif self._note(stream, config_tag(snapshot)):
+            elif _note(stream, tag, seen):
                 self._due[stream] = None
         if idle and self._due:
             self._wake_some()
@@ -187,14 +187,6 @@ class ChangeStreams:
             for stream in streams:
                 stream.end()
 
-    def _note(self, stream: ChangeStream, tag: ConfigTag) -> bool:
-        """Whether the client is to hear of this state."""
-        seen = seen_mark(tag.fingerprint)
-        if seen == stream.seen:
-            return False
-        stream.seen, stream.tag = seen, tag
-        return True
-
     def _wake_some(self) -> None:
         for stream in list(self._due)[:SLICE]:
             del self._due[stream]
@@ -217,3 +209,11 @@ class ChangeStreams:
             self._waiters[app] = left
         else:
             self._waiters.pop(app, None)
+
+
+def _note(stream: ChangeStream, tag: ConfigTag, seen: bytes) -> bool:
+    """Whether the client is to hear of this state."""
+    if seen == stream.seen:
+        return False
+    stream.seen, stream.tag = seen, tag
+    return True

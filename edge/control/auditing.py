@@ -12,6 +12,7 @@ from edge.control.audit.audit_log import AuditLog
 from edge.control.audit.entry import ActKind, ActOutcome, AuditEntry, target_of
 from edge.control.calls import Asked, Call, InnerRequest
 from edge.control.operations import Operation
+from edge.control.proposing import ProposalMade
 from edge.domain.errors import EdgeError, Forbidden, Unauthorized
 from edge.store.disk.room import refusal_of_room
 
@@ -90,6 +91,9 @@ class Witness:
         if isinstance(error, OSError):
             error = refusal_of_room(error) or error
         code = error.code if isinstance(error, EdgeError) else "internal_error"
+        if isinstance(error, ProposalMade):  # no refusal: the change has a record of its own once it is approved
+            await self.audit.record(self._entry(ActOutcome.DONE, code))
+            return
         ours = not isinstance(error, EdgeError) or error.status >= 500
         await self.audit.record(self._entry(ActOutcome.FAILED if ours else ActOutcome.REFUSED, code))
 

@@ -201,7 +201,7 @@ def _format_of(state: AppState, jumps: bool) -> int:
 
 def _is_protected(state: AppState) -> bool:
     held = any(each.rollout is not None and each.rollout.holds for each in state.channels.values())
-    return held or bool(state.approvals or state.proposals or state.decided or state.freezes)
+    return held or bool(state.approvals or state.proposals or state.freezes)  # what was decided binds nobody
 
 
 def parse_revision(content: bytes, app: AppId, number: int, load: Loader) -> Revision:

@@ -22,7 +22,7 @@ import msgspec
 
 from edge import __version__
 from edge.cli.terminal.output import Advance, note
-from edge.cli.terminal.waiting import ChangeWaits, await_decision
+from edge.cli.terminal.waiting import WAITING, ChangeWaits, await_decision
 from edge.config import is_loopback
 from edge.domain.errors import EdgeError, Invalid
 
@@ -194,7 +194,7 @@ class ControlClient:
     def _decided(self, request: _Request, proposed: Any) -> Any:
         """The answer to a change that waits for approval, once it is approved: as if it had been made at once. Raises
         ChangeWaits unless that is waited for, and Conflict for one that is rejected."""
-        if not self.waits or proposed["proposal"]["state"] == "approved":
+        if proposed["proposal"]["state"] == WAITING and not self.waits:
             raise ChangeWaits(proposed)
         await_decision(proposed, self.get)
         return self._exchange(request._replace(path=request.path.removeprefix(self._prefix)))

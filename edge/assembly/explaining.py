@@ -10,7 +10,7 @@ from edge.assembly.current_snapshots import CurrentSnapshots
 from edge.control.ports import DeviceFactsPort
 from edge.control.segment_trial import refused
 from edge.control.shapes.devices import ExplainStep, Explanation
-from edge.control.shapes.features.feature_shapes import FeatureExplanation, FeatureStepView
+from edge.control.shapes.features.feature_shapes import FeatureExplanation, FeatureOfDevice, FeatureStepView
 from edge.domain.decision.advice import advice_of
 from edge.domain.decision.decide import resolve
 from edge.domain.decision.explain import explain
@@ -57,6 +57,21 @@ class Explaining:
             next=advice_of(decision, app, compiled.channel.name if compiled else "", held),
             answer=orjson.loads(answer),
         )
+
+    async def features_of(self, app: AppId, body: bytes, country: str = "") -> list[FeatureOfDevice]:
+        """What a device with such a body gets of each feature, by name. Raises as `explain`."""
+        check = _parsed(body, country)
+        features = (await asyncio.to_thread(self._snapshots.load, app)).features
+        subject = Subject(check, self._facts.facts_of(app, check.device), check.device.encode())
+        return [
+            FeatureOfDevice(
+                feature=each.key,
+                value=None if each.value_json is None else orjson.loads(each.value_json),
+                variant=each.variant,
+                reason=each.reason.value,
+            )
+            for each in features.evaluate_all(subject)
+        ]
 
     async def explain_feature(self, app: AppId, name: str, body: bytes, country: str = "") -> FeatureExplanation:
         """What a device with such a body gets of a feature. Raises NotFound `unknown_app`, `unknown_feature`, and as

@@ -15,7 +15,12 @@ from edge.control.login.people_login import PeopleLogin
 from edge.control.push.push_desk import PushDesk
 from edge.control.shapes.apps import AppStats
 from edge.control.shapes.devices import Explanation, RawErasedView
-from edge.control.shapes.features.feature_shapes import FeatureExplanation, FeaturePreview, FeaturesReach
+from edge.control.shapes.features.feature_shapes import (
+    FeatureExplanation,
+    FeatureOfDevice,
+    FeaturePreview,
+    FeaturesReach,
+)
 from edge.control.shapes.figures.audit import AuditView
 from edge.control.shapes.impact import ImpactView, ReachView
 from edge.control.shapes.insight.segment_reach import SegmentsReach
@@ -63,6 +68,9 @@ class ExplainPort(Protocol):
         `reported` of the answer is None. Raises NotFound `unknown_app`, and Invalid with the code that the device
         would get for a body that is malformed.
         """
+
+    async def features_of(self, app: AppId, body: bytes, country: str) -> list[FeatureOfDevice]:
+        """What a device with such a body gets of each feature. Raises as `explain`."""
 
     async def explain_feature(self, app: AppId, name: str, body: bytes, country: str) -> FeatureExplanation:
         """Explain what a device with such a body gets of a feature. Raises NotFound `unknown_app`, `unknown_feature`,

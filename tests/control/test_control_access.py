@@ -110,6 +110,7 @@ NEEDED = {
     "preview_feature": P.READ_APP,
     "explain_feature": P.LOOK_UP_DEVICES,
     "explain_feature_of_device": P.LOOK_UP_DEVICES,
+    "show_features_of_device": P.LOOK_UP_DEVICES,
     "start_feature_experiment": P.CHANGE_FEATURES,
     "stop_feature_experiment": P.CHANGE_FEATURES,
     "read_feature_experiment": P.READ_APP,

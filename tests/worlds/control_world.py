@@ -41,6 +41,7 @@ from edge.control.shapes.devices import ExplainStep, Explanation, RawErasedView
 from edge.control.shapes.features.counted import view_feature_impact, view_given
 from edge.control.shapes.features.feature_shapes import (
     FeatureExplanation,
+    FeatureOfDevice,
     FeaturePreview,
     FeatureReachView,
     FeaturesReach,
@@ -199,6 +200,21 @@ class World:
             next="make a channel public",
             answer={"error": "no_channel"},
         )
+
+    async def features_of(self, app, body, country):
+        """As a node does that knows nothing of devices."""
+        state = await asyncio.to_thread(self.releases.load, app)
+        check = read_device(body, app, country)
+        subject = Subject(check, NO_FACTS, check.device.encode())
+        return [
+            FeatureOfDevice(
+                feature=each.key,
+                value=msgspec.json.decode(each.value_json) if each.value_json else None,
+                variant=each.variant,
+                reason=each.reason.value,
+            )
+            for each in compile_features(state, NO_PLACE, {}).evaluate_all(subject)
+        ]
 
     async def explain_feature(self, app, name, body, country):
         """As a node does that knows nothing of devices."""
@@ -414,7 +430,7 @@ class World:
             messaging=changed.get("messaging") or Messaging(self.store.root.parent / "node", WebhookRules()),
             push=changed.get("push") or self.push(),
             serving=port(announce=self.announce),
-            explaining=port(explain=self.explain, explain_feature=self.explain_feature),
+            explaining=port(explain=self.explain, explain_feature=self.explain_feature, features_of=self.features_of),
             known_devices=port(
                 preview=self.preview,
                 preview_feature=self.preview_feature,

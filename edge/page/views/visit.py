@@ -21,7 +21,14 @@ from edge.page.views.remembering import COUNTED, REMEMBERED_SECONDS, AnswerMemor
 T = TypeVar("T")
 
 OF_KNOWN_DEVICES = frozenset(
-    {"list_devices", "show_segments_reach", "count_segment", "explain_device", "show_features_reach"}
+    {
+        "list_devices",
+        "show_segments_reach",
+        "count_segment",
+        "explain_device",
+        "show_features_reach",
+        "show_features_of_device",
+    }
 )
 PART_SECONDS = 10.0  # for one answer; what takes longer is shown as not read
 

@@ -14,6 +14,7 @@ from edge.control.routes.features.features import FEATURE
 from edge.control.segment_trial import check_same_app
 from edge.control.shapes.features.feature_shapes import (
     FeatureExplanation,
+    FeatureOfDevice,
     FeaturePreview,
     FeatureRequest,
     FeaturesReach,
@@ -25,6 +26,7 @@ from edge.domain.changes.commands import Change
 from edge.domain.changes.features.feature_commands import SetFeature
 from edge.domain.model import parse_device_id
 from edge.store.releases import Rehearsed
+from edge.telemetry.devices.known_devices import KnownDevice
 from edge.wire.updates import fields_of
 
 
@@ -58,14 +60,28 @@ async def handle_explain_body(call: Call[msgspec.Raw]) -> FeatureExplanation:
 async def handle_explain(call: Call[None]) -> FeatureExplanation:
     """Raises Invalid `invalid_boolean`, `invalid_country`, and what an invalid body raises."""
     await check_app(call)
+    asked, country, known = await _asked(call)
+    explained = await _explained(call, asked, country)
+    return msgspec.structs.replace(explained, reported=known.reported if known else None)
+
+
+async def handle_of_device(call: Call[None]) -> list[FeatureOfDevice]:
+    """By name. Raises as `handle_explain`."""
+    await check_app(call)
+    asked, country, _ = await _asked(call)
+    async with call.request.app[LOOKS].turn():
+        return await call.ports.explaining.features_of(call.app, asked, country)
+
+
+async def _asked(call: Call[None]) -> tuple[bytes, str, KnownDevice | None]:
+    """What the parameters say of a device, its country, and its report that says the rest."""
     given = parse_question(call.request.query)
     country = parse_country(str(given.pop(COUNTRY, "")))
     known = None
     if "device_id" in given:
         known = await call.ports.known_devices.reported(call.app, parse_device_id(given["device_id"]))
     asked = {**DEFAULTS, **(fields_of(known.check) if known else {}), **given, "app_id": call.app}
-    explained = await _explained(call, msgspec.json.encode(asked), country)
-    return msgspec.structs.replace(explained, reported=known.reported if known else None)
+    return msgspec.json.encode(asked), country, known
 
 
 async def _explained(call: Call[Any], body: bytes, country: str) -> FeatureExplanation:
@@ -94,6 +110,17 @@ OPERATIONS = (
         answer=FeaturePreview,
         body=FeatureRequest,
         refusals=(409, 503),
+    ),
+    Operation(
+        name="show_features_of_device",
+        method="GET",
+        path="/v1/apps/{app}/features-of-device",
+        summary="Show what a device gets of each feature; its latest report fills in what the parameters leave out",
+        permission=Permission.LOOK_UP_DEVICES,
+        handle=handle_of_device,
+        answer=list[FeatureOfDevice],
+        query=EXPLAIN_QUERY,
+        refusals=(503,),
     ),
     Operation(
         name="explain_feature",

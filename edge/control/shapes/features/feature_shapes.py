@@ -218,6 +218,15 @@ class FeatureStepView(AnswerBody, frozen=True, kw_only=True):
     decides: bool
 
 
+class FeatureOfDevice(AnswerBody, frozen=True, kw_only=True):
+    """What a device gets; `value` null: none, so the app's code uses its own."""
+
+    feature: str
+    value: Any
+    variant: str
+    reason: str
+
+
 class FeatureExplanation(AnswerBody, frozen=True, kw_only=True):
     """Every step until one decides, and the answer: `value` null if there is none. `asked` is the check as evaluated;
     fields that the request left out come from the device's report at `reported`, in seconds since the epoch."""

@@ -10,7 +10,7 @@ from edge.control.shapes.devices import DeviceList, DeviceView, Explanation
 from edge.control.shapes.insight.device_story import DeviceStory
 from edge.control.shapes.targeting import SegmentTested, SegmentTestRequest
 from edge.page.views.device.finding import SEARCH_LIMIT, device_id, found_words, next_address, plan_searches, table_of
-from edge.page.views.device.known import body_of, command_of, facts_of, head_of, kept_from
+from edge.page.views.device.known import body_of, command_of, facts_of, features_given, head_of, kept_from
 from edge.page.views.device.path import tell_path
 from edge.page.views.device.story import KINDS, tell_story
 from edge.page.views.visit import Crumb, PageRoute, Shown, Unread, Visit
@@ -53,11 +53,12 @@ async def _show_device(visit: Visit, device: str, text: str = "", words: str = "
     before = visit.query.get("before", "")
     page = {"limit": str(STORY_EVENTS)} | ({"before_ms": before[:16]} if before.isdigit() else {})
     shown: DeviceView = await visit.ask("show_device", of_device)
-    answers: tuple[Any, Any] = await asyncio.gather(
+    answers: tuple[Any, Any, Any] = await asyncio.gather(
         visit.attempt("explain_device", {"app": app}, {"device_id": device}),
         visit.attempt("show_device_story", of_device, page),
+        visit.attempt("show_features_of_device", {"app": app}, {"device_id": device}),
     )
-    explained, story = answers
+    explained, story, features = answers
     kept = kept_from(app, shown, visit.now)
     values: dict[str, Any] = {"device": device, "text": text or device, "words": words, "kept": kept}
     values |= _story_values(visit, story)
@@ -72,6 +73,7 @@ async def _show_device(visit: Visit, device: str, text: str = "", words: str = "
         values |= {"told": told, "head": head_of(device, asked, told, kept, heard=reported is not None)}
     values |= {
         "facts": facts_of(app, shown, reported, asked, segments, visit.now),
+        "features": features_given(app, device, [] if isinstance(features, Unread) else features),
         "command": command_of(app, device),
         "acts": _acts(visit, device, shown),
         "may": visit.allows("lift_withheld"),

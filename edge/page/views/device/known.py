@@ -5,10 +5,13 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from edge.control.shapes.devices import DeviceView, Explanation
+from edge.control.shapes.features.feature_shapes import FeatureOfDevice
 from edge.page.views.channel.failures import cause_words
 from edge.page.views.device.path import ToldPath
+from edge.page.views.features.shown import address_of
 from edge.page.words.numbers import UNKNOWN, cleaned, count, named
 from edge.page.words.times import moment, with_age
+from edge.page.words.values import value_words
 
 PLATFORMS = {"ios": "iOS", "android": "Android", "electron": "Electron", "web": "Web"}
 
@@ -81,6 +84,20 @@ def facts_of(
         Fact("Offered lately", ", ".join(offered) or "nothing that is noted"),
         Fact("Last heard of", heard),
     ]
+
+
+def features_given(app: str, device: str, features: Sequence[FeatureOfDevice]) -> dict[str, Any] | None:
+    """What it gets of each feature, for the `table` macro; None: the app has none."""
+    rows = [
+        {
+            "cells": [
+                {"text": named(each.feature), "href": f"{address_of(app, each.feature)}?device={device}#ask"},
+                {"text": value_words(each.value), "of": f"variant {named(each.variant)}"},
+            ]
+        }
+        for each in features
+    ]
+    return {"columns": [{"name": "Feature"}, {"name": "Gets"}], "rows": rows} if rows else None
 
 
 def _reported(asked: Mapping[str, Any]) -> list[Fact]:

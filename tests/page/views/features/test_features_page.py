@@ -49,6 +49,11 @@ async def test_a_feature_shows_its_steps_in_order_with_their_variants(shown):
     assert (await shown.get(f"{PAGE}/gone")).status == 404
 
 
+async def test_the_page_of_a_device_says_what_it_gets(shown):
+    page = await shown.get(f"/apps/{APP}/devices?q={DEVICE}")
+    assert "Features that it gets" in page.text and f"{PAGE}/checkout?device={DEVICE}#ask" in page.seen.links
+
+
 async def test_a_feature_is_killed_and_revived_after_a_confirmation(shown, api):
     for act, on in (("kill", False), ("revive", True)):
         confirmation = await shown.get(f"{PAGE}/checkout/acts/{act}")

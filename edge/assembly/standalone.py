@@ -64,6 +64,7 @@ from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.succession.estate import Estate
 from edge.node.succession.ports import DEVICES
 from edge.page.door.login_links import LoginLinks
+from edge.push.registered import RegisteredDevices
 from edge.push.sending_metrics import build_sending_metrics
 from edge.regions.feed.feed import Feed
 from edge.regions.sending.sender import ReportSender
@@ -283,5 +284,7 @@ class Standalone(ServingNode):
             sender=FileSending(),
             place=self.config.place,
             messages=self.message_sending if self._to_home is None else None,
-            push=PushDesk(self.push_credentials, self.config.push),
+            push=PushDesk(
+                self.push_credentials, self.config.push, RegisteredDevices(self.directory.counts_database).targets
+            ),
         )

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge.domain.model import DeviceId, UpdateCheck
+from edge.domain.pushing.payload import ProviderKind, PushTarget
+from edge.domain.statistics.device_key import device_key
 from edge.telemetry.folding.database import open_for_reading
 from edge.telemetry.folding.words import NO_APP, WordKind, parse_cohort
 from edge.telemetry.push.told_words import check_from
@@ -77,6 +79,12 @@ class RegisteredDevices:
             f" AND key IN ({','.join('?' * len(keys))})"
         )
         return dict(self._ask_of(app, query, PROVIDERS.index(provider) + 1, *keys))
+
+    def targets(self, app: str, device: str) -> list[PushTarget]:
+        """How one device can be reached."""
+        query = "SELECT provider, token FROM push_tokens WHERE app = ? AND key = ? AND token <> '' ORDER BY provider"
+        found = self._ask_of(app, query, device_key(app, device.lower()))
+        return [PushTarget(ProviderKind(PROVIDERS[place - 1]), token) for place, token in found]
 
     def _page(self, app: str, after: int) -> list[RegisteredDevice]:
         connection = open_for_reading(self._database)

@@ -162,6 +162,7 @@ NEEDED = {
     "remove_push_credentials": P.MANAGE_PUSH,
     "test_push_credentials": P.MANAGE_PUSH,
     "test_push": P.MANAGE_PUSH,
+    "test_push_device": P.MANAGE_PUSH,
     "list_nodes": P.READ_NODE,
     "show_reporting_node": P.READ_NODE,
     "forget_node": P.MANAGE_STORE,

@@ -149,6 +149,10 @@ async def _lived(folder: Path, node: Standalone, client: ControlClient, service:
             print(f"edge push test: {tried}; decrypted by Firefox: {first}", flush=True)
             await _send_message(client)
             [_, second] = await site.until("event", ARRIVE_SECONDS, 2)
+            by_device = {"device": DEVICE, "title": "By its id"}
+            found = await asyncio.to_thread(client.post, app_path(APP, "push", "test"), by_device)
+            [_, _, third] = await site.until("event", ARRIVE_SECONDS, 3)
+            print(f"edge push test by the device's id: {found}; decrypted by Firefox: {third}", flush=True)
         except TimeoutError:
             print(
                 f"a message did not arrive: {tried}, {site.said}, {service.acknowledged}, faults {service.seen.faults}"

@@ -179,12 +179,16 @@ class World:
     stories: dict[tuple[str, str], list[Any]] = field(default_factory=dict)  # (milliseconds, event), newest first
     export_fails_after: int | None = None  # so many blocks
     outcomes: list[Any] = field(default_factory=list)
+    targets: dict[tuple[str, str], list[Any]] = field(default_factory=dict)  # how devices are reached
 
     def push(self, **options):
         """The real thing, in the same store."""
         tokens, path = self.tokens, self.store.root.parent / "node" / "secrets.key"
         document = SharedDocument(PUSH_KIND, self.store, tokens._trust, tokens._writer)
-        return PushDesk(PushCredentials(document, SecretBox(path, make=True)), PushOptions(**options))
+        return PushDesk(PushCredentials(document, SecretBox(path, make=True)), PushOptions(**options), self.targets_of)
+
+    def targets_of(self, app, device):
+        return self.targets.get((app, device), [])
 
     async def announce(self, app, head):
         self.announced.append((app, head))

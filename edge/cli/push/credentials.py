@@ -107,21 +107,37 @@ def remove(client: ControlClient, out: Output, app: str, provider: str) -> None:
 
 @click.command("test", short_help="Send a message to one device now.")
 @click.argument("app")
-@provider_argument
-@click.option("--to", "to", required=True, metavar="TOKEN", help="What the device's SDK gave; @FILE reads a file.")
+@click.argument("device", required=False)
+@click.option("--provider", type=click.Choice(PROVIDERS), help="With --to: the provider of a token.")
+@click.option("--to", metavar="TOKEN", help="Instead of DEVICE: what its SDK gave; @FILE reads a file.")
 @click.option("--title", default="Test", show_default=True)
 @click.option("--body", default="It works.", show_default=True)
 @click.option("--silent", is_flag=True, help="Wake the app and show nothing.")
 @with_api
 def send_test(
-    client: ControlClient, out: Output, app: str, provider: str, to: str, title: str, body: str, silent: bool
+    client: ControlClient,
+    out: Output,
+    app: str,
+    device: str | None,
+    provider: str | None,
+    to: str | None,
+    **shown: Any,
 ) -> None:
-    """Send a message to one device by PROVIDER now, and show what came of it. Exits 1 unless the provider takes it."""
-    token = _text(Path(to[1:])).strip() if to.startswith("@") else to
-    asked = {"token": token, "title": title, "body": body, "silent": silent}
-    done = client.post(f"{_path(app, provider)}/send", asked)
-    out.result(done, lambda: line(f"{provider}: {done['verdict']} ({done['code']})"))
-    if done["verdict"] != "sent":
+    """Send a message to DEVICE, by its id, now, and show what came of it. Exits 1 unless each provider takes it."""
+    if (device is None) is (to is None) or (to is None) is not (provider is None):
+        raise click.UsageError("name a registered DEVICE, or --provider and --to")
+    if to is not None:
+        token = _text(Path(to[1:])).strip() if to.startswith("@") else to
+        done = [client.post(f"{_path(app, str(provider))}/send", {"token": token, **shown})]
+    else:
+        done = client.post(f"{app_path(app)}/push/test", {"device": device, **shown})
+
+    def print_text() -> None:
+        for each in done:
+            line(f"{each['provider']}: {each['verdict']} ({each['code']})")
+
+    out.result(done, print_text)
+    if any(each["verdict"] != "sent" for each in done):
         raise click.exceptions.Exit(1)
 
 

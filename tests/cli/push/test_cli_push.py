@@ -26,7 +26,7 @@ def test_an_operator_sets_lists_and_removes_credentials(node, tmp_path, request)
     assert "only a browser" in node.text("push", "credentials", "test", app, "webpush")
     assert node.text("push", "credentials", "remove", app, "fcm") == f"removed: fcm of {app}\n"
     assert "no credentials for fcm" in node.failure("push", "credentials", "remove", app, "fcm")
-    assert "no credentials for fcm" in node.failure("push", "test", app, "fcm", "--to", "device:1")
+    assert "no credentials for fcm" in node.failure("push", "test", app, "--provider", "fcm", "--to", "device:1")
 
 
 def test_what_a_provider_lacks_or_does_not_take_is_said(node, tmp_path, request):
@@ -44,4 +44,6 @@ def test_what_a_provider_lacks_or_does_not_take_is_said(node, tmp_path, request)
     wrong.write_text("{}")
     assert "not a service account" in node.failure("push", "credentials", "set", app, "fcm", wrong)
     assert "http" in node.failure("push", "credentials", "set", app, "webhook", "http://push.example.com/")
-    assert "is not hexadecimal" in node.failure("push", "test", app, "apns", "--to", "xyz")
+    assert "is not hexadecimal" in node.failure("push", "test", app, "--provider", "apns", "--to", "xyz")
+    assert "not registered for messages" in node.failure("push", "test", app, "00009a6b-eefe-490a-9c60-8e965132ae51")
+    assert node.run("push", "test", app).exit_code == 2

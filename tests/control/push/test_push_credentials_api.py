@@ -4,7 +4,7 @@ import json
 
 import pytest
 from certificates import a_certificate
-from control_world import APP, NOW, OTHER
+from control_world import APP, DEVICE, NOW, OTHER
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from push.apns_double import KEY_ID, TEAM, TOPIC, ApnsDouble, apns_error
@@ -14,7 +14,7 @@ from push.webpush_double import WebPushDouble
 
 from edge.control.push.push_document import PUSH_KEY
 from edge.domain.errors import Unavailable
-from edge.domain.pushing.payload import ProviderKind
+from edge.domain.pushing.payload import ProviderKind, PushTarget
 
 P8 = (
     ec.generate_private_key(ec.SECP256R1())
@@ -155,6 +155,15 @@ async def test_a_browser_and_a_receiver_get_one(serve, world):
     assert (await api("POST", f"{PATH}/webhook/test"))["good"] is True
     assert (await api("POST", f"{PATH}/webhook/send", {"token": "d1", "silent": True}))["verdict"] == "sent"
     assert browsers.seen.faults == receiver.seen.faults == []
+    world.targets[APP, DEVICE] = [
+        PushTarget(ProviderKind.WEBPUSH, browsers.subscribe("mine")),
+        PushTarget(ProviderKind.WEBHOOK, "d1"),
+    ]
+    done = await api("POST", f"/v1/apps/{APP}/push/test", {"device": DEVICE})
+    assert [(each["provider"], each["verdict"]) for each in done] == [("webpush", "sent"), ("webhook", "sent")]
+    assert browsers.seen.taken["mine"] == 1
+    other = {"device": DEVICE.replace("0", "1")}
+    assert await api("POST", f"/v1/apps/{APP}/push/test", other, status=404) == "unregistered_device"
     bad = {"token": "not a subscription"}
     assert await api("POST", f"{PATH}/webpush/send", bad, status=422) == "invalid_push_token"
     long = {"token": "d1", "body": "x" * 20_000}

@@ -19,12 +19,13 @@ from edge.control.shapes.push.credentials import (
     PushCredentialsSet,
     PushCredentialsTested,
     PushCredentialsView,
+    PushDeviceTestRequest,
     PushTested,
     PushTestRequest,
 )
 from edge.domain.errors import NotFound, Unavailable
-from edge.domain.model import AppId
-from edge.domain.pushing.payload import ProviderKind, PushPayload
+from edge.domain.model import AppId, parse_device_id
+from edge.domain.pushing.payload import ProviderKind, PushPayload, PushTarget
 from edge.push.providers.credentials import (
     TOKEN_HOSTS,
     Credentials,
@@ -38,6 +39,7 @@ from edge.push.providers.credentials import (
 from edge.store.secrets.secret_box import SecretBox, sealed_with
 from edge.wire.providers.limits import check_payload, parse_target
 
+TEST_SECONDS = 300  # a device that is away for longer gets no test
 PROVIDERS = ", ".join(each.value for each in ProviderKind)
 
 
@@ -84,12 +86,28 @@ async def handle_probe(call: Call[None]) -> PushCredentialsTested:
 
 async def handle_test(call: Call[PushTestRequest]) -> PushTested:
     await check_app(call)
-    desk, kind, body = _desk(call), _kind(call), call.body
+    target = parse_target(_kind(call), call.body.token, _desk(call).options.webpush_hosts)
+    return await _tested(call, target)
+
+
+async def handle_test_device(call: Call[PushDeviceTestRequest]) -> list[PushTested]:
+    """By provider. Raises NotFound `unregistered_device`."""
+    await check_app(call)
+    device = parse_device_id(call.body.device)
+    targets = await asyncio.to_thread(_desk(call).targets_of, call.app, device)
+    if not targets:
+        raise NotFound(
+            "unregistered_device", "the device is not registered for messages; it takes some ten seconds to be counted"
+        )
+    return [await _tested(call, each) for each in targets]
+
+
+async def _tested(call: Call[PushTestRequest] | Call[PushDeviceTestRequest], target: PushTarget) -> PushTested:
+    desk, body, kind = _desk(call), call.body, target.provider
     shown = {} if body.silent else {"title": body.title, "body": body.body}
     name = f"test-{secrets.token_hex(8)}"
-    payload = PushPayload(message_id=name, data=body.data, silent=body.silent, ttl_seconds=300, **shown)
+    payload = PushPayload(message_id=name, data=body.data, silent=body.silent, ttl_seconds=TEST_SECONDS, **shown)
     check_payload(kind, payload)
-    target = parse_target(kind, body.token, desk.options.webpush_hosts)
     credentials = await asyncio.to_thread(desk.credentials.open, call.app, kind)
     found = await attempt(credentials, call.app, target, payload, desk.options, call.ports.clock.now())
     return PushTested(
@@ -208,6 +226,17 @@ OPERATIONS = (
         handle=handle_test,
         answer=PushTested,
         body=PushTestRequest,
+        refusals=(413, 503),
+    ),
+    Operation(
+        name="test_push_device",
+        method="POST",
+        path="/v1/apps/{app}/push/test",
+        summary="Send one message to a registered device now, and show what came of it at each provider",
+        permission=Permission.MANAGE_PUSH,
+        handle=handle_test_device,
+        answer=list[PushTested],
+        body=PushDeviceTestRequest,
         refusals=(413, 503),
     ),
 )

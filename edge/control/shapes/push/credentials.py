@@ -70,6 +70,16 @@ class PushTestRequest(RequestBody, frozen=True, kw_only=True):
     data: dict[str, str] = msgspec.field(default_factory=dict)
 
 
+class PushDeviceTestRequest(RequestBody, frozen=True, kw_only=True):
+    """A message to a registered device now, by each provider that it has a token of."""
+
+    device: str
+    title: str = "Test"
+    body: str = "It works."
+    silent: bool = False
+    data: dict[str, str] = msgspec.field(default_factory=dict)
+
+
 class PushTested(AnswerBody, frozen=True, kw_only=True):
     """What came of the one attempt."""
 

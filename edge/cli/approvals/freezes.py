@@ -25,21 +25,22 @@ class FreezeGroup(click.Group):
         return click.Command(cmd_name, callback=of_app, params=options, help=start.help)
 
 
-@click.group(cls=FreezeGroup, subcommand_metavar="APP --until TIME | list APP | end APP FREEZE")
+_MORE = """\b
+edge freeze APP --from 2026-12-23 --until 2027-01-02T08:00+01:00 --except rollback
+edge freeze list APP
+edge freeze end APP FREEZE
+
+In a freeze, changes to what devices are offered are refused with the code `frozen`, and no step of a rollout begins:
+it stays at its share and goes on afterwards, as if the time had not passed. Pauses pass, and the guard still stops a
+release; rollbacks pass with --except rollback. Ending a freeze of a protected channel needs approval.
+
+Times are UTC, or have an offset: 2026-12-23 is that day's first moment in UTC, 2026-12-23T18:00+01:00 is 17:00 UTC.
+"""
+
+
+@click.group(cls=FreezeGroup, subcommand_metavar="APP --until TIME | list APP | end APP FREEZE", epilog=_MORE)
 def freeze() -> None:
-    """Freeze an app: for a while, nothing changes in what its devices are offered.
-
-    \b
-      edge freeze APP --from 2026-12-23 --until 2027-01-02T08:00+01:00 --except rollback
-      edge freeze list APP
-      edge freeze end APP FREEZE
-
-    In a freeze, changes to what devices are offered are refused with the code `frozen`, and no step of a rollout
-    begins: it stays at its share and goes on afterwards, as if the time had not passed. Pauses pass, and the guard
-    still stops a release; rollbacks pass with --except rollback. Ending a freeze of a protected channel needs approval.
-
-    Times are UTC, or have an offset: 2026-12-23 is that day's first moment in UTC, 2026-12-23T18:00+01:00 is 17:00 UTC.
-    """
+    """Change nothing for devices for a while."""
 
 
 @click.command(short_help="Freeze APP.")

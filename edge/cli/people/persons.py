@@ -14,7 +14,7 @@ from edge.cli.terminal.output import Output, fields, line, moment, note, table
 
 @click.group()
 def person() -> None:
-    """Manage people, the roles that they hold, and how they sign in."""
+    """Manage people and the roles that they hold."""
 
 
 for _command in (signing_in.invite, signing_in.sign_out, signing_in.credentials):

@@ -24,7 +24,7 @@ _LEFT_OUT = {
 
 @click.group()
 def message() -> None:
-    """Send messages to an app's devices, by segment and at the right hour."""
+    """Send messages to an app's devices, at the right hour."""
 
 
 def _describing(command: Any) -> Any:

@@ -22,15 +22,16 @@ _AUDIT = frozenset({"show_audit", "show_app_audit"})
 _READS = frozenset(
     {Permission.READ_SELF, Permission.LIST_APPS, Permission.READ_APP, Permission.READ_NODE, Permission.LOOK_UP_DEVICES}
 )
-_ACCESS = frozenset({Permission.MANAGE_TOKENS, Permission.MANAGE_PEOPLE})
-# Once for each file of a bundle: the publish that needs them is recorded, and what of these was refused.
-_PARTS = frozenset({"upload_blob", "list_missing_blobs", "list_prepared_blobs"})
+_ACCESS = frozenset({Permission.MANAGE_TOKENS, Permission.MANAGE_PEOPLE, Permission.MANAGE_PUSH})
+# A look, or once for each file of a bundle: what follows on it is recorded, and what of these was refused.
+_PARTS = frozenset({"upload_blob", "list_missing_blobs", "list_prepared_blobs", "preview_message"})
 _NODES = frozenset({Permission.SEND_HOME, Permission.FOLLOW})
 # What has to be possible although it cannot be recorded now: it keeps devices, or the node, from something bad.
 _STOPS = frozenset(
     {
         *("roll_channel_back", "roll_back_rollout", "pause_rollout", "withdraw_bundle", "kill_feature"),
         *("cancel_message", "revoke_token", "remove_person", "revoke_role", "unmap_group", "accept_restored"),
+        *("sign_person_out", "remove_push_credentials"),
     }
 )
 

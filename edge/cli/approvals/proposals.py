@@ -9,15 +9,14 @@ from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api, with_change
 from edge.cli.terminal.output import Output, fields, line, moment, table
 
+_MORE = """A change of a protected channel (`edge app set APP --approve CHANNEL:2`) waits until enough other people have
+approved it, and is then made as one revision that names all of them. Nobody approves their own change, also not with
+another of their tokens. A token counts as the person who made it."""
 
-@click.group()
+
+@click.group(epilog=_MORE)
 def proposal() -> None:
-    """Decide on changes that wait for approval.
-
-    A change of a protected channel (`edge app set APP --approve CHANNEL:2`) waits until enough other people have
-    approved it, and is then made as one revision that names all of them. Nobody approves their own change, also not
-    with another of their tokens. A token counts as the person who made it.
-    """
+    """Decide on changes that wait for approval."""
 
 
 @proposal.command("list")

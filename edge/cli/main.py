@@ -50,9 +50,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "login": VerbEntry("node.login", "login", "Store a token for a control API."),
     "login-link": VerbEntry("node.login", "login_link", "Make a link that signs a browser in to the page once."),
     "logout": VerbEntry("node.login", "logout", "Remove the stored token for a control API."),
-    "message": VerbEntry(
-        "push.messages", "message", "Send messages to an app's devices, by segment and at the right hour."
-    ),
+    "message": VerbEntry("push.messages", "message", "Send messages to an app's devices, at the right hour."),
     "node": VerbEntry("node.nodes", "node", "See the nodes of all regions, and forget one that is gone."),
     "org": VerbEntry("people.organisations", "org", "Manage organisations, which own apps."),
     "outcome": VerbEntry("figures.outcomes", "outcome", "Import what came of devices, such as support tickets."),

@@ -21,8 +21,8 @@ FOLDERS = ("edge", "tests", "benchmarks", "loadtests", "config")
 NUMBER = r"\d+(?:\.\d+)*"
 # A title, or an item of the list in §0.
 SECTION = re.compile(rf"^(?:#+ ({NUMBER}) |\* \*\*({NUMBER})\*\* )", re.MULTILINE)
-# Sections, a list of them or a range; only those behind the number of an RFC are not PROTOCOL.md's.
-CITATION = re.compile(rf"(RFC\s\d+)?[\s#]*((?:§ ?{NUMBER}(?:-{NUMBER})?(?:,\s|\sand\s|\sto\s)?)+)")
+# Sections, a list of them or a range; those behind an RFC's number or another name are not PROTOCOL.md's.
+CITATION = re.compile(rf"(RFC\s\d+|OFREP\.md)?[\s#]*((?:§ ?{NUMBER}(?:-{NUMBER})?(?:,\s|\sand\s|\sto\s)?)+)")
 # The sections that the `why` of a test vector begins with: `1.3 step 4; RFC 9110 14`, `10: 404, never 503`.
 REASON = re.compile(rf"({NUMBER}(?:, {NUMBER})*)(?: (?:rule|step)s? [\d a-z,-]+)?(?:[:,;]|$)")
 
@@ -34,8 +34,8 @@ def sections_of(document: str) -> set[str]:
     return {title or item for title, item in SECTION.findall(document)}
 
 
-def cited_sections(source: str) -> set[str]:
-    found = (numbers for rfc, numbers in CITATION.findall(source) if not rfc)
+def cited_sections(source: str, document: str = "") -> set[str]:
+    found = (numbers for other, numbers in CITATION.findall(source) if other == document)
     return {number for numbers in found for number in re.findall(NUMBER, numbers)}
 
 
@@ -50,11 +50,12 @@ def sources() -> Iterator[Path]:
             yield from (path for path in sorted((ROOT / folder).rglob(suffix)) if path != Path(__file__))
 
 
-def test_every_citation_has_its_section():
-    sections = sections_of(DOCUMENT)
-    cited = {path.relative_to(ROOT).as_posix(): cited_sections(path.read_text()) for path in sources()}
+@pytest.mark.parametrize(("name", "least"), [("", 30), ("OFREP.md", 4)])
+def test_every_citation_has_its_section(name, least):
+    sections = sections_of((WIRE / (name or "PROTOCOL.md")).read_text())
+    cited = {path.relative_to(ROOT).as_posix(): cited_sections(path.read_text(), name) for path in sources()}
     assert {path: numbers - sections for path, numbers in cited.items() if numbers - sections} == {}
-    assert len(set().union(*cited.values())) > 30, "citations are not recognised"
+    assert len(set().union(*cited.values())) > least, "citations are not recognised"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def answer(*moves, devices=201, reaches=()):
         running=[],
         reaches=list(reaches),
     )
-    return {"impact": ImpactView(channels=[], more_channels=0, withdrawn=[], removed=[], devices=counted)}
+    return {"impact": ImpactView(channels=[], more_channels=0, withdrawn=[], removed=[], devices=counted, features=[])}
 
 
 def said(found):

@@ -214,7 +214,7 @@ OPERATIONS = (
         handle=handle_create_organisation,
         answer=OrganisationView,
         body=OrganisationRequest,
-        refusals=(404,),
+        refusals=(404, 409),
     ),
     Operation(
         name="delete_organisation",

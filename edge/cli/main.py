@@ -58,7 +58,7 @@ VERBS: Mapping[str, VerbEntry] = {
     "person": VerbEntry("people.persons", "person", "Manage people and the roles that they hold."),
     "proposal": VerbEntry("approvals.proposals", "proposal", "Decide on changes that wait for approval."),
     "publish": VerbEntry("releases.publish_app", "publish", "Publish the app in this folder."),
-    "push": VerbEntry("push.push", "push", "Set how an app's devices are reached."),
+    "push": VerbEntry("push.push", "push", "Set the credentials at push providers, and send a test."),
     "put-back": VerbEntry("releases.going_back", "put_back", "Put back what an older change altered."),
     "restart": VerbEntry("node.restart", "restart", "Restart this machine's node without refusing a connection."),
     "role": VerbEntry("people.roles", "role", "See what roles may do, and make your own."),

@@ -187,7 +187,6 @@ def test_a_channel_has_the_options_of_every_setting(edge, verb):
         ["bundle", "publish", "com.acme.app", "."],
         ["bundle", "publish", "com.acme.app", "nowhere", "--version", "1.0.0"],
         ["token", "create", "ci"],
-        ["token", "create", "ci", "--role", "king"],
         ["history", "com.acme.app", "--limit", "0"],
         ["explain", "com.acme.app", "--body", "nowhere.json"],
         ["explain", "com.acme.app"],

@@ -9,9 +9,9 @@ from edge.cli.terminal.options import with_output
 from edge.cli.terminal.output import Output, line, note, table
 
 
-@click.group()
+@click.group(epilog="Sealed are the credentials at push providers and people's password hashes.")
 def sealing() -> None:
-    """Show and rotate the keys that seal secrets in the store: providers' credentials and people's password hashes."""
+    """Show and rotate the keys that seal secrets in the store."""
 
 
 @sealing.command(short_help="Show the ids of the keys.")

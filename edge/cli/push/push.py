@@ -7,7 +7,7 @@ from edge.cli.push.credentials import credentials, send_test
 
 @click.group()
 def push() -> None:
-    """Set how an app's devices are reached: the credentials at push providers."""
+    """Set the credentials at push providers, and send a test."""
 
 
 push.add_command(credentials)

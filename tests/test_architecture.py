@@ -182,13 +182,14 @@ BELOW_WITHIN = {
     },
     # counting is a process of its own, and `folding` asks it
     "assembly": {
-        "counting": set(),
-        "pushing": {"counting"},  # a process of its own, of messages to devices
+        "children": set(),  # processes beside the workers
+        "counting": {"children"},
+        "pushing": {"children"},  # a process of its own, of messages to devices
         "guarding": {"counting"},
         "region": {"counting"},
         "login": set(),  # how people sign in
-        "": {"counting", "pushing", "guarding", "region", "login"},
-        "roles": {"", "counting", "pushing", "guarding", "region", "login"},  # each a node whole
+        "": {"children", "counting", "pushing", "guarding", "region", "login"},
+        "roles": {"", "children", "counting", "pushing", "guarding", "region", "login"},  # each a node whole
     },
     "device": {"": set(), "updating": {""}, "simulators": {"", "updating"}},
     "cli": {

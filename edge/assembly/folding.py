@@ -1,4 +1,4 @@
-"""The supervisor's side of the folding process: starts it, keeps it alive, and asks it about the figures.
+"""The supervisor's side of the folding process: keeps it alive, answers it, and asks it about the figures.
 
 While there is no such process, or it does not answer, a question gets Unavailable `figures_unavailable`; devices are
 served all the same, and their events stay in the spool.
@@ -6,23 +6,16 @@ served all the same, and their events stay in the spool.
 
 import asyncio
 import logging
-import os
-import signal
-import socket
-import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import msgspec
 
+from edge.assembly.children.child_messages import AskAnswered, Declined
+from edge.assembly.children.kept_process import KeptProcess, ProcessKind
 from edge.assembly.counting.messages import (
-    Ask,
-    Beat,
-    Declined,
-    FigureAnswered,
     FoldCondition,
     FoldingSetup,
     FromFolding,
@@ -39,18 +32,16 @@ from edge.control.ports import ASKED_BY, Asker
 from edge.control.shapes.apps import AppStats, BundleCount
 from edge.control.shapes.devices import RawErasedView
 from edge.control.shapes.figures.audit import AuditView
-from edge.domain.errors import EdgeError, Unavailable
+from edge.domain.errors import Unavailable
 from edge.domain.guarding.evidence import Evidence
 from edge.domain.guarding.reported import ReportedUntil
 from edge.domain.model import AppId, DeviceId
 from edge.node.processes.data_paths import DataPaths
 from edge.node.processes.link import Link
-from edge.node.service.numbered_replies import NumberedReplies
 from edge.telemetry.questions.registry import QUESTIONS
 from edge.telemetry.spool.app_records import KnownOutcomes, Outcomes
 from edge.telemetry.upkeep.erasures import note_erasure
 
-START_SECONDS = 5.0  # how long a question waits for a process that is starting
 AUDIT_SECONDS = 1800.0  # it reads all that is kept: 8 GiB, compressed, at some 100 MB/s of events
 ANSWER_SECONDS = 120.0  # what waits in a full spool takes that long to count
 # What a page asks about what was counted already; all else is of everything that is acknowledged.
@@ -60,16 +51,20 @@ QUESTIONS_WAITING_LIMIT = 64  # questions: nobody waits for more
 ASKER_WAITING_LIMIT = 8  # of one token: who asks in a loop keeps nobody else from asking
 PAGE_FOLD_SECONDS = 3.0  # a page shows what was counted so long ago, and says until when
 PAGE_WAITING_LIMIT = 24  # of the pages of one: each asks for several figures at once
-SHORT_LIFE_SECONDS = 10.0  # a process that ends sooner will end again: wait before the next try
-SILENT_SECONDS = 60.0  # twelve signs of life; a process that is stopped or stuck says none, and is killed
-WATCH_SECONDS = 5.0
-RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0, 30.0)  # before the n-th restart in a row; the last from then on
 
 T = TypeVar("T")
 NotesOf = Callable[[], Awaitable[None]]  # has workers store what they noted
 OnEvidence = Callable[[Evidence], Awaitable[None]]
 
 log = logging.getLogger("edge.node")
+KIND = ProcessKind(
+    "edge.assembly.counting.process",
+    "the folding process",
+    FromFolding,
+    "figures_unavailable",
+    "counts what waits",
+    log,
+)
 
 
 class Folding:
@@ -92,9 +87,7 @@ class Folding:
         fold finds of releases under guard, for one release after the other. `nodes`: whose reports come here, too;
         `region`: where this node is."""
         self.condition = FoldCondition(time.time(), 0, 0, {})
-        self.restarts = 0
         self.asked = Counter[str]()
-        self.pid: int | None = None
         self._setup = FoldingSetup(str(paths.data_dir.absolute()), node, region, telemetry, log)
         self._names = names
         self._tell_notes = tell_notes
@@ -104,19 +97,24 @@ class Folding:
         self._telling: asyncio.Task[None] | None = None
         self._guarding = Guarding(acts=False)
         self._erasures_dir = paths.erasures_dir
-        self._link: Link | None = None
-        self._linked = asyncio.Event()
+        self._process = KeptProcess(KIND, greet=self._greeting, hear=self._hear, ended=self._note_end)
+        self.run, self.end_if_silent = self._process.run, self._process.end_if_silent
         self._set_aside_before = 0  # by processes that have ended
-        self._replies = NumberedReplies[FigureAnswered | Declined | None]()
         self._waiting = Counter[Asker]()
         self._counted_at = 0.0  # when this process said that it has counted, in seconds since the epoch
-        self._heard = 0.0  # when the process last said anything, by the loop's time
-        self._naming: set[asyncio.Task[None]] = set()
 
     @property
     def is_up(self) -> bool:
         """Whether events are being counted: there is a process, and its last fold did not fail."""
-        return self._link is not None and not self.condition.failing
+        return self._process.is_linked and not self.condition.failing
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    @property
+    def restarts(self) -> int:
+        return self._process.restarts
 
     @property
     def set_aside(self) -> int:
@@ -155,8 +153,7 @@ class Folding:
         """Whether a release is under guard now whose guard may act: its first count begins at once."""
         if self._guarding.acts != acts:
             self._guarding = Guarding(acts)
-            if self._link is not None:
-                self._link.send(self._guarding)
+            self._process.tell(self._guarding)
 
     async def ask(
         self,
@@ -187,10 +184,10 @@ class Folding:
     def counted_until(self, now: float) -> float:
         """Until when what is acknowledged counts for who asks now: until `now`, and on a page until the last fold if
         that is not long ago."""
-        recent = 0 <= now - self._counted_at < PAGE_FOLD_SECONDS
+        recent = self._process.is_linked and 0 <= now - self._counted_at < PAGE_FOLD_SECONDS
         return self._counted_at if recent and ASKED_BY.get().on_page else now
 
-    async def _reply(self, question: str, parameters: bytes, fresh: bool, seconds: float) -> FigureAnswered | Declined:
+    async def _reply(self, question: str, parameters: bytes, fresh: bool, seconds: float) -> AskAnswered | Declined:
         asker = ASKED_BY.get()
         if self._waiting.total() >= QUESTIONS_WAITING_LIMIT:
             raise Unavailable("busy", "too many questions about figures at once; try again later")
@@ -200,108 +197,34 @@ class Folding:
             raise Unavailable("busy", reason)
         self._waiting[asker] += 1
         try:
-            async with asyncio.timeout(START_SECONDS):
-                await self._linked.wait()
-            reply = await self._replies.request(
-                lambda number: self._send(Ask(number, question, parameters, fresh)), seconds
-            )
-        except TimeoutError as error:
-            raise _unavailable("does not answer: it counts what waits, or is starting") from error
+            return await self._process.ask(question, parameters, seconds, fresh=fresh)
         finally:
             self._waiting[asker] -= 1
             self._waiting += Counter()  # without those that are at 0
-        if reply is None:
-            raise _unavailable("ended, and is starting again")
-        return reply
 
-    def _send(self, message: msgspec.Struct) -> None:
-        if self._link is None:  # it ended since the wait
-            raise _unavailable("ended, and is starting again")
-        self._link.send(message)
+    def _greeting(self) -> tuple[FoldingSetup, Guarding]:
+        return self._setup, self._guarding
 
-    async def run(self) -> None:
-        """Until cancelled: keep the process alive."""
-        short_lives = 0
-        while True:
-            started = asyncio.get_running_loop().time()
-            code = await self._live()
-            lived_seconds = asyncio.get_running_loop().time() - started
-            failed = lived_seconds < SHORT_LIFE_SECONDS or self.condition.failing
-            short_lives = short_lives + 1 if failed else 0
-            pause_seconds = RESTART_SECONDS[min(short_lives, len(RESTART_SECONDS) - 1)]
-            self.restarts += 1
-            failing = self.condition.failing or f"the folding process exited with code {code}"
-            self.condition = msgspec.structs.replace(self.condition, failing=failing)  # until a fold succeeds
-            log.error("the folding process exited with code %s; restarting it in %s s", code, pause_seconds)
-            await asyncio.sleep(pause_seconds)
+    def _note_end(self, code: int) -> bool:
+        """Whether it was failing."""
+        before = self.condition
+        failing = before.failing or f"the folding process exited with code {code}"
+        self._counted_at = 0.0
+        self._set_aside_before += before.set_aside
+        self.condition = msgspec.structs.replace(before, set_aside=0, failing=failing)  # until a fold succeeds
+        return bool(before.failing)
 
-    async def _live(self) -> int:
-        """One process, from start to exit; returns its exit code. A cancelled caller leaves none."""
-        ours, theirs = socket.socketpair()
-        starting = asyncio.ensure_future(self._spawn(theirs))
-        try:
-            process = await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            ours.close()
-            await _end(await starting)
-            raise
-        self.pid = process.pid
-        link = await Link.over(ours, FromFolding)
-        try:
-            link.send(self._setup)
-            link.send(self._guarding)
-            self._link = link
-            self._linked.set()
-            self._heard = asyncio.get_running_loop().time()
-            watching = asyncio.create_task(self._watch())
-            try:
-                await self._listen(link)
-            finally:
-                watching.cancel()
-            return await process.wait()
-        finally:
-            self._forget()
-            link.close()
-            await _end(process)
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(WATCH_SECONDS)
-            self.end_if_silent(asyncio.get_running_loop().time())
-
-    def end_if_silent(self, now: float) -> None:
-        """Kill a process that says nothing; `now` is the loop's time. Another one follows it."""
-        silent_seconds = now - self._heard
-        if self.pid is not None and silent_seconds >= SILENT_SECONDS:
-            log.error("the folding process %s said nothing for %.0f s: it is killed", self.pid, silent_seconds)
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-
-    async def _spawn(self, theirs: socket.socket) -> asyncio.subprocess.Process:
-        with theirs:
-            return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "edge.assembly.counting.process", str(theirs.fileno())),
-                pass_fds=(theirs.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL,
-            )
-
-    async def _listen(self, link: Link) -> None:
-        while (message := await link.receive()) is not None:
-            self._heard = asyncio.get_running_loop().time()
-            match message:
-                case Beat():
-                    pass
-                case FoldCondition():
-                    self.condition = _with_totals(message, self.condition)
-                    self._counted_at = 0.0 if message.failing else message.folded_at
-                case Name():
-                    self._start(self._answer_name(link, message))
-                case WantNotes(number):
-                    self._start(self._answer_notes(link, number))
-                case GuardFound(evidence):
-                    self._pass_on(evidence)
-                case FigureAnswered(number) | Declined(number):
-                    self._replies.settle(number, message)
+    def _hear(self, link: Link, message: FoldCondition | Name | WantNotes | GuardFound) -> None:
+        match message:
+            case FoldCondition():
+                self.condition = _with_totals(message, self.condition)
+                self._counted_at = 0.0 if message.failing else message.folded_at
+            case Name():
+                self._process.start(self._answer_name(link, message))
+            case WantNotes(number):
+                self._process.start(self._answer_notes(link, number))
+            case GuardFound(evidence):
+                self._pass_on(evidence)
 
     async def _answer_name(self, link: Link, asked: Name) -> None:
         own, app = self._names, asked.app
@@ -334,32 +257,7 @@ class Folding:
             except Exception:  # the next fold says it again
                 log.exception(f"nobody acts on what is known of the watch {key!r}; this is a bug, please report it")
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._naming.add(task)
-        task.add_done_callback(self._naming.discard)
-
-    def _forget(self) -> None:
-        self._link = None
-        self._linked.clear()
-        self.pid = None
-        self._counted_at = 0.0
-        self._set_aside_before += self.condition.set_aside
-        self.condition = msgspec.structs.replace(self.condition, set_aside=0)
-        self._replies.settle_all(None)
-
 
 def _with_totals(heard: FoldCondition, before: FoldCondition) -> FoldCondition:
     """The last totals that could be read, if these could not."""
     return heard if heard.totals else msgspec.structs.replace(heard, totals=before.totals)
-
-
-def _unavailable(what: str) -> EdgeError:
-    return Unavailable("figures_unavailable", f"the folding process {what}; devices are served, try again later")
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """At once: what it was doing is repeated whole, or not at all."""
-    if process.returncode is None:
-        process.kill()
-        await process.wait()

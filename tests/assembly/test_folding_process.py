@@ -12,13 +12,13 @@ from factories import APP, DEVICE
 from node_world import PROMPT_SECONDS, a_truth, publish
 from telemetry_lines import line, stored, write_segment
 
+from edge.assembly.children.kept_process import SILENT_SECONDS
 from edge.assembly.counting.own_names import OwnNames
 from edge.assembly.counting.process import FOLD_SECONDS
 from edge.assembly.folding import (
     ASKER_WAITING_LIMIT,
     PAGE_FOLD_SECONDS,
     QUESTIONS_WAITING_LIMIT,
-    SILENT_SECONDS,
     Folding,
 )
 from edge.config import Log, Telemetry

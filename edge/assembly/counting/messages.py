@@ -2,20 +2,10 @@
 
 import msgspec
 
+from edge.assembly.children.child_messages import Ask, AskAnswered, Beat, Declined
 from edge.config import Log, Telemetry
 from edge.domain.behaviour.judging import JudgedSegments
 from edge.domain.comparing.running import RunningExperiment
-from edge.domain.errors import (
-    Conflict,
-    EdgeError,
-    Forbidden,
-    Invalid,
-    Malformed,
-    NotFound,
-    OutOfRoom,
-    TooLarge,
-    Unavailable,
-)
 from edge.domain.guarding.evidence import Evidence
 from edge.domain.guarding.reported import ReportedUntil
 from edge.domain.guarding.watch import Watch
@@ -29,16 +19,6 @@ class FoldingSetup(msgspec.Struct, frozen=True, tag=True):
     region: str
     telemetry: Telemetry
     log: Log
-
-
-class Ask(msgspec.Struct, frozen=True, tag=True):
-    """Reply `FigureAnswered` or `Refused` with this number. `parameters` are JSON. `fresh`: first count what is
-    acknowledged by now."""
-
-    number: int
-    question: str
-    parameters: bytes
-    fresh: bool = True
 
 
 class Named(msgspec.Struct, frozen=True, tag=True):
@@ -80,26 +60,6 @@ class Guarding(msgspec.Struct, frozen=True, tag=True):
     acts: bool
 
 
-class FigureAnswered(msgspec.Struct, frozen=True, tag=True):
-    """`answer` is JSON."""
-
-    number: int
-    answer: bytes
-
-
-class Declined(msgspec.Struct, frozen=True, tag=True):
-    """There is no answer: an EdgeError, by its parts."""
-
-    number: int
-    status: int
-    code: str
-    message: str
-
-    def error(self) -> EdgeError:
-        """As it was raised."""
-        return _KINDS.get(self.status, Unavailable)(self.code, self.message)
-
-
 class SinkSeen(msgspec.Struct, frozen=True):
     """What ClickHouse gets, in rows since the beginning. `failing` is why nothing can be sent now, "" if it can."""
 
@@ -139,18 +99,5 @@ class GuardFound(msgspec.Struct, frozen=True, tag=True):
     evidence: Evidence
 
 
-class Beat(msgspec.Struct, frozen=True, tag=True):
-    """The process is alive, whatever it is counting."""
-
-
 ToFolding = FoldingSetup | Ask | Named | NotesTold | Guarding
-FromFolding = Name | WantNotes | FigureAnswered | Declined | FoldCondition | GuardFound | Beat
-
-_KINDS: dict[int, type[EdgeError]] = {
-    each.status: each for each in (Malformed, Forbidden, NotFound, Conflict, TooLarge, Invalid, Unavailable, OutOfRoom)
-}
-
-
-def declined(number: int, error: EdgeError) -> Declined:
-    """The message for an error."""
-    return Declined(number, error.status, error.code, error.message)
+FromFolding = Name | WantNotes | AskAnswered | Declined | FoldCondition | GuardFound | Beat

@@ -17,13 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edge.assembly.children.child_messages import Ask, AskAnswered, Beat, declined
 from edge.assembly.counting.answers import answer
 from edge.assembly.counting.clickhouse_duty import open_clickhouse
 from edge.assembly.counting.figures_file import FiguresFile
 from edge.assembly.counting.messages import (
-    Ask,
-    Beat,
-    FigureAnswered,
     FoldCondition,
     FoldingSetup,
     GuardFound,
@@ -33,7 +31,6 @@ from edge.assembly.counting.messages import (
     NotesTold,
     ToFolding,
     WantNotes,
-    declined,
 )
 from edge.assembly.counting.remembered_answers import RememberedAnswers
 from edge.domain.behaviour.daily_counts import Judging
@@ -200,7 +197,7 @@ class FoldingProcess:
         try:
             if ask.fresh:
                 await self._fresh()
-            self._link.send(FigureAnswered(ask.number, await self._found(ask)))
+            self._link.send(AskAnswered(ask.number, await self._found(ask)))
         except EdgeError as error:
             self._link.send(declined(ask.number, error))
         except Exception as error:  # who asked must not wait for an answer that never comes

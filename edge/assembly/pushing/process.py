@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from edge.assembly.counting.messages import Ask, Beat, FigureAnswered, declined
+from edge.assembly.children.child_messages import Ask, AskAnswered, Beat, declined
 from edge.assembly.pushing.sender_messages import (
     GivenCredentials,
     SenderCondition,
@@ -139,7 +139,7 @@ class SendingProcess:
         try:
             asked = self._answers[ask.question]
             found = await self._loop.run_in_executor(self._readers, asked, ask.parameters)
-            self._link.send(FigureAnswered(ask.number, msgspec.json.encode(found)))
+            self._link.send(AskAnswered(ask.number, msgspec.json.encode(found)))
         except EdgeError as error:
             self._link.send(declined(ask.number, error))
         except Exception as error:  # who asked must not wait for an answer that never comes

@@ -1,11 +1,11 @@
 """The messages between the supervisor and the process that sends messages to devices, framed as those of workers.
 
-Questions and answers are those of the folding process.
+Questions and answers are those of every such process.
 """
 
 import msgspec
 
-from edge.assembly.counting.messages import Ask, Beat, Declined, FigureAnswered
+from edge.assembly.children.child_messages import Ask, AskAnswered, Beat, Declined
 from edge.config import Log, PushOptions
 from edge.domain.model import AppId
 from edge.domain.targeting.places import NO_PLACE, NodePlace
@@ -64,4 +64,4 @@ class GivenCredentials(msgspec.Struct, frozen=True, tag=True):
 
 
 ToSender = SenderSetup | SenderHeads | Ask | GivenCredentials
-FromSender = Beat | FigureAnswered | Declined | SenderTold | SenderCondition | WantCredentials
+FromSender = Beat | AskAnswered | Declined | SenderTold | SenderCondition | WantCredentials

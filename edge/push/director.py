@@ -57,7 +57,7 @@ class PushDirector:
         self.lanes: dict[tuple[str, ProviderKind], SendLane] = {}
         self.outbox = outbox
         self._parts = parts
-        self._heads: dict[AppId, Head] = {}
+        self._heads: dict[AppId, Head] | None = None  # not heard yet: no app counts as deleted
         self._read: dict[AppId, Head] = {}
         self._changed = asyncio.Event()
         self._aged = 0.0
@@ -92,11 +92,13 @@ class PushDirector:
                 each.cancel()
 
     async def look(self) -> None:
-        """Once: everything that is due."""
+        """Once: everything that is due; nothing before it is known which apps there are."""
+        if self._heads is None:
+            return
         now = self._parts.now()
         unfinished = await self.outbox.do(lambda file: file.messages())
         apps = {*await asyncio.to_thread(self._parts.registered.apps), *(each.app for each in unfinished)}
-        await self._refresh(AppId(app) for app in apps)
+        await self._refresh(self._heads, map(AppId, apps))
         ended = [(held, phase) for held in unfinished if (phase := await self._end_if_due(held, now)) is not None]
         for held, phase in ended:  # once all are stopped
             while not await self.outbox.do(partial(PushOutboxFile.sweep, message=held.id, phase=phase, now=now)):
@@ -113,9 +115,9 @@ class PushDirector:
         state = self.states.get(AppId(app))
         return state.messages.get(message) if state is not None else None
 
-    async def _refresh(self, apps: Iterable[AppId]) -> None:
+    async def _refresh(self, heads: Mapping[AppId, Head], apps: Iterable[AppId]) -> None:
         for app in apps:
-            head = self._heads.get(app)
+            head = heads.get(app)
             if head is None:
                 self.states.pop(app, None)
                 self._read.pop(app, None)

@@ -112,8 +112,8 @@ class SendLane:
             return min(self._paused_until - now, IDLE_SECONDS)
         nearest, of = now + IDLE_SECONDS, self._kind.value
         for number, each in [*self.messages.items()]:
-            limit = 1 if self._halted else self._claim_limit
-            due = await self._outbox.do(partial(PushOutboxFile.due, message=number, provider=of, now=now, limit=limit))
+            find = PushOutboxFile.one_due if self._halted else partial(PushOutboxFile.due, limit=self._claim_limit)
+            due = await self._outbox.do(partial(find, message=number, provider=of, now=now))
             if due:
                 await self._try_some(each, due)
                 return 0.0
@@ -208,7 +208,7 @@ class SendLane:
             await self._outbox.do(lambda file: file.resume(self._app, self._kind.value))
         if came.verdict is PushVerdict.DEAD:
             await self._news.dead(send.key, self._kind.value, token, came.dead_since or now)
-        if came.verdict is PushVerdict.OURS:
+        if came.verdict is PushVerdict.OURS and not came.of_target:
             tried.ours += 1
             is_much = tried.ours >= OURS_LEAST and tried.ours >= OURS_SHARE * tried.attempts
             if is_much and self.messages.pop(each.held.id, None) is not None:

@@ -143,6 +143,15 @@ class PushOutboxFile:
         )
         return [OpenSend(*row) for row in rows]
 
+    def one_due(self, message: int, provider: str, now: float) -> list[OpenSend]:
+        """Any one, at random: who registers devices chooses which come first, and could have every try fail."""
+        rows = self._db.execute(
+            f"SELECT key, arm, expires, attempts FROM sends WHERE message = ? AND provider = ? AND state IN ({_OPEN})"  # noqa: S608
+            " AND next <= ? ORDER BY random() LIMIT 1",
+            (message, provider, int(now)),
+        )
+        return [OpenSend(*row) for row in rows]
+
     def next_due(self, message: int, provider: str) -> int | None:
         """When the next of a message is due; None: nothing is open."""
         query = f"SELECT min(next) FROM sends WHERE message = ? AND provider = ? AND state IN ({_OPEN})"  # noqa: S608

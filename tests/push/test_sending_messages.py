@@ -17,7 +17,8 @@ from telemetry_lines import write_segment
 
 from edge.domain.changes.messages.message_commands import CancelMessage, CreateMessage, NewMessageText, SetMessageCaps
 from edge.domain.facts import NO_FACTS
-from edge.domain.pushing.payload import ProviderKind
+from edge.domain.pushing.payload import ProviderKind, PushAttempt, PushVerdict
+from edge.domain.statistics.device_key import device_key
 from edge.domain.targeting.places import NO_PLACE
 from edge.push.audience import open_audience
 from edge.push.director import DirectorParts, PushDirector
@@ -70,7 +71,7 @@ class PushWorld:
         return self.truth.releases.heads()
 
     @asynccontextmanager
-    async def sender(self):
+    async def sender(self, *, heard=True):
         """A director at work; it is left as a kill leaves it, if the block raises."""
         thread = ThreadPoolExecutor(1)
         outbox = SerialOutbox(PushOutboxFile(self.outbox_path, self.now), thread)
@@ -87,7 +88,8 @@ class PushWorld:
             now=lambda: self.now,
         )
         director = PushDirector(parts, outbox)
-        director.hear(self.heads())
+        if heard:
+            director.hear(self.heads())
         try:
             yield director
         finally:
@@ -258,3 +260,43 @@ async def test_far_more_devices_than_the_preview_stated_get_nothing(tmp_path):
             held = await director.outbox.do(lambda file: file.message(APP, message))
         assert (held.phase, held.why) == (MessagePhase.STOPPED, "plan_differs")
         assert not world.receiver.seen.taken
+
+
+async def test_a_process_that_has_heard_of_no_app_yet_cancels_nothing(tmp_path):
+    async with a_world(tmp_path, 5) as world:
+        message = world.change(CreateMessage(texts=HELLO.texts, when="best", expected=5))
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+        async with world.sender(heard=False) as director:
+            await director.look()
+            held = await director.outbox.do(lambda file: file.message(APP, message))
+            assert held.phase is MessagePhase.SENDING
+
+
+class TokenRefused:
+    """A provider that refuses some tokens as a browser's endpoint is refused, and takes all others."""
+
+    at_once, per_second = 1, 0.0
+
+    def __init__(self, refused):
+        self._refused = refused
+
+    async def send(self, target, payload, now):
+        if target.token in self._refused:
+            return PushAttempt(PushVerdict.OURS, "endpoint_not_allowed", of_target=True)
+        return PushAttempt(PushVerdict.SENT, "sent")
+
+    async def close(self):
+        pass
+
+
+async def test_tokens_that_anyone_may_register_stop_no_message(tmp_path):
+    async with a_world(tmp_path, 60) as world:
+        first = sorted(range(60), key=lambda n: device_key(APP, device_id(n)))[:30]
+        world.providers = lambda app: {ProviderKind.WEBHOOK: TokenRefused({f"t!{n}" for n in first})}
+        message = world.change(HELLO)
+        async with world.sender() as director:
+            found = await world.send_all(director, message)
+            assert (await director.outbox.do(lambda file: file.message(APP, message))).why == ""
+        assert found == {("A", SendState.FAILED): 30, ("A", SendState.SENT): 30}

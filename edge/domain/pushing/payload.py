@@ -56,7 +56,8 @@ class PushAttempt(NamedTuple):
     `code` is stable: the provider's own word (`UNREGISTERED`, `BadDeviceToken`), `http_503` where it has none, or one
     of `sent`, `no_connection`, `no_answer`. `retry_after_seconds` is what the provider asks for with LATER, or its
     published least wait; 0: the usual growing wait. `provider_id`: the provider's name for the accepted message.
-    `whole`: it holds for everything that goes through these credentials, not for this device alone.
+    `whole`: it holds for everything that goes through these credentials, not for this device alone. `of_target`: the
+    token may be why, which anyone can register: it says nothing against the message.
     `dead_since` of a DEAD: seconds since the epoch, or 0.0; a token that was registered again after it lives.
     """
 
@@ -66,3 +67,4 @@ class PushAttempt(NamedTuple):
     provider_id: str = ""
     whole: bool = False
     dead_since: float = 0.0
+    of_target: bool = False

@@ -76,7 +76,7 @@ async def handle_stream(request: web.Request) -> web.StreamResponse:
         return _told(UNKNOWN_APP, request)
     await service.current.wait_for(ask.app)
     snapshot = service.current.snapshot(ask.app)
-    if snapshot is None:
+    if snapshot is None or service.current.is_deleted(ask.app):
         return _told(UNKNOWN_APP if not service.current.is_unserved(ask.app) else BUSY, request)
     if service.overload.overloaded:
         return _told(BUSY, request)

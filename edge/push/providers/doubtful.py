@@ -30,5 +30,5 @@ class Doubtful:
         if self._taken == 0 and self._refused >= STOP_AFTER:
             return attempt._replace(verdict=PushVerdict.STOP, whole=True)
         if self._refused > self._taken:
-            return attempt._replace(verdict=PushVerdict.OURS)
+            return attempt._replace(verdict=PushVerdict.OURS, of_target=True)
         return attempt

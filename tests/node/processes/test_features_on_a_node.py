@@ -17,6 +17,7 @@ from openfeature.exception import ErrorCode
 from spooled import events_of, lines_of
 
 from edge.domain.app_parts.stored_features import FeatureKind
+from edge.domain.changes.commands import DeleteApp
 from edge.domain.changes.features.feature_commands import (
     FeatureSettings,
     NewFeatureArm,
@@ -230,3 +231,14 @@ async def test_which_arm_of_a_features_experiment_a_device_is_in_is_recorded_onc
     assert {(event["metadata"]["channel"], event["metadata"]["experiment"]) for event in noted} == {
         ("feature:ended", "which")
     }
+
+
+async def test_a_deleted_app_has_no_features_and_no_stream(tmp_path):
+    async with a_node(tmp_path, RemoveFeatureKeys(), RemoveFeatureKeys(server=True)) as (session, change, _):
+        status, _, said = await bulk(session, {})
+        assert (status, len(said["flags"]) > 0) == (200, True)
+        await change(DeleteApp(app=APP))
+        status, _, gone = await bulk(session, {})
+        assert (status, gone["errorCode"]) == (404, "GENERAL")
+        async with await stream_of(session, said) as stream:
+            assert stream.status == 404

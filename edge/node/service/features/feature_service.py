@@ -76,6 +76,8 @@ class FeatureService:
         snapshot = self._current.snapshot(ask.app)
         if snapshot is None or (ask.heard is not None and is_older(config_tag(snapshot), ask.heard)):
             return None
+        if not snapshot.features.names and self._current.is_deleted(ask.app):
+            return None
         return self._bulk(snapshot, ask, body, whence)
 
     async def await_bulk(self, ask: FeatureAsk, body: bytes, whence: Whence) -> FeatureReply:
@@ -159,9 +161,9 @@ class FeatureService:
         """Or why there is none."""
         await self._current.wait_for(app)
         snapshot = self._current.snapshot(app)
-        if snapshot is not None:
+        if snapshot is not None and not self._current.is_deleted(app):
             return snapshot
-        if self._current.is_unserved(app):
+        if snapshot is None and self._current.is_unserved(app):
             return self._told(UNAVAILABLE, "unserved")
         return self._told(UNKNOWN_APP, "unknown_app")
 

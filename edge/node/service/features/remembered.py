@@ -6,6 +6,7 @@ where that is more than traits, the client is answered one by one. An app's answ
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from sys import getsizeof
 
 from xxhash import xxh3_64_intdigest
 
@@ -58,6 +59,8 @@ class StandingFeatures:
         """With the stream at this address, whose turn is in the entity tag."""
         reply = self._ends.get((turn, stream))
         if reply is None:
+            for place in [each for each in self._ends if each[0] not in (0, turn)]:  # of hours that are over
+                del self._ends[place]
             if len(self._ends) >= ENDS_LIMIT:
                 self._ends.clear()
             body = whole_answer(self._bulk, stream)
@@ -210,7 +213,8 @@ class FeatureMemory:
                 self._seen.clear()
             self._seen.add(place)
             return None
-        if not self._take(answers, _CONTEXT_BYTES, now):
+        texts = sum(getsizeof(each) for each in context[2] if isinstance(each, str))  # a stranger's may have 60 kB
+        if not self._take(answers, _CONTEXT_BYTES + texts, now):
             return None
         standing = answers.standing[context] = _Standing(answers.features.depends_on)
         return standing

@@ -65,6 +65,11 @@ class ServedSnapshots:
         """The newest known head of the app."""
         return self._heads.get(app)
 
+    def is_deleted(self, app: AppId) -> bool:
+        """Whether the newest known head says so."""
+        head = self._heads.get(app)
+        return head is not None and head.deleted
+
     def is_unserved(self, app: AppId) -> bool:
         """Whether nothing of the app can be served now although it exists, or may: it is damaged, not loaded yet, or
         of a head shard that cannot be read."""

@@ -42,7 +42,7 @@ class WebPushProvider:
             return PushAttempt(PushVerdict.DEAD, "malformed_token")
         # Judged again at each message: what is allowed may have changed since the device registered.
         if endpoint_fault(subscription.endpoint, self._hosts):
-            return PushAttempt(PushVerdict.OURS, "endpoint_not_allowed")
+            return PushAttempt(PushVerdict.OURS, "endpoint_not_allowed", of_target=True)
         try:
             return await self._send(subscription, payload, now)
         except BadSubscriptionKey:
@@ -64,4 +64,6 @@ class WebPushProvider:
             "Content-Encoding": "aes128gcm",
             "Content-Type": "application/octet-stream",
         }
-        return self._doubtful.judged(read_webpush(await self._posting.post(subscription.endpoint, headers, body)))
+        came = self._doubtful.judged(read_webpush(await self._posting.post(subscription.endpoint, headers, body)))
+        # The address is the client's choice, and the message was checked when it was made.
+        return came._replace(of_target=True) if came.verdict is PushVerdict.OURS else came

@@ -85,3 +85,21 @@ def test_facts_are_decided_for_each_device():
     for _ in range(4):
         given_by(memory, snapshot, a_context(), facts)
     assert (memory.given, memory.decided) == (0, 4)
+
+
+def test_long_words_of_strangers_count_for_their_length():
+    snapshot = a_features_snapshot()
+    memory = FeatureMemory(limit_bytes=300_000)
+    for number in range(400):
+        given_by(memory, snapshot, a_context(version_name=f"{number // 2:08}\U0001f600" + "x" * 12_000))
+    held = sum(len(said[1]) * 4 for _, _, said in memory.of_app(snapshot).standing)
+    assert 0 < held <= memory.held_bytes <= 300_000
+
+
+def test_an_answer_keeps_no_stream_of_hours_that_are_over():
+    memory, snapshot = FeatureMemory(), a_features_snapshot()
+    answer = memory.answer(snapshot, parse_context(a_context()), NO_FACTS, NOW, for_server=False)
+    first = answer.whole(1, "/a", squeeze=False)
+    assert answer.whole(1, "/a", squeeze=False) is first
+    answer.whole(2, "/a", squeeze=False)
+    assert answer.whole(1, "/a", squeeze=False) is not first

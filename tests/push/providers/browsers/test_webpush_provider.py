@@ -110,8 +110,8 @@ async def test_words_reach_the_caller(world):
         PushAttempt(LATER, "http_429", 30.0),
         PushAttempt(LATER, "http_503"),
         PushAttempt(UNKNOWN, "no_answer"),
-        PushAttempt(OURS, "http_413"),
-        PushAttempt(OURS, "http_307"),
+        PushAttempt(OURS, "http_413", of_target=True),
+        PushAttempt(OURS, "http_307", of_target=True),
     ]
     assert world.double.seen.requests == 7  # one attempt each, and no redirect followed
 
@@ -152,7 +152,8 @@ async def test_a_key_that_is_no_point_is_dead(world):
 
 async def test_an_endpoint_elsewhere_gets_nothing(world):
     moved = world.double.subscribe().replace("localhost", "127.0.0.1")
-    assert await world.send(PushTarget(ProviderKind.WEBPUSH, moved)) == PushAttempt(OURS, "endpoint_not_allowed")
+    found = await world.send(PushTarget(ProviderKind.WEBPUSH, moved))
+    assert found == PushAttempt(OURS, "endpoint_not_allowed", of_target=True)
     assert world.double.seen.requests == 0
 
 

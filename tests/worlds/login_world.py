@@ -52,6 +52,6 @@ class LoginWorld:
         }
         return PeopleLogin(accounts=self.accounts, **(ordinary | ways))
 
-    def invite(self, mail, by="root"):
+    def invite(self, mail, by=ROOT):
         """The secret of a new invitation."""
         return invite(self.accounts, mail, by, self.now()).secret

@@ -117,7 +117,10 @@ class People(SharedDocument[PeopleDocument]):
         changes how the person signs in, could become that person."""
         document = self.last_good()
         person = document.people.get(name)
-        return person is not None and all(gives(grant, document, held) for held in person.holds)
+        return person is not None and reaches(grant, document, person)
+
+    def may_give(self, grant: Grant, held: HeldRole) -> bool:
+        return gives(grant, self.last_good(), held)
 
     def create_organisation(self, grant: Grant, name: str, now: float) -> None:
         """Raises Forbidden `forbidden`, Invalid `invalid_organisation_name`, and what `with_organisation` raises."""
@@ -178,8 +181,11 @@ class People(SharedDocument[PeopleDocument]):
         """Whatever the person holds must be in reach of `grant`. Raises NotFound `unknown_person`."""
 
         def edit(document: PeopleDocument) -> PeopleDocument:
-            for held in person_of(document, name).holds:
+            person = person_of(document, name)
+            for held in person.holds:
                 check_gives(grant, document, held)
+            if not reaches(grant, document, person):
+                check_everywhere(grant)
             return without_person(document, name)
 
         self.change(edit, lending=True)
@@ -254,6 +260,14 @@ def scope_of(document: PeopleDocument, text: str) -> RoleScope | None:
     if scope.name != DEFAULT_ORGANISATION and scope.name not in document.organisations:
         return None
     return owned_by(scope.name, {name: frozenset(each.apps) for name, each in document.organisations.items()})
+
+
+def reaches(grant: Grant, document: PeopleDocument, person: PersonRecord) -> bool:
+    """Who holds nothing may hold anything by groups of the provider, so is in reach of whoever added him, and of who
+    manages all people."""
+    if not person.holds:
+        return person.by == grant.name or grant.may_within(Permission.MANAGE_PEOPLE, EVERYTHING)
+    return all(gives(grant, document, held) for held in person.holds)
 
 
 def gives(grant: Grant, document: PeopleDocument, held: HeldRole) -> bool:

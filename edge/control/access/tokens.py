@@ -112,6 +112,11 @@ class Tokens(SharedDocument[TokenDocument]):
             return None
         return self._grant(*found) if is_from(found[1].networks, address) else None
 
+    def grant_of(self, name: str) -> Grant | None:
+        """What the token of this name may do; None if there is none."""
+        record = self.records().get(name)
+        return self._grant(name, record) if record is not None else None
+
     def _grant(self, name: str, record: TokenRecord) -> Grant:
         if not record.holds:
             role = next((each for each in Role if each.value == record.role), None)

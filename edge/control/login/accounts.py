@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from edge.control.access.grants import Grant
 from edge.control.access.people import People
+from edge.control.access.people_document import HeldRole
 from edge.control.access.shared_document import SharedDocument
 from edge.control.login.credential_document import (
     CredentialDocument,
@@ -66,6 +67,9 @@ class Accounts:
     def covers(self, grant: Grant, mail: str) -> bool:
         """Whether `grant` may do all that the person may, and so may become the person."""
         return self._people.covers(grant, mail)
+
+    def may_give(self, grant: Grant, held: HeldRole) -> bool:
+        return self._people.may_give(grant, held)
 
     def credentials(self, mail: str) -> PersonCredentials:
         return credentials_of(self.read(), mail)

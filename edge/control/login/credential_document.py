@@ -69,7 +69,8 @@ class Terminal(msgspec.Struct, frozen=True, kw_only=True):
 
 class PersonCredentials(msgspec.Struct, frozen=True, kw_only=True):
     """Of one person. `handle` is what a passkey calls the person: random, and no mail address. Sessions opened in
-    another `era` have ended; it is random, so that none comes back. `password` is sealed; "" for none."""
+    another `era` have ended; it is random, so that none comes back. `password` is sealed; "" for none. `invited_by`
+    made the invitation that all of this began with, and may have kept its link; "" for who may do everything anyway."""
 
     handle: str
     era: str
@@ -79,6 +80,7 @@ class PersonCredentials(msgspec.Struct, frozen=True, kw_only=True):
     identities: tuple[ProviderIdentity, ...] = ()
     invitation: Invitation | None = None
     terminals: tuple[Terminal, ...] = ()
+    invited_by: str = ""
 
     @property
     def any(self) -> bool:
@@ -149,12 +151,16 @@ def person_of_terminal(document: CredentialDocument, hashed: str) -> tuple[str, 
     return None
 
 
-def with_invitation(document: CredentialDocument, mail: str, invitation: Invitation) -> CredentialDocument:
-    """A new beginning: what the person had is void, and every session ends. Raises Conflict `too_many_people`."""
+def with_invitation(
+    document: CredentialDocument, mail: str, invitation: Invitation, *, limited: bool = False
+) -> CredentialDocument:
+    """A new beginning: what the person had is void, and every session ends. `limited` is an inviter who may not do
+    everything. Raises Conflict `too_many_people`."""
     held = document.people.get(mail)
     if held is None and len(document.people) >= PEOPLE_LIMIT:
         raise Conflict("too_many_people", f"at most {PEOPLE_LIMIT} people can have credentials")
-    return _with(document, mail, msgspec.structs.replace(_new(), invitation=invitation))
+    by = invitation.by if limited else ""
+    return _with(document, mail, msgspec.structs.replace(_new(), invitation=invitation, invited_by=by))
 
 
 def begun(document: CredentialDocument, mail: str) -> CredentialDocument:

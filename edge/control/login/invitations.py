@@ -3,6 +3,10 @@
 import secrets
 from typing import NamedTuple
 
+from edge.control.access.grants import Grant
+from edge.control.access.people_document import HeldRole
+from edge.control.access.roles import Role
+from edge.control.access.scopes import EVERYTHING
 from edge.control.login.accounts import Accounts
 from edge.control.login.credential_document import (
     INVITATION_SECONDS,
@@ -23,13 +27,14 @@ class Invited(NamedTuple):
     until: float
 
 
-def invite(accounts: Accounts, mail: str, by: str, now: float) -> Invited:
+def invite(accounts: Accounts, mail: str, by: Grant, now: float) -> Invited:
     """What the person had is void, and every session ends. Raises NotFound `unknown_person`, Conflict."""
     if not accounts.is_known(mail):
         raise NotFound("unknown_person", f"unknown person {mail!r}: add them first (`edge person add`)")
     secret, until = secrets.token_urlsafe(SECRET_BYTES), now + INVITATION_SECONDS
-    invitation = Invitation(hash=hash_of(secret), by=by, made=now, until=until)
-    accounts.change(lambda document: with_invitation(document, mail, invitation))
+    invitation = Invitation(hash=hash_of(secret), by=by.name, made=now, until=until)
+    limited = not accounts.may_give(by, HeldRole(Role.ADMIN.value, str(EVERYTHING)))
+    accounts.change(lambda document: with_invitation(document, mail, invitation, limited=limited))
     return Invited(secret, until)
 
 

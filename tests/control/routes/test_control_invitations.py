@@ -6,7 +6,7 @@ from login_world import ANNA, BEN, PASSWORD, ROOT
 
 from edge.control.access.people_document import HeldRole
 from edge.control.login.accounts import SignedIn
-from edge.control.login.credential_document import INVITATION_SECONDS, TERMINAL_SECONDS
+from edge.control.login.credential_document import INVITATION_SECONDS, TERMINAL_SECONDS, with_password
 from edge.control.login.terminals import make_terminal
 
 
@@ -52,6 +52,49 @@ async def test_who_may_less_than_a_person_does_not_become_the_person(api, logins
     logins.people.revoke_role(ROOT, BEN, HeldRole("viewer", "everything"))
     logins.people.grant_role(ROOT, BEN, HeldRole("viewer", "org:acme"))
     assert (await api("POST", f"/v1/people/{BEN}/invitation", by="boss@example.com"))["person"] == BEN
+
+
+@pytest.fixture
+def boss(logins, terminal):
+    """An admin of organisation acme alone, at the command line."""
+    mail = "boss@example.com"
+    logins.people.create_organisation(ROOT, "acme", NOW)
+    logins.add(mail, None)
+    logins.people.grant_role(ROOT, mail, HeldRole("admin", "org:acme"))
+    terminal(mail)
+    return mail
+
+
+async def test_who_invited_a_person_gains_nothing_by_what_the_person_is_given_later(api, logins, boss):
+    """Whoever made the link may have opened it, and wait for the person to become an admin."""
+    cora, path = "cora@example.com", "/v1/people/cora@example.com"
+    await api("POST", "/v1/people", {"mail": cora, "holds": []}, by=boss)
+    await api("POST", f"{path}/invitation", by=boss)
+    here, more = {"role": "viewer", "scope": "org:acme"}, {"role": "admin", "scope": "everything"}
+    await api("POST", f"{path}/grant", here)  # what its inviter could have given
+    assert await api("POST", f"{path}/grant", more, status=409) == "invited_by_other"
+    logins.accounts.change(lambda document: with_password(document, cora, "sealed", NOW))  # by the invitation
+    assert await api("POST", f"{path}/grant", more, status=409) == "invited_by_other"
+    await api("POST", f"{path}/invitation")
+    assert logins.accounts.credentials(cora).password == ""
+    await api("POST", f"{path}/grant", more)
+
+
+async def test_who_may_do_everything_invites_for_good(api, logins, terminal):
+    terminal(ANNA)
+    await api("POST", f"/v1/people/{BEN}/invitation", by=ANNA)
+    logins.remove(ANNA)
+    await api("POST", f"/v1/people/{BEN}/grant", {"role": "admin", "scope": "everything"})
+
+
+async def test_who_holds_roles_by_groups_alone_is_in_reach_of_no_other_organisation(api, logins, boss):
+    cora = "cora@example.com"
+    logins.add(cora, None)
+    for method, what in (("POST", "/invitation"), ("POST", "/sign-out"), ("GET", "/credentials"), ("DELETE", "")):
+        assert await api(method, f"/v1/people/{cora}{what}", by=boss, status=403) == "forbidden"
+    dora = "dora@example.com"
+    await api("POST", "/v1/people", {"mail": dora, "holds": []}, by=boss)
+    await api("DELETE", f"/v1/people/{dora}", by=boss)
 
 
 async def test_a_person_at_the_command_line_is_the_author(api, logins, terminal):

@@ -14,6 +14,7 @@ from edge.domain.changes.approving.approval_commands import (
     StartFreeze,
     WithdrawProposal,
 )
+from edge.domain.changes.approving.proposing import OWN_PROPOSALS_LIMIT
 from edge.domain.changes.commands import (
     ChannelSettings,
     CreateApp,
@@ -372,6 +373,17 @@ def test_the_undo_of_a_proposal_withdraws_it_and_that_of_a_rejection_brings_it_b
     other.do(Undo(revision=-1), ANN)
     assert (other.state.proposals, other.state.decided[-1].end) == ({}, ProposalEnd.WITHDRAWN)
     assert "6.6.6" not in other.state.bundles
+
+
+def test_one_person_does_not_fill_the_proposals_of_all():
+    """Neither in person nor with tokens."""
+    team = protected()
+    for number in range(OWN_PROPOSALS_LIMIT):
+        team.do(proposing(set_production(bundle="1.0.3"), "ci", ("ci", ANN)), "ci", change=f"c{number}")
+    with pytest.raises(Conflict, match="withdraw some") as refused:
+        team.propose(set_production(bundle="1.0.3"), change="more")
+    assert refused.value.code == "too_many_proposals"
+    team.do(proposing(set_production(bundle="1.0.3"), BOB), BOB, change="another")
 
 
 def test_the_same_request_proposes_once():

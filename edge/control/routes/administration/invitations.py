@@ -21,7 +21,7 @@ async def handle_invite(call: Call[None]) -> InvitationMade:
     """Raises NotFound `unknown_person`, Forbidden `forbidden`."""
     accounts, person = accounts_of(call), parse_mail(call.part("person"))
     await asyncio.to_thread(_check_covers, accounts, call, person)
-    made = await asyncio.to_thread(invite, accounts, person, call.grant.name, call.ports.clock.now())
+    made = await asyncio.to_thread(invite, accounts, person, call.grant, call.ports.clock.now())
     login = call.ports.login
     base = login.public_url if login is not None else ""
     return InvitationMade(person=person, path=f"/welcome?invitation={made.secret}", page=base, expires=made.until)

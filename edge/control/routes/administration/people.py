@@ -116,8 +116,24 @@ async def _forget(call: Call[Any], name: str) -> None:
 
 async def handle_grant(call: Call[HeldBody]) -> PersonView:
     name, held = parse_mail(call.part("person")), HeldRole(call.body.role, call.body.scope)
+    await asyncio.to_thread(_check_invited, call, name, held)
     await asyncio.to_thread(call.ports.people.grant_role, call.grant, name, held)
     return await _person_view(call, name)
+
+
+def _check_invited(call: Call[Any], name: str, held: HeldRole) -> None:
+    """Whoever invited a person may have become that person, so must not come by more in this way. Raises Conflict
+    `invited_by_other`."""
+    by = call.ports.login.accounts.credentials(name).invited_by if call.ports.login is not None else ""
+    if by in ("", call.grant.name):
+        return
+    inviter = call.ports.people.grant_of(by, call.ports.clock.now()) if "@" in by else call.ports.tokens.grant_of(by)
+    if inviter is None or not call.ports.people.may_give(inviter, held):
+        raise Conflict(
+            "invited_by_other",
+            f"{name} was invited by {by}, who may not give this role and could have kept the link: "
+            f"invite {name} anew (`edge person invite`), then give the role",
+        )
 
 
 async def handle_revoke(call: Call[HeldBody]) -> PersonView:

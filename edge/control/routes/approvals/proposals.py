@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from edge.control.access.grants import Grant, refusal
+from edge.control.access.people import People
 from edge.control.access.roles import CHANGES, Permission
 from edge.control.access.tokens import Tokens
 from edge.control.calls import Call, commit, load_app
@@ -111,7 +112,7 @@ async def _decide(call: Call[Any], command: ApproveProposal | RejectProposal | W
         if before is not None and id in before.proposals and not isinstance(command, WithdrawProposal):
             check_may_decide(call.grant, before, before.proposals[id], now)
             if isinstance(command, ApproveProposal):
-                check_author(call.ports.tokens, before.proposals[id])
+                check_still_there(call.ports.tokens, call.ports.people, before.proposals[id])
 
     done = await commit(call, call.app, command, permit)
     waiting = done.state.proposals.get(id)
@@ -136,18 +137,20 @@ def check_may_decide(grant: Grant, state: AppState, proposal: Proposal, now: flo
             raise Forbidden("forbidden", refusal(grant, Permission.APPROVE_CHANGES, state.app, channel))
 
 
-def check_author(tokens: Tokens, proposal: Proposal) -> None:
-    """What a token asked for that is revoked, or whose name another one has taken, is nobody's wish any more. Raises
-    Conflict `author_gone`."""
-    if is_person(proposal.by):
-        return
-    record = tokens.records().get(proposal.by)
-    if record is None or record.created > proposal.at:
-        raise Conflict(
-            "author_gone",
-            f"token {proposal.by!r}, which made proposal {proposal.id}, was revoked since: reject it, and make the "
-            "change again if somebody still wants it",
-        )
+def check_still_there(tokens: Tokens, people: People, proposal: Proposal) -> None:
+    """What somebody asked for or approved who was removed since, or whose name another one has taken, is nobody's wish
+    any more. Raises Conflict `author_gone`, `approver_gone`."""
+    stood = [("author_gone", "made", proposal.by, proposal.at)]
+    stood += [("approver_gone", "approved", each.by, each.at) for each in proposal.approvals]
+    for code, did, name, at in stood:
+        record = people.find(name) if is_person(name) else tokens.records().get(name)
+        if record is None or record.created > at:
+            who = name if is_person(name) else f"token {name!r}"
+            raise Conflict(
+                code,
+                f"{who}, which {did} proposal {proposal.id}, was removed since: reject it, and make the change again "
+                "if somebody still wants it",
+            )
 
 
 def view_rules(state: AppState) -> list[ApprovalRuleView]:

@@ -21,6 +21,7 @@ from edge.domain.schedule.durations import format_moment
 from edge.domain.states import with_entry, without_entry
 
 PROPOSALS_LIMIT = 50  # that wait, an app: more than anybody reads
+OWN_PROPOSALS_LIMIT = 25  # of those, one person's: nobody keeps everybody else from asking
 PROPOSALS_LIMIT_BYTES = 512 * 1024  # of all their commands: every node reads them with each revision
 DECIDED_LIMIT = 50  # remembered: who waits for a decision asks every few seconds
 FOREIGN = "a person cannot approve their own change"
@@ -64,6 +65,9 @@ def propose(
     waiting = [each for each in state.proposals.values() if each.expires > at]
     if len(waiting) >= PROPOSALS_LIMIT:
         raise Conflict("too_many_proposals", f"app {state.app!r} has {len(waiting)} proposals: decide on some first")
+    own = sum(may_be_one(each.hands, command.hands) for each in waiting)
+    if own >= OWN_PROPOSALS_LIMIT:
+        raise Conflict("too_many_proposals", f"{own} of your own proposals wait already: withdraw some first")
     if sum(len(each.command) for each in waiting) + len(command.command) > PROPOSALS_LIMIT_BYTES:
         raise Conflict("too_many_proposals", f"the proposals of app {state.app!r} are too large: decide on some first")
     made = Proposal(

@@ -8,7 +8,10 @@ from control_world import APP, NOW, pack
 from token_making import make_token
 
 from edge.control.access.roles import Role
+from edge.control.routes.approvals.proposals import check_still_there
 from edge.control.shapes.approvals.approval_shapes import ProposalMadeAnswer
+from edge.domain.app_parts.protection import Endorsement, Proposal
+from edge.domain.errors import Conflict
 from edge.domain.schedule.rollout import Moment
 
 CHANNELS, PROPOSALS, FREEZES = (f"/v1/apps/{APP}/{part}" for part in ("channels", "proposals", "freezes"))
@@ -120,6 +123,32 @@ async def test_what_a_token_asked_for_that_is_revoked_is_not_approved(ready):
     await ready("DELETE", "/v1/tokens/ci", by="boss")
     assert await approve(ready, proposal["id"], status=409) == "author_gone"
     assert (await ready("POST", f"{PROPOSALS}/{proposal['id']}/reject", by="bob"))["proposal"]["state"] == "rejected"
+
+
+async def test_who_was_removed_stands_behind_nothing(ready, world):
+    """Neither as the author nor as one of those who approved."""
+    await ready("PUT", f"{PRODUCTION}/approval", {"people": 3}, by="boss")
+    proposal = await ask(ready, "PATCH", PRODUCTION, {"bundle": "1.1.0"}, by="boss")
+    await approve(ready, proposal["id"], by="ann")
+    await ready("DELETE", "/v1/tokens/ann", by="boss")
+    assert await approve(ready, proposal["id"], status=409) == "approver_gone"
+    assert await offered(ready) == "1.0.0"
+    for mail in ("fay@example.com", "gil@example.com"):
+        await ready("POST", "/v1/people", {"mail": mail, "holds": [{"role": "releaser", "scope": f"app:{APP}"}]})
+    waiting = Proposal(
+        id="p9", by="fay@example.com", hands=("fay@example.com",), at=NOW + 1, expires=NOW + 2, change="c", kind="k",
+        target="", command="{}", approvals=(Endorsement(by="gil@example.com", hands=(), at=NOW + 1, effect=""),),
+    )  # fmt: skip
+    people = world.tokens.people
+    check_still_there(world.tokens, people, waiting)
+    await ready("DELETE", "/v1/people/gil@example.com")
+    with pytest.raises(Conflict, match="which approved") as refused:
+        check_still_there(world.tokens, people, waiting)
+    assert refused.value.code == "approver_gone"
+    await ready("DELETE", "/v1/people/fay@example.com")
+    with pytest.raises(Conflict) as refused:
+        check_still_there(world.tokens, people, waiting)
+    assert refused.value.code == "author_gone"
 
 
 async def test_what_was_not_seen_is_not_approved(ready):

@@ -62,6 +62,7 @@ class PushDirector:
         self._changed = asyncio.Event()
         self._aged = 0.0
         self._tasks: dict[tuple[str, ProviderKind], asyncio.Task[None]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._plans = PlanRun(parts.registered, outbox.file.near_sends)
         self._planning: asyncio.Task[None] | None = None
         self._missing: set[tuple[str, str]] = set()  # told of
@@ -146,7 +147,7 @@ class PushDirector:
     @property
     def tasks(self) -> list[asyncio.Task[None]]:
         """All that it has begun."""
-        return [*self._tasks.values(), *([self._planning] if self._planning is not None else [])]
+        return [*self._tasks.values(), *self._closing, *([self._planning] if self._planning is not None else [])]
 
     async def planned(self) -> None:
         """Returns when the plans are made that the last look began. Raises what stopped them."""
@@ -225,7 +226,9 @@ class PushDirector:
                 wanted.setdefault(held.app, []).append(LaneMessage(held, message))
         for key in [*self.lanes]:
             if key[0] not in wanted or self._has_failed(key):
-                await self._close_lane(key)
+                closing = asyncio.create_task(_close_lane(self.lanes.pop(key), self._tasks.pop(key)))
+                self._closing.add(closing)  # beside the others: a provider may take half a minute
+                closing.add_done_callback(self._closing.discard)
         for app, messages in wanted.items():
             try:
                 await self._serve(AppId(app), messages)
@@ -258,6 +261,7 @@ class PushDirector:
             self._missing.add((app, "none"))
             text = f"No credentials of a push service are set for {app}: messages wait until they are too old"
             self._parts.tell("push_stopped", app, f"Messages of {app} cannot be sent", text)
+        halts = await self.outbox.do(lambda file: file.halts())
         for kind, provider in providers.items():
             lane = SendLane(
                 app,
@@ -267,6 +271,7 @@ class PushDirector:
                 tokens=self._parts.registered.tokens,
                 news=LaneNews(self._bury_for(app), self._halt, self._stop),
                 now=self._parts.now,
+                halted=(app, kind.value) in halts,
                 per_day=lambda: self.states[app].message_caps.per_day if app in self.states else 0,
             )
             self.lanes[app, kind] = lane
@@ -275,17 +280,10 @@ class PushDirector:
     async def reopen(self, app: AppId) -> None:
         """With other credentials: what was halted goes on."""
         for key in [key for key in self.lanes if key[0] == app]:
-            await self._close_lane(key)
+            await _close_lane(self.lanes.pop(key), self._tasks.pop(key))
             await self.outbox.do(partial(PushOutboxFile.resume, app=app, provider=key[1].value))
         self._missing.discard((app, "none"))
         self._changed.set()
-
-    async def _close_lane(self, key: tuple[str, ProviderKind]) -> None:
-        lane, task = self.lanes.pop(key), self._tasks.pop(key)
-        await lane.finish()
-        task.cancel()
-        await asyncio.wait({task})
-        await lane.close()
 
     def _bury_for(self, app: AppId) -> Callable[[int, str, str, float], Awaitable[None]]:
         async def bury(key: int, provider: str, token: str, since: float) -> None:
@@ -311,3 +309,11 @@ class PushDirector:
         )
         self._parts.tell("push_stopped", held.app, f"Message {held.message} is stopped", text)
         self._changed.set()
+
+
+async def _close_lane(lane: SendLane, task: asyncio.Task[None]) -> None:
+    """Once what it tries has ended."""
+    await lane.finish()
+    task.cancel()
+    await asyncio.wait({task})
+    await lane.close()

@@ -73,6 +73,7 @@ class SendLane:
         news: LaneNews,
         now: Callable[[], float],
         per_day: Callable[[], int],
+        halted: bool = False,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.messages: dict[int, LaneMessage] = {}
@@ -87,7 +88,7 @@ class SendLane:
         self._has_settled = asyncio.Event()
         self._tried: dict[int, Tried] = {}
         self._paused_until = 0.0
-        self._halted = False
+        self._halted = halted  # the provider refused these credentials, and has not taken any since
         self._next_at = 0.0  # by the loop's clock, when the next attempt may begin
         self._running: set[asyncio.Task[None]] = set()
 

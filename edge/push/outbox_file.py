@@ -196,8 +196,11 @@ class PushOutboxFile:
         return claimed
 
     def settle(self, settled: Sequence[SettledSend], now: float) -> None:
-        """What came of attempts. One that may be repeated of a message that was cancelled meanwhile is not."""
+        """What came of attempts. One that may be repeated of a message that ended meanwhile is not: the next sweep
+        gives it its state."""
+        again = {(each.message,) for each in settled if each.state in OPEN}
         with self._changing():
+            self._db.executemany("UPDATE messages SET swept = 0 WHERE id = ? AND swept = 1", again)
             self._db.executemany(
                 "UPDATE sends SET state = ?, code = ?, next = ?, provider_id = ?, at = ? WHERE message = ? AND key = ?"
                 " AND state = 2",

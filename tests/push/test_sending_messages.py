@@ -300,3 +300,59 @@ async def test_tokens_that_anyone_may_register_stop_no_message(tmp_path):
             found = await world.send_all(director, message)
             assert (await director.outbox.do(lambda file: file.message(APP, message))).why == ""
         assert found == {("A", SendState.FAILED): 30, ("A", SendState.SENT): 30}
+
+
+class Held:
+    """A provider that answers each attempt with `came` once it is let go."""
+
+    at_once, per_second = 1, 0.0
+
+    def __init__(self, came):
+        self.begun, self.let_go = asyncio.Event(), asyncio.Event()
+        self._came = came
+
+    async def send(self, target, payload, now):
+        self.begun.set()
+        await self.let_go.wait()
+        return self._came
+
+    async def close(self):
+        pass
+
+
+async def test_an_attempt_that_fails_after_the_cancel_is_cancelled_too(tmp_path):
+    async with a_world(tmp_path, 3) as world:
+        provider = Held(PushAttempt(PushVerdict.LATER, "http_503"))
+        world.providers = lambda app: {ProviderKind.WEBHOOK: provider}
+        message = world.change(HELLO)
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+            await provider.begun.wait()
+            world.change(CancelMessage(message=message))
+            director.hear(world.heads())
+            await director.look()
+            provider.let_go.set()
+            held = await director.outbox.do(lambda file: file.message(APP, message))
+            while (await director.outbox.do(lambda file: file.tally(held.id)))["A", SendState.CANCELLED] < 3:
+                await director.look()
+                await asyncio.sleep(0.01)
+
+
+async def test_a_halt_is_remembered_and_ends_with_a_message_that_is_taken(tmp_path):
+    async with a_world(tmp_path, 4) as world:
+        right, world.receiver.secret = world.receiver.secret, "whsec_b3RoZXI="
+        message = world.change(HELLO)
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+            while not world.told:
+                await asyncio.sleep(0.01)
+            held = await director.outbox.do(lambda file: file.message(APP, message))
+            while (await director.outbox.do(lambda file: file.tally(held.id)))["A", SendState.SENDING]:
+                await asyncio.sleep(0.01)
+        world.receiver.secret = right  # mended at the provider's, and the node starts again
+        world.now += 1_000
+        async with world.sender() as director:
+            assert (await world.send_all(director, message))["A", SendState.SENT] == 4
+            assert await director.outbox.do(lambda file: file.halts()) == {}

@@ -58,9 +58,10 @@ def parse_webhook_name(text: str) -> str:
     return text
 
 
-def parse_webhook_url(text: str, *, allow_http: bool) -> str:
-    """Raises Invalid `invalid_webhook_url`. The message repeats nothing of the address, which may contain a secret."""
-    fault = _url_fault(text, allow_http)
+def parse_webhook_url(text: str, *, allow_http: bool, option: str = "webhooks.allow_http") -> str:
+    """`option` allows http, and is named where it does not. Raises Invalid `invalid_webhook_url`. The message repeats
+    nothing of the address, which may contain a secret."""
+    fault = _url_fault(text, allow_http, option)
     if fault:
         raise Invalid("invalid_webhook_url", f"invalid webhook address: it {fault}")
     return text
@@ -79,7 +80,7 @@ def shown_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}/…"
 
 
-def _url_fault(text: str, allow_http: bool) -> str:
+def _url_fault(text: str, allow_http: bool, option: str) -> str:
     """What is wrong with it; "" if nothing is."""
     if len(text) > URL_LIMIT:
         return f"is longer than {URL_LIMIT} characters"
@@ -96,7 +97,7 @@ def _url_fault(text: str, allow_http: bool) -> str:
         ("has a user name: a receiver knows this node by the signature", "@" in parts.netloc),
         ("has a fragment, which is never sent: remove it", "#" in text),
         (
-            "is not https, so anyone on the way could read notices: use https, or set webhooks.allow_http in the "
+            f"is not https, so anyone on the way could read what is sent: use https, or set {option} in the "
             "node's configuration",
             parts.scheme == "http" and not allow_http,
         ),

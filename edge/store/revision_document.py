@@ -10,6 +10,7 @@ the app had before, whose revisions may still lie in the store.
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -37,6 +38,7 @@ REVISION_FORMAT = 8
 OVERRIDES_FORMAT = 1
 REVISION_LIMIT_BYTES = 4 * 1024 * 1024  # every node fetches, verifies and parses it at each change of the app
 NO_OVERRIDES = b'{"format":1,"overrides":{}}'  # a blob without any
+YEAR_10000 = 253_402_300_800.0  # seconds: no date is written beyond it
 SUMMARY_LIMIT = 160  # characters: one line of a terminal, or two
 
 NO_PARTS = ComparedParts()
@@ -353,14 +355,18 @@ def _pairs(command: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _word(name: str, value: Any) -> str:
-    """Shares in percent, as they were entered."""
+    """Shares in percent and times in UTC, as they were entered."""
     match name, value:
         case _, str(text):
             pass
-        case "hold_out" | "max_failure", int(share):
+        case "hold_out" | "max_failure" | "share", int(share):
             text = format_share(share)
         case "steps", [*shares] if all(isinstance(each, int) for each in shares):
             text = ",".join(format_share(each) for each in shares)
+        case "share", {"share": int(share), "value": given}:
+            text = f"{format_share(share)}:{given}"
+        case "begins" | "ends", float(at) if 0 <= at < YEAR_10000:
+            text = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%MZ}"
         case "arms", [*arms] if all(map(_is_arm, arms)):
             text = ",".join(f"{arm['name']}={arm['bundle']}:{format_share(arm['weight'])}" for arm in arms)
         case _:

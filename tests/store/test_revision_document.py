@@ -258,6 +258,14 @@ def test_history_tells_a_command_in_one_line(command, line):
     assert (told.kind, told.summary) == (command.__struct_config__.tag, line)
 
 
+def test_history_tells_shares_and_times_as_they_were_entered():
+    told = summarize(
+        {"settings": {"share": {"share": 10_000, "value": "true"}}, "begins": 1_797_984_000.0, "ends": 1e300}
+    )
+    assert told == "share=10%:true begins=2026-12-23T00:00Z ends=1e300"
+    assert summarize({"title": "New", "share": 100_000}) == "title=New share=100%"
+
+
 def test_a_summary_is_one_short_line_whatever_it_is_given():
     told = summarize({"name": "a\nb\x1b[31m" + "c" * 500})
     assert told.startswith("name=a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}[31mccc")

@@ -31,7 +31,11 @@ def list_proposals(client: ControlClient, out: Output, app: str) -> None:
             [each["id"], each["state"], each["by"], f"{each['kind']} {each['target']}", _standing(each), _until(each)]
             for each in found
         ]
-        table(("proposal", "state", "by", "change", "approval", "until"), rows, "no proposals")
+        table(
+            ("proposal", "state", "by", "change", "approval", "until"),
+            rows,
+            f"no proposals; edge app set {app} --approve CHANNEL:2 has changes wait",
+        )
 
     out.result(found, print_text)
 

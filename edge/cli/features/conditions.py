@@ -26,7 +26,7 @@ def parse_value(kind: str, text: str) -> msgspec.Raw:
     except (ValueError, RecursionError) as error:
         if kind == "string":
             return msgspec.Raw(json.dumps(text, ensure_ascii=False).encode(errors="surrogatepass"))
-        raise click.UsageError(f"{text[:60]!r} is no JSON value") from error
+        raise click.UsageError(f"{text[:60]!r} is no JSON value, such as true, 5 or '{{\"a\": 1}}'") from error
     if kind == "string" and not isinstance(value, str):
         return msgspec.Raw(json.dumps(text).encode())
     return msgspec.Raw(text.encode(errors="surrogatepass"))

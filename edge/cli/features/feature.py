@@ -60,7 +60,11 @@ def list_features(client: ControlClient, out: Output, app: str) -> None:
 
     def print_text() -> None:
         rows = [[each["name"], each["type"], _state(each), [_said(step) for step in each["said"]]] for each in found]
-        table(("feature", "type", "state", "gives"), rows, "no features yet")
+        table(
+            ("feature", "type", "state", "gives"),
+            rows,
+            f"no features yet: edge feature set {app} NAME --type boolean --default false",
+        )
 
     out.result(found, print_text)
 

@@ -49,7 +49,14 @@ def _show(client: ControlClient, out: Output, path: str) -> None:
         ]
         for each in found
     ]
-    out.result(found, lambda: table(("feature key", "of", "made", "taken until"), rows, "no feature keys"))
+    out.result(
+        found,
+        lambda: table(
+            ("feature key", "of", "made", "taken until"),
+            rows,
+            "no feature keys: whoever knows the app's id gets its features; --new makes one",
+        ),
+    )
 
 
 def _print_made(made: dict[str, Any], server: bool) -> None:

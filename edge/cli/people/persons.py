@@ -42,7 +42,12 @@ def list_people(client: ControlClient, out: Output) -> None:
     """List the people that you manage, with their roles."""
     found = client.get("/v1/people")
     rows = [[each["mail"], each["words"], _roles(each), moment(each["created"]), each["by"]] for each in found]
-    out.result(found, lambda: table(("person", "name", "roles", "added", "by"), rows, "no people yet"))
+    out.result(
+        found,
+        lambda: table(
+            ("person", "name", "roles", "added", "by"), rows, "no people yet: edge person add MAIL --role ROLE"
+        ),
+    )
 
 
 @person.command()

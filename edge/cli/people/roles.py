@@ -22,11 +22,11 @@ def role() -> None:
 def list_roles(client: ControlClient, out: Output) -> None:
     """List the roles, and all permissions with the roles that have them."""
     found = client.get("/v1/permissions")
-    roles = [[each["name"], "own" if each["own"] else "", each["words"]] for each in found["roles"]]
+    roles = [[each["name"], "yes" if each["own"] else "", each["words"]] for each in found["roles"]]
     rows = [[each["name"], each["words"], ", ".join(_owners(found, each["name"]))] for each in found["permissions"]]
 
     def print_text() -> None:
-        table(("role", "", "holder"), roles, "")
+        table(("role", "own", "whoever holds it"), roles, "")
         line("")
         table(("permission", "may", "roles"), rows, "")
 

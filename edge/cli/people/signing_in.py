@@ -26,6 +26,8 @@ def invite(client: ControlClient, out: Output, mail: str) -> None:
     def print_text() -> None:
         note(f"lets whoever opens it become {shown['person']}, once, until {moment(shown['expires'])}:")
         line(shown["url"])
+        if not made["page"]:
+            note("who is elsewhere reaches the page by another address: set login.public_url in the configuration")
 
     out.result(shown, print_text)
 

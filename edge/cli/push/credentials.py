@@ -79,7 +79,8 @@ def list_credentials(client: ControlClient, out: Output, app: str) -> None:
     rows = [
         [each["provider"], _shown(each["shown"]), moment(each["set"]), each["by"], _key_state(each)] for each in found
     ]
-    out.result(found, lambda: table(("provider", "what", "set", "by", "sealed with"), rows, "no credentials"))
+    empty = f"no credentials, so nothing can be sent: edge push credentials set {app} PROVIDER"
+    out.result(found, lambda: table(("provider", "what", "set", "by", "sealed with"), rows, empty))
 
 
 @credentials.command(short_help="Ask a provider whether it takes the credentials.")

@@ -124,7 +124,11 @@ def figures(client: ControlClient, out: Output, app: str, message_id: str) -> No
 def cancel(client: ControlClient, out: Output, app: str, message_id: str) -> None:
     """Send nothing more of a message of APP. What devices have shown stays shown."""
     made = client.post(app_path(app, "messages", message_id, "cancel"))
-    words = f"message {message_id} is cancelled" if made["changed"] else f"message {message_id} was cancelled before"
+    words = (
+        f"message {message_id} is cancelled; what was sent stays sent"
+        if made["changed"]
+        else f"message {message_id} was cancelled before"
+    )
     out.result(made, lambda: line(words))
 
 

@@ -81,7 +81,7 @@ def without_asking(command: F) -> F:
 def takes_yes(command: F) -> F:
     """Adds --yes to a verb that asks nothing, so that a script may give it to every verb that changes a release."""
 
-    @click.option("--yes", "-y", is_flag=True, help="Taken as by verbs that ask; this one does not.")
+    @click.option("--yes", "-y", is_flag=True, help="Changes nothing here: this verb does not ask.")
     @functools.wraps(command)
     def run(*args: Any, yes: bool, **kwargs: Any) -> Any:
         return command(*args, **kwargs)

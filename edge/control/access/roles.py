@@ -170,7 +170,7 @@ GRANTED: Mapping[Role, frozenset[Permission]] = {
 }
 ROLE_WORDS: Mapping[Role, str] = {  # each follows "it"
     Role.ADMIN: "may do everything",
-    Role.RELEASER: "may upload, offer and take back bundles",
+    Role.RELEASER: "may upload, offer and take back bundles, change features, approve",
     Role.DEVELOPER: "may upload bundles and change test channels",
     Role.SUPPORT: "may look up devices, lift and erase them",
     Role.VIEWER: "may look",

@@ -159,7 +159,7 @@ def make_push_webhook(
 ) -> WebhookCredentials:
     """With a new secret, or that of `earlier` if its address stays. Raises Invalid `invalid_webhook_url`,
     `invalid_credentials`."""
-    parse_webhook_url(url, allow_http=allow_http)
+    parse_webhook_url(url, allow_http=allow_http, option="push.allow_http")
     if not 0 < per_second <= PER_SECOND_LIMIT:
         raise _invalid(f"a receiver gets more than 0 and up to {PER_SECOND_LIMIT:.0f} messages a second")
     kept = earlier.secret if earlier is not None and earlier.url == url else ""

@@ -72,7 +72,7 @@ def test_a_password_is_set_by_invitation_changed_and_ends_other_browsers(screen,
     there.get_by_label("Password").fill(PASSWORD)
     there.get_by_role("button", name="Sign in", exact=True).first.click()
     there.wait_for_url("**/account")
-    there.get_by_label("Password of now").fill(PASSWORD)
+    there.get_by_label("Current password").fill(PASSWORD)
     there.get_by_label("New password").fill("another heron by the lock")
     there.get_by_label("The same again").fill("another heron by the lock")
     there.get_by_role("button", name="Set the password").click()

@@ -118,7 +118,7 @@ def _title(line: MessageLine) -> str:
 
 def _sentence(line: MessageLine) -> str:
     """What is known of it, and never more."""
-    sent = f"{count(line.sends.get('sent', 0))} of {things(line.planned, 'device')} got it"
+    sent = f"sent to {count(line.sends.get('sent', 0))} of {things(line.planned, 'device')}"
     match line.state:
         case "waiting":
             return f"It waits for its time ({line.when}); {things(line.expected, 'device')} when it was counted."

@@ -29,6 +29,7 @@ async def origin(moto_address, tmp_path, aiohttp_client):
     api = Api(client, world.secrets)
     await api.publish("1.0.0", PACKED)
     mine.directory.releases.history(APP, 10)  # once: what another one changed
+    mine.tokens.look(0.0)  # as the duty does: there are no people yet
     return mine, api
 
 

@@ -98,6 +98,7 @@ class SharedDocument(Generic[D]):
         self._copy = copy
         self._copied: HeldDocument[D] | None = None
         self._last: HeldDocument[D] | None = None  # verified; also the floor below which a sequence is a replay
+        self._absent: D | None = None  # the empty one, once the store was seen without any
         self._lock = threading.Lock()
         self._recall()
 
@@ -162,6 +163,8 @@ class SharedDocument(Generic[D]):
         known = [each.document for each in (self._of_copy(), self._last) if each is not None]
         if self._copy is not None and known:
             return max(known, key=lambda each: each.order)
+        if self._copy is not None and self._absent is not None:  # whoever looks at the store finds the first one
+            return self._absent
         return self._last_good_of_store()
 
     @property
@@ -260,7 +263,8 @@ class SharedDocument(Generic[D]):
         if stored is None:
             if last is not None:
                 raise Untrusted("older_document", f"{self._kind.what} has vanished from the store")
-            return HeldDocument(self._kind.empty(self._trust.store_id), "")
+            self._absent = self._kind.empty(self._trust.store_id)
+            return HeldDocument(self._absent, "")
         if last is not None and last.tag == stored.tag:
             return last
         held = HeldDocument(self._open(stored.data), stored.tag)

@@ -77,8 +77,8 @@ async def _start(workdir: Path) -> asyncio.subprocess.Process:
 async def _talk(process: asyncio.subprocess.Process, order: IntakeOrder) -> bytes:
     """The answer, empty if there is none or too much of one. The input stays open: its end would end the process."""
     assert process.stdin is not None and process.stdout is not None, "they are pipes"
-    process.stdin.write(msgspec.json.encode(order) + b"\n")
-    with suppress(ConnectionError):
+    with suppress(ConnectionError, RuntimeError):  # it has ended: uvloop raises RuntimeError for a pipe that is closed
+        process.stdin.write(msgspec.json.encode(order) + b"\n")
         await process.stdin.drain()
     answer = bytearray()
     while block := await process.stdout.read(MIB):

@@ -7,9 +7,7 @@ at once: whatever it was doing is repeated whole, or not at all, by the next one
 import asyncio
 import logging
 import os
-import signal
 import socket
-import sys
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.assembly.children.child_messages import Ask, AskAnswered, Beat, declined
+from edge.assembly.children.child_process import be_child
 from edge.assembly.counting.answers import answer
 from edge.assembly.counting.clickhouse_duty import open_clickhouse
 from edge.assembly.counting.figures_file import FiguresFile
@@ -55,7 +54,6 @@ NAMES_SECONDS = 30.0  # for the names of an app's bundles, which the supervisor 
 NOTES_SECONDS = 2.0  # the supervisor passes over workers before; then what they noted counts later
 NOTES_GAP_SECONDS = 0.25  # between two rounds: each costs a worker one sync, however many questions there are
 READERS = 2  # questions answered at once, beside the fold
-NICENESS = 5  # who serves devices comes first
 
 log = logging.getLogger("edge.node")
 
@@ -273,14 +271,5 @@ async def serve(end: socket.socket) -> None:
     os._exit(0)  # without waiting for threads: see above
 
 
-def main() -> None:
-    """Run on the descriptor in `sys.argv`."""
-    # These may reach the whole process group; only the supervisor acts on them.
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)
-    os.nice(NICENESS)
-    asyncio.run(serve(socket.socket(fileno=int(sys.argv[1]))))
-
-
 if __name__ == "__main__":
-    main()
+    be_child(serve)

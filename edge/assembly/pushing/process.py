@@ -7,9 +7,7 @@ once: what it was trying is in doubt then, and is not tried again.
 import asyncio
 import logging
 import os
-import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +18,7 @@ from typing import Any
 import msgspec
 
 from edge.assembly.children.child_messages import Ask, AskAnswered, Beat, declined
+from edge.assembly.children.child_process import be_child
 from edge.assembly.pushing.sender_messages import (
     GivenCredentials,
     SenderCondition,
@@ -60,7 +59,6 @@ BEAT_SECONDS = 5.0
 READERS = 2  # questions answered at once
 CREDENTIALS_SECONDS = 20.0  # for an app's credentials, which the supervisor reads and opens
 CREDENTIALS_LOOK_SECONDS = 15.0  # between two looks whether they changed
-NICENESS = 5  # who serves devices comes first
 
 log = logging.getLogger("edge.push")
 
@@ -202,14 +200,5 @@ async def serve(end: socket.socket) -> None:
     os._exit(0)  # without waiting for threads: see above
 
 
-def main() -> None:
-    """Run on the descriptor in `sys.argv`."""
-    # These may reach the whole process group; only the supervisor acts on them.
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)
-    os.nice(NICENESS)
-    asyncio.run(serve(socket.socket(fileno=int(sys.argv[1]))))
-
-
 if __name__ == "__main__":
-    main()
+    be_child(serve)

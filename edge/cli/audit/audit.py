@@ -1,7 +1,6 @@
 """`edge audit`: list the audit, and export it with a signature."""
 
 import functools
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from edge.cli.audit.spreadsheet import write_rows
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, counted, line, moment, note, table
+from edge.cli.terminal.private_file import fetch_privately
 from edge.cli.terminal.times import parse_time
 
 LIMIT_DEFAULT = 50
@@ -130,20 +130,8 @@ def export(client: ControlClient, out: Output, file: Path, query: dict[str, str]
     It names people and addresses: it is personal data where your law says so.
     """
     path = _path(app, "export") + (f"?{urlencode(query)}" if query else "")
-    written = _write(client, path, file)
+    written = fetch_privately(client, path, file)
     out.result({"file": str(file), "bytes": written}, lambda: line(f"{file}: {counted(written, 'byte')}"))
-
-
-def _write(client: ControlClient, path: str, output: Path) -> int:
-    """Under another name until it is whole, and for its owner alone."""
-    unfinished = output.with_name(f"{output.name}.part")
-    try:
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
-            written = client.fetch_into(path, file)
-        unfinished.replace(output)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return written
 
 
 audit.add_command(verify)

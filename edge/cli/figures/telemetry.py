@@ -1,6 +1,5 @@
 """`edge telemetry export|audit`: what devices sent, as the node keeps it, and whether it is all accounted for."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import click
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, counted, line, table
+from edge.cli.terminal.private_file import fetch_privately
 from edge.domain.schedule.durations import parse_duration
 
 FORMATS = ["ndjson", "parquet"]
@@ -39,20 +39,8 @@ def export(client: ControlClient, out: Output, app: str, since: str, form: str, 
         client.fetch_into(path, sys.stdout.buffer)
         sys.stdout.flush()
         return
-    written = _write(client, path, output)
+    written = fetch_privately(client, path, output)
     out.result({"file": str(output), "bytes": written}, lambda: line(f"{output}: {counted(written, 'byte')}"))
-
-
-def _write(client: ControlClient, path: str, output: Path) -> int:
-    """Under another name until it is whole, and for its owner alone: it names devices."""
-    unfinished = output.with_name(f"{output.name}.part")
-    try:
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
-            written = client.fetch_into(path, file)
-        unfinished.replace(output)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return written
 
 
 @telemetry.command(short_help="Check that all that was acknowledged is accounted for.")

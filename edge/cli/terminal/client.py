@@ -7,6 +7,7 @@ it once. Every failure is an EdgeError.
 
 import http.client
 import os
+import selectors
 import socket
 import ssl
 import threading
@@ -28,6 +29,7 @@ from edge.domain.errors import EdgeError, Invalid
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 300.0  # of silence: the node verifies every file of a published bundle, 1 GiB on a small machine
+LOOK_SECONDS = 1.0  # between looks for an interrupt that came in the instant before a wait began, and did not end it
 ATTEMPTS = 3  # per request: the pauses between them outlast a restart of the node
 PAUSE_SECONDS = 0.25  # before the second attempt; doubled each time
 BLOCK_BYTES = 256 * 1024  # read from disk and sent at once
@@ -280,7 +282,21 @@ def _wake(connection: http.client.HTTPConnection) -> None:
             connection.sock.shutdown(socket.SHUT_RDWR)
 
 
+def _await_answer(connection: http.client.HTTPConnection) -> None:
+    """Until the answer begins, or for as long as a read would wait. Python runs no handler of a signal within a wait,
+    and one that came just before it does not end it: so the wait is in pieces."""
+    sock = connection.sock
+    if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        return  # read from the network already
+    ends = time.monotonic() + ANSWER_SECONDS
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(sock, selectors.EVENT_READ)
+        while not waiting.select(LOOK_SECONDS) and time.monotonic() < ends:
+            pass
+
+
 def _read(connection: http.client.HTTPConnection) -> _Answer:
+    _await_answer(connection)
     with connection.getresponse() as response:
         content = response.read(ANSWER_LIMIT_BYTES + 1)
         if len(content) > ANSWER_LIMIT_BYTES:

@@ -1,5 +1,6 @@
 """The client of the control port: what it sends, when it tries again, and the one line it makes of a failure."""
 
+import _thread
 import hashlib
 import socket
 import tracemalloc
@@ -176,6 +177,23 @@ def test_closing_ends_a_wait_for_an_answer_in_another_thread(server, client):
         with pytest.raises(Unreachable):
             asking.result(20)
     assert len(server.seen) == 1
+
+
+def test_an_interrupt_just_before_a_wait_ends_it():
+    """As a signal that comes in the instant between Python's last look and the system call: it ends no call."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor() as threads:
+
+        def interrupt_in_the_wait() -> socket.socket:
+            connection = silent.accept()[0]
+            assert connection.recv(1)
+            _thread.interrupt_main()  # no system call of the main thread ends for it
+            return connection
+
+        interrupting = threads.submit(interrupt_in_the_wait)
+        client = ControlClient(f"http://127.0.0.1:{silent.getsockname()[1]}", "edge_x")
+        with pytest.raises(KeyboardInterrupt):
+            client.get("/v1/apps")
+        interrupting.result().close()
 
 
 def test_an_address_may_have_a_path_in_front(server):

@@ -1,6 +1,7 @@
 """Refusals that repeat are counted: nobody fills the disk by asking."""
 
 import msgspec
+import pytest
 
 from edge.control.audit.entry import ActKind, ActOutcome, AuditEntry
 from edge.control.audit.repeats import BEYOND, Repeats
@@ -42,6 +43,27 @@ def test_beyond_the_kinds_of_a_minute_only_a_sum_is_kept():
     assert repeats.due(NOW + 60) == []
     (told,) = repeats.due(NOW + 3_600)
     assert (told.operation, told.count, told.since) == (BEYOND, 8, NOW)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"who": ""},
+        {"who": "anna@example.com", "kind": ActKind.LOGIN, "operation": "login_password", "code": "wrong_login"},
+    ],
+    ids=["strangers", "who tries to be somebody"],
+)
+def test_strangers_who_ask_push_out_nothing_of_who_is_known(asked):
+    """Or a thousand requests a minute would hide who signed in and what was exported."""
+    repeats = Repeats(keys_limit=3, day_limit=5)
+    for n in range(20):
+        repeats.note(refused(NOW + n, app=f"x{n}", address=f"192.0.2.{n}", **asked))
+    done = {"outcome": ActOutcome.DONE, "code": ""}
+    for kind in (ActKind.LOGIN, ActKind.EXPORT, ActKind.AUDIT):
+        assert repeats.note(refused(NOW + 20, kind=kind, operation=kind.value, **done)) is not None
+    assert repeats.note(refused(NOW + 20)) is not None
+    repeats.due(NOW + 100)
+    assert repeats.note(refused(NOW + 100)) is not None
 
 
 def test_a_day_has_a_limit_and_the_next_one_another():

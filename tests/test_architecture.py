@@ -7,9 +7,9 @@ import ast
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-import pytest
 from places import ROOT
 
 from edge.cli.main import VERBS
@@ -261,7 +261,9 @@ def imported_by(source: str) -> set[str]:
     return found
 
 
-IMPORTS = {name: imported_by(path.read_text()) - {name} for name, path in PATHS.items()}
+@cache
+def imports() -> dict[str, set[str]]:
+    return {name: imported_by(path.read_text()) - {name} for name, path in PATHS.items()}
 
 
 def package_of(name: str) -> str:
@@ -275,38 +277,50 @@ def part_of(name: str) -> str:
     return parts[2] if len(parts) > 2 and EDGE.joinpath(*parts[1:3]).is_dir() else ""
 
 
-@pytest.mark.parametrize("name", [name for name in PATHS if package_of(name) in BELOW])
-def test_imports_point_down_only(name):
-    package = package_of(name)
-    reached = {package_of(each) for each in IMPORTS[name] if each in PATHS}
-    above = reached - BELOW[package] - {package, ""}
-    assert not above, f"{package} reaches up to {sorted(above)}"
+def test_imports_point_down_only():
+    above = {}
+    for name in PATHS:
+        if (package := package_of(name)) in BELOW:
+            reached = {package_of(each) for each in imports()[name] if each in PATHS}
+            above[name] = reached - BELOW[package] - {package, ""}
+    assert_none(above)
 
 
-@pytest.mark.parametrize("name", [name for name in PATHS if package_of(name) in BELOW_WITHIN])
-def test_imports_within_a_package_point_down_only(name):
-    package, part = package_of(name), part_of(name)
-    modules = {each for each in IMPORTS[name] if each in PATHS and package_of(each) == package}
-    reached = {part_of(each) for each in modules if PATHS[each].stem != "__init__"}
-    above = reached - BELOW_WITHIN[package][part] - {part}
-    assert not above, f"{package}/{part} reaches up to {sorted(above)}"
+def test_imports_within_a_package_point_down_only():
+    above = {}
+    for name in PATHS:
+        if (package := package_of(name)) in BELOW_WITHIN:
+            modules = {each for each in imports()[name] if each in PATHS and package_of(each) == package}
+            reached = {part_of(each) for each in modules if PATHS[each].stem != "__init__"}
+            above[name] = reached - BELOW_WITHIN[package][part_of(name)] - {part_of(name)}
+    assert_none(above)
 
 
-@pytest.mark.parametrize("name", [name for name in PATHS if package_of(name) in PURE])
-def test_pure_packages_import_nothing_that_waits_or_looks_outside(name):
-    assert not {each.split(".")[0] for each in IMPORTS[name]} & IMPURE_MODULES
+def test_pure_packages_import_nothing_that_waits_or_looks_outside():
+    assert_none({name: {each.split(".")[0] for each in imports()[name]} & IMPURE_MODULES for name in pure_modules()})
 
 
-@pytest.mark.parametrize("name", [name for name in PATHS if package_of(name) in PURE])
-def test_pure_packages_call_no_clock(name):
-    functions = [node.func for node in ast.walk(ast.parse(PATHS[name].read_text())) if isinstance(node, ast.Call)]
-    called = {function.attr for function in functions if isinstance(function, ast.Attribute)}
-    called |= {function.id for function in functions if isinstance(function, ast.Name)}
-    assert not called & CLOCKS
+def test_pure_packages_call_no_clock():
+    called = {}
+    for name in pure_modules():
+        functions = [node.func for node in ast.walk(ast.parse(PATHS[name].read_text())) if isinstance(node, ast.Call)]
+        called[name] = {function.attr for function in functions if isinstance(function, ast.Attribute)}
+        called[name] |= {function.id for function in functions if isinstance(function, ast.Name)}
+    assert_none({name: found & CLOCKS for name, found in called.items()})
+
+
+def pure_modules() -> list[str]:
+    return [name for name in PATHS if package_of(name) in PURE]
+
+
+def assert_none(found: dict[str, set[str]]) -> None:
+    """By module, what it should not have."""
+    assert found
+    assert {name: sorted(each) for name, each in found.items() if each} == {}
 
 
 def test_the_product_imports_nothing_that_drives_it():
-    reached = {name for name, found in IMPORTS.items() if {each.split(".")[0] for each in found} & OUTSIDE}
+    reached = {name for name, found in imports().items() if {each.split(".")[0] for each in found} & OUTSIDE}
     assert reached == set()
 
 
@@ -319,19 +333,19 @@ def reached_from(*roots: str) -> set[str]:
     while left:
         if (name := left.pop()) not in reached:
             reached.add(name)
-            left += [each for each in IMPORTS[name] if each in PATHS]
+            left += [each for each in imports()[name] if each in PATHS]
     return reached
 
 
 def test_only_the_folding_process_loads_the_libraries_of_figures():
     serving = reached_from("edge.assembly.standalone", "edge.node.processes.worker")
     assert "edge.assembly.folding" in serving and "edge.assembly.counting.process" not in serving
-    assert {name for name in serving if {each.split(".")[0] for each in IMPORTS[name]} & FOLDING_ALONE} == set()
+    assert {name for name in serving if {each.split(".")[0] for each in imports()[name]} & FOLDING_ALONE} == set()
 
 
-def circle_in(imports: dict[str, set[str]]) -> list[str]:
+def circle_in(reaching: dict[str, set[str]]) -> list[str]:
     """What is left when modules that import nothing left are taken away, again and again: in a circle, or above one."""
-    left = dict(imports)
+    left = dict(reaching)
     while free := [name for name, reached in left.items() if not reached & left.keys()]:
         for name in free:
             del left[name]
@@ -339,7 +353,7 @@ def circle_in(imports: dict[str, set[str]]) -> list[str]:
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    assert circle_in({name: found & PATHS.keys() for name, found in IMPORTS.items()}) == []
+    assert circle_in({name: found & PATHS.keys() for name, found in imports().items()}) == []
 
 
 def test_a_circle_is_found():
@@ -365,7 +379,7 @@ def test_every_module_is_used():
     processes |= {"edge.telemetry.upkeep.export_process"}
     processes |= {"edge.bundles.intake.intake_process"}
     entries = {*processes, *(f"edge.cli.{verb.module}" for verb in VERBS.values())}
-    used = set.union(*IMPORTS.values()) | entries
+    used = set.union(*imports().values()) | entries
     assert {name for name, path in PATHS.items() if path.stem != "__init__"} - used == set()
 
 

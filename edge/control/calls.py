@@ -168,7 +168,7 @@ async def _propose(call: Call[Any], app: AppId, change: Change, at: int | None) 
     def permit(before: AppState | None, after: AppState) -> None:
         check_change(call.grant, call.permission, change.command, before, foresee(before, change))
 
-    asked = await proposing(call.ports.tokens, change)
+    asked = await proposing(call.ports.tokens, call.grant, change)
     committed = await asyncio.to_thread(call.ports.releases.commit, app, asked, permit, at)
     call.made.append(Made(app, committed.state.revision if committed.changed else 0, change.id))
     made = proposal_made(committed.state, change, change.at)

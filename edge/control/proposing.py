@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import msgspec
 
+from edge.control.access.grants import Grant
 from edge.control.access.makers import hands_in
 from edge.control.access.tokens import Tokens
 from edge.control.shapes.approvals.approval_shapes import (
@@ -21,6 +22,7 @@ from edge.domain.errors import EdgeError, NotFound
 from edge.domain.model import AppState
 
 WAITING = "waiting"
+GROUPS_KEPT = 20  # of who asks or approves: they are in every revision while the proposal waits
 
 
 class ProposalMade(EdgeError):
@@ -33,11 +35,15 @@ class ProposalMade(EdgeError):
         self.answer = answer
 
 
-async def proposing(tokens: Tokens, change: Change) -> Change:
+async def proposing(tokens: Tokens, grant: Grant, change: Change) -> Change:
     """The change that proposes `change`, under its id."""
-    said = msgspec.json.encode(change.command).decode()
-    hands = await hands_behind(tokens, change.by)
-    command = Propose(command=said, what=kind_of(change.command), target=target_of(change.command)[:200], hands=hands)
+    command = Propose(
+        command=msgspec.json.encode(change.command).decode(),
+        what=kind_of(change.command),
+        target=target_of(change.command)[:200],
+        hands=await hands_behind(tokens, grant.name),
+        groups=grant.groups[:GROUPS_KEPT],
+    )
     return msgspec.structs.replace(change, command=command)
 
 

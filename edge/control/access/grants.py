@@ -75,10 +75,12 @@ class Hold:
 
 
 class Grant(NamedTuple):
-    """The token or the person of a request. `name` is a token's, or a person's mail address."""
+    """The token or the person of a request. `name` is a token's, or a person's mail address. `groups` are those of a
+    provider that some of what a person holds comes from."""
 
     name: str
     holds: tuple[Hold, ...]
+    groups: tuple[str, ...] = ()
 
     @property
     def is_person(self) -> bool:

@@ -90,11 +90,11 @@ class People(SharedDocument[PeopleDocument]):
         document = self.last_good()
         person = document.people.get(name)
         held = list(person.holds) if person is not None else []
-        for group, _ in zip(groups, range(GROUPS_READ), strict=False):
-            if group in document.groups:
-                held += document.groups[group].holds
+        mapped = tuple(each for each, _ in zip(groups, range(GROUPS_READ), strict=False) if each in document.groups)
+        for group in mapped:
+            held += document.groups[group].holds
         holds = holds_of(document, dict.fromkeys(held))
-        return Grant(name, holds) if holds else None
+        return Grant(name, holds, mapped) if holds else None
 
     def holds_of(self, held: Iterable[HeldRole]) -> tuple[Hold, ...]:
         """What these roles are now, as a token holds them."""

@@ -35,18 +35,20 @@ class ApprovalRule:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endorsement:
     """One person's approval of what a proposal would do: `effect` is the digest of what they saw. `hands` are the names
-    that may be theirs (approving.hands)."""
+    that may be theirs (approving.hands), `groups` those that a login provider stated."""
 
     by: str
     hands: tuple[str, ...]
     at: float
     effect: str
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """A change that waits for approval. `command` is the command as JSON, `kind` and `target` what it is, for people;
-    `change` is the id of the change that was asked for, which salts what it starts."""
+    `change` is the id of the change that was asked for, which salts what it starts. `hands` and `groups` are its
+    author's, as of an Endorsement."""
 
     id: str
     by: str
@@ -59,6 +61,7 @@ class Proposal:
     command: str
     reason: str = ""
     approvals: tuple[Endorsement, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 class ProposalEnd(enum.Enum):

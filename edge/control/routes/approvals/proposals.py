@@ -1,16 +1,14 @@
 """Rules of approval, and proposals: list, show, approve, reject, withdraw."""
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any
 
-from edge.control.access.grants import Grant, refusal
-from edge.control.access.people import People
 from edge.control.access.roles import CHANGES, Permission
-from edge.control.access.tokens import Tokens
+from edge.control.access.standing import check_may_decide, check_standing
 from edge.control.calls import Call, commit, load_app
 from edge.control.operations import Operation
 from edge.control.proposing import (
+    GROUPS_KEPT,
     effect_of_proposal,
     foreseen_of,
     hands_behind,
@@ -27,8 +25,6 @@ from edge.control.shapes.approvals.approval_shapes import (
     ProposalSummary,
 )
 from edge.control.shapes.apps import AlteredView
-from edge.domain.app_parts.protection import Proposal
-from edge.domain.approving.hands import is_person
 from edge.domain.changes.approving.approval_commands import (
     ApproveProposal,
     RejectProposal,
@@ -36,7 +32,7 @@ from edge.domain.changes.approving.approval_commands import (
     WithdrawProposal,
 )
 from edge.domain.decision.foresight.differences import BundleSize, ComparedParts, differences
-from edge.domain.errors import Conflict, EdgeError, Forbidden, NotFound
+from edge.domain.errors import EdgeError, NotFound
 from edge.domain.model import AppState
 from edge.store.releases import Rehearsed
 
@@ -92,6 +88,7 @@ async def handle_approve(call: Call[ApproveRequest]) -> ProposalDecided:
         proposal=call.part("proposal"),
         effect=call.body.effect,
         hands=await hands_behind(call.ports.tokens, call.grant.name),
+        groups=call.grant.groups[:GROUPS_KEPT],
     )
     return await _decide(call, command)
 
@@ -109,10 +106,12 @@ async def _decide(call: Call[Any], command: ApproveProposal | RejectProposal | W
     now, id = call.ports.clock.now(), command.proposal
 
     def permit(before: AppState | None, after: AppState) -> None:
-        if before is not None and id in before.proposals and not isinstance(command, WithdrawProposal):
-            check_may_decide(call.grant, before, before.proposals[id], now)
-            if isinstance(command, ApproveProposal):
-                check_still_there(call.ports.tokens, call.ports.people, before.proposals[id])
+        if before is None or id not in before.proposals or isinstance(command, WithdrawProposal):
+            return
+        foreseen = foreseen_of(before, before.proposals[id], now)
+        check_may_decide(call.grant, before, foreseen)
+        if isinstance(command, ApproveProposal):
+            check_standing(call.ports.tokens, before, before.proposals[id], foreseen, now)
 
     done = await commit(call, call.app, command, permit)
     waiting = done.state.proposals.get(id)
@@ -124,33 +123,6 @@ async def _decide(call: Call[Any], command: ApproveProposal | RejectProposal | W
         proposal=view,
         made=view.state == "approved",
     )
-
-
-def check_may_decide(grant: Grant, state: AppState, proposal: Proposal, now: float) -> None:
-    """On the channels that the proposal touches, or on all of the app if it cannot be told which. Raises Forbidden
-    `forbidden`."""
-    foreseen = foreseen_of(state, proposal, now)
-    needed = None if isinstance(foreseen, EdgeError) else foreseen.needed
-    channels: Iterable[str | None] = needed.channels if needed is not None else (None,)
-    for channel in channels:
-        if not grant.may(Permission.APPROVE_CHANGES, state.app, channel):
-            raise Forbidden("forbidden", refusal(grant, Permission.APPROVE_CHANGES, state.app, channel))
-
-
-def check_still_there(tokens: Tokens, people: People, proposal: Proposal) -> None:
-    """What somebody asked for or approved who was removed since, or whose name another one has taken, is nobody's wish
-    any more. Raises Conflict `author_gone`, `approver_gone`."""
-    stood = [("author_gone", "made", proposal.by, proposal.at)]
-    stood += [("approver_gone", "approved", each.by, each.at) for each in proposal.approvals]
-    for code, did, name, at in stood:
-        record = people.find(name) if is_person(name) else tokens.records().get(name)
-        if record is None or record.created > at:
-            who = name if is_person(name) else f"token {name!r}"
-            raise Conflict(
-                code,
-                f"{who}, which {did} proposal {proposal.id}, was removed since: reject it, and make the change again "
-                "if somebody still wants it",
-            )
 
 
 def view_rules(state: AppState) -> list[ApprovalRuleView]:

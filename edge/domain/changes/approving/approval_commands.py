@@ -1,5 +1,5 @@
 """What people do about approval and freezes, as values. `hands` are the names that may be its author's, as the node
-finds them (approving.hands)."""
+finds them (approving.hands), `groups` the author's as a login provider stated them."""
 
 import msgspec
 
@@ -40,6 +40,7 @@ class Propose(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
     what: str
     target: str
     hands: tuple[str, ...]
+    groups: tuple[str, ...] = ()
 
 
 class ApproveProposal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="approve_proposal"):
@@ -49,6 +50,7 @@ class ApproveProposal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
     proposal: str
     effect: str
     hands: tuple[str, ...]
+    groups: tuple[str, ...] = ()
 
 
 class RejectProposal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reject_proposal"):

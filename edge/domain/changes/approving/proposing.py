@@ -81,6 +81,7 @@ def propose(
         target=command.target,
         command=command.command,
         reason=reason,
+        groups=command.groups,
     )
     return replace(base, proposals=with_entry(base.proposals, made.id, made))
 
@@ -119,7 +120,7 @@ def endorsed(
     same = [each for each in proposal.approvals if each.effect == effect]
     if any(each.by == name for each in same):
         raise Conflict("already_approved", f"{name!r} has approved proposal {proposal.id} already")
-    return (*same, Endorsement(by=name, hands=command.hands, at=at, effect=effect))
+    return (*same, Endorsement(by=name, hands=command.hands, at=at, effect=effect, groups=command.groups))
 
 
 def decided(

@@ -1,6 +1,7 @@
 """Four eyes and freezes over HTTP: a change waits, is shown with what it would do, and is one of two people."""
 
 import asyncio
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -8,9 +9,10 @@ from control_world import APP, NOW, pack
 from token_making import make_token
 
 from edge.control.access.roles import Role
-from edge.control.routes.approvals.proposals import check_still_there
+from edge.control.access.standing import check_standing
 from edge.control.shapes.approvals.approval_shapes import ProposalMadeAnswer
-from edge.domain.app_parts.protection import Endorsement, Proposal
+from edge.domain.app_parts.protection import Endorsement
+from edge.domain.changes.apply import foresee_proposal
 from edge.domain.errors import Conflict
 from edge.domain.schedule.rollout import Moment
 
@@ -133,22 +135,41 @@ async def test_who_was_removed_stands_behind_nothing(ready, world):
     await ready("DELETE", "/v1/tokens/ann", by="boss")
     assert await approve(ready, proposal["id"], status=409) == "approver_gone"
     assert await offered(ready) == "1.0.0"
-    for mail in ("fay@example.com", "gil@example.com"):
-        await ready("POST", "/v1/people", {"mail": mail, "holds": [{"role": "releaser", "scope": f"app:{APP}"}]})
-    waiting = Proposal(
-        id="p9", by="fay@example.com", hands=("fay@example.com",), at=NOW + 1, expires=NOW + 2, change="c", kind="k",
-        target="", command="{}", approvals=(Endorsement(by="gil@example.com", hands=(), at=NOW + 1, effect=""),),
-    )  # fmt: skip
-    people = world.tokens.people
-    check_still_there(world.tokens, people, waiting)
-    await ready("DELETE", "/v1/people/gil@example.com")
-    with pytest.raises(Conflict, match="which approved") as refused:
-        check_still_there(world.tokens, people, waiting)
-    assert refused.value.code == "approver_gone"
-    await ready("DELETE", "/v1/people/fay@example.com")
-    with pytest.raises(Conflict) as refused:
-        check_still_there(world.tokens, people, waiting)
-    assert refused.value.code == "author_gone"
+
+
+FAY, GIL = "fay@example.com", "gil@example.com"
+OF_APP = {"role": "releaser", "scope": f"app:{APP}"}
+LOST = (  # in this order: what takes it away, and what gives it back
+    ("approver_gone", "POST", f"/v1/people/{GIL}/revoke", OF_APP, "POST", f"/v1/people/{GIL}/grant", OF_APP),
+    ("approver_gone", "DELETE", f"/v1/people/{GIL}", None, "POST", "/v1/people", {"mail": GIL, "holds": []}),
+    ("approver_gone", "POST", "/v1/groups/revoke", OF_APP | {"group": "qa"},
+     "POST", "/v1/groups/grant", OF_APP | {"group": "qa"}),
+    ("author_gone", "POST", f"/v1/people/{FAY}/revoke", OF_APP, "POST", f"/v1/people/{FAY}/grant", OF_APP),
+    ("author_gone", "DELETE", f"/v1/people/{FAY}", None, None, None, None),
+)  # fmt: skip
+
+
+async def test_who_may_not_any_more_stands_behind_nothing(ready, world):
+    """People are asked what they may do when the change is made, not when they said so."""
+    for mail in (FAY, GIL):
+        await ready("POST", "/v1/people", {"mail": mail, "holds": [OF_APP]})
+    await ready("POST", "/v1/groups/grant", OF_APP | {"group": "qa"})
+    await ready("PUT", f"{PRODUCTION}/approval", {"people": 3}, by="boss")
+    asked = await ask(ready, "PATCH", PRODUCTION, {"bundle": "1.1.0"}, by="boss")
+    state = await asyncio.to_thread(world.releases.load, APP)
+    approval = Endorsement(by=GIL, hands=(GIL,), at=NOW + 1, effect="")
+    waiting = replace(state.proposals[asked["id"]], by=FAY, hands=(FAY,), approvals=(approval,))
+    foreseen = foresee_proposal(state, waiting, NOW + 2)
+    check_standing(world.tokens, state, waiting, foreseen, NOW + 2)
+    for code, method, path, body, *back in LOST:
+        await ready(method, path, body)
+        with pytest.raises(Conflict) as refused:
+            check_standing(world.tokens, state, waiting, foreseen, NOW + 2)
+        assert refused.value.code == code
+        if back[0] is not None:
+            await ready(*back)
+            waiting = replace(waiting, approvals=(replace(approval, groups=("qa",)),))
+            check_standing(world.tokens, state, waiting, foreseen, NOW + 2)
 
 
 async def test_what_was_not_seen_is_not_approved(ready):

@@ -1,0 +1,73 @@
+"""Whether those who asked for a change, or approved it, still may: an approval counts when the change is made. Pure of
+time: what anybody holds is looked up as it is now.
+
+What somebody holds by groups counts for as long as the groups give it, since the node hears of them at sign-in alone. A
+token that has expired counts: it ended as was planned, and nobody took anything away.
+"""
+
+from collections.abc import Iterable
+
+from edge.control.access.effects import check_change
+from edge.control.access.grants import Grant, refusal
+from edge.control.access.roles import Permission
+from edge.control.access.tokens import Tokens
+from edge.domain.app_parts.protection import Proposal
+from edge.domain.approving.hands import is_person
+from edge.domain.changes.approving.proposing import ForeseenProposal
+from edge.domain.changes.command_ids import proposed_command
+from edge.domain.errors import Conflict, EdgeError, Forbidden
+from edge.domain.model import AppState
+
+
+def check_may_decide(grant: Grant, state: AppState, foreseen: ForeseenProposal | EdgeError) -> None:
+    """On the channels that the proposal touches, or on all of the app if it cannot be told which. Raises Forbidden
+    `forbidden`."""
+    for channel in _touched(foreseen):
+        if not grant.may(Permission.APPROVE_CHANGES, state.app, channel):
+            raise Forbidden("forbidden", refusal(grant, Permission.APPROVE_CHANGES, state.app, channel))
+
+
+def check_standing(
+    tokens: Tokens, state: AppState, proposal: Proposal, foreseen: ForeseenProposal | EdgeError, now: float
+) -> None:
+    """What somebody asked for or approved who was removed since, whose name another one has taken, or who may not do it
+    any more, is nobody's wish. Raises Conflict `author_gone`, `approver_gone`."""
+    stood = [("author_gone", "made", proposal.by, proposal.at, proposal.groups)]
+    stood += [("approver_gone", "approved", each.by, each.at, each.groups) for each in proposal.approvals]
+    for code, did, name, at, groups in stood:
+        grant = _grant_since(tokens, name, at, groups, now)
+        lost = _lacking(grant, state, proposal, foreseen, code) if grant is not None else f"{name} was removed"
+        if lost:
+            raise Conflict(
+                code,
+                f"who {did} proposal {proposal.id} does not stand behind it any more ({lost}): reject it, and make the "
+                "change again if somebody still wants it",
+            )
+
+
+def _grant_since(tokens: Tokens, name: str, at: float, groups: Iterable[str], now: float) -> Grant | None:
+    """What somebody holds who was there `at`; None for who was removed since."""
+    record = tokens.people.find(name) if is_person(name) else tokens.records().get(name)
+    if record is None or record.created > at:
+        return None
+    held = tokens.people.grant_of(name, now, groups) if is_person(name) else tokens.grant_of(name)
+    return held or Grant(name, ())
+
+
+def _lacking(
+    grant: Grant, state: AppState, proposal: Proposal, foreseen: ForeseenProposal | EdgeError, code: str
+) -> str:
+    """What it may not do any more, in words; "" if nothing."""
+    try:
+        if code == "approver_gone":
+            check_may_decide(grant, state, foreseen)
+        elif not isinstance(foreseen, EdgeError):
+            check_change(grant, None, proposed_command(proposal.command), state, foreseen.after)
+    except Forbidden as lost:
+        return lost.message
+    return ""
+
+
+def _touched(foreseen: ForeseenProposal | EdgeError) -> Iterable[str | None]:
+    needed = None if isinstance(foreseen, EdgeError) else foreseen.needed
+    return needed.channels if needed is not None else (None,)

@@ -51,7 +51,12 @@ class House:
 
     @property
     def cookie(self) -> str:
-        return SECURE_COOKIE if self.secure else COOKIE
+        return SECURE_COOKIE if self.over_tls else COOKIE
+
+    @property
+    def over_tls(self) -> bool:
+        """Whether browsers see the page over TLS: this port's, or that of a proxy which the configuration tells of."""
+        return self.secure or (self.people is not None and self.people.public_url.startswith("https:"))
 
 
 class Visitor(NamedTuple):

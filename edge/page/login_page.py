@@ -33,7 +33,7 @@ def page_origin(house: House, request: web.Request) -> str:
 
 def is_secure(house: House, request: web.Request) -> bool:
     """Whether cookies may insist on TLS: this port's, or a proxy's."""
-    return house.secure or page_origin(house, request).startswith("https:")
+    return house.over_tls or page_origin(house, request).startswith("https:")
 
 
 def set_session(house: House, request: web.Request, response: web.Response, session: str) -> None:

@@ -76,7 +76,7 @@ async def sign_out(house: House, request: web.Request) -> web.Response:
     if entry.who:
         await house.audit.record(entry)
     response = see_other("/login")
-    response.del_cookie(house.cookie, path="/", secure=house.secure, httponly=True, samesite="Strict")
+    response.del_cookie(house.cookie, path="/", secure=house.over_tls, httponly=True, samesite="Strict")
     return response
 
 

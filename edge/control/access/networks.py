@@ -52,6 +52,14 @@ def caller_address(connected: str, forwarded: Sequence[str], proxies: Sequence[s
     return found
 
 
+def peer_of(address: str) -> str:
+    """Whose it is, for limits by address: a host has the whole /64 of its IPv6 address. A text that is none stays."""
+    known = _parse_address(address)
+    if isinstance(known, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Address(int(known) >> 64 << 64))
+    return address if known is None else str(known)
+
+
 def _parse_address(text: str) -> _Address | None:
     try:
         address = ipaddress.ip_address(text.partition("%")[0])

@@ -47,6 +47,21 @@ def is_own_origin(origin: str | None, fetch_site: str | None, host: str, *, secu
     return fetch_site == "same-origin"
 
 
+def is_own_link(referer: str | None, fetch_site: str | None, host: str) -> bool:
+    """Whether a link was followed on a page of this very origin. Over plain http browsers state no `Sec-Fetch-Site`;
+    within an origin they state a `Referer`."""
+    if fetch_site is not None:
+        return fetch_site == "same-origin"
+    return referer is not None and _netloc(referer) == host.lower()
+
+
+def _netloc(address: str) -> str:
+    try:
+        return urlsplit(address).netloc.lower()
+    except ValueError:
+        return ""
+
+
 def _is_address(name: str) -> bool:
     try:
         ip_address(name)

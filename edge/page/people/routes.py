@@ -14,6 +14,7 @@ from edge.page.people import account
 from edge.page.people.account import ACCOUNT
 from edge.page.people.ways import (
     RETURN_PATH,
+    WELCOME,
     ask_passkey,
     come_back,
     go_to_provider,
@@ -30,9 +31,9 @@ LookIn = Callable[[Visitor, web.Request, str], Visit]
 WITHOUT_SESSION: dict[str, Handle] = {
     "/login/passkey": sign_in_by_passkey,
     f"/login/passkey{OPTIONS}": ask_passkey,
-    "/welcome": account.welcome,
-    "/welcome/passkey": account.welcome,
-    f"/welcome/passkey{OPTIONS}": account.ask_welcome_passkey,
+    WELCOME: account.welcome,
+    f"{WELCOME}/passkey": account.welcome,
+    f"{WELCOME}/passkey{OPTIONS}": account.ask_welcome_passkey,
 }
 OF_ACCOUNT: dict[str, account.AccountAct] = {
     f"{ACCOUNT}/password": account.change_password,
@@ -49,7 +50,7 @@ def add_people(app: web.Application, house: House, look: LookIn) -> None:
     """`look` makes the visit of who is signed in, on the page of this name."""
     app.router.add_get("/login/oidc", partial(go_to_provider, house))
     app.router.add_get(RETURN_PATH, partial(come_back, house))
-    app.router.add_get("/welcome", partial(account.show_welcome, house))
+    app.router.add_get(WELCOME, partial(account.show_welcome, house))
     for path, handle in WITHOUT_SESSION.items():
         app.router.add_post(path, partial(_without_session, house, handle))
     app.router.add_get(ACCOUNT, partial(_show, house, look))

@@ -25,13 +25,14 @@ from edge.control.login.passwords.password_login import PasswordLogin, TooManyTr
 from edge.domain.errors import EdgeError, Forbidden, NotFound, Unauthorized
 from edge.page.answers import NOBODY, answer_page, login_address, see_other
 from edge.page.door.headers import PRIVATE
+from edge.page.door.hosts import is_own_link
 from edge.page.door.noting import note_login
 from edge.page.door.sessions import RENEW_AGAIN_SECONDS, renew
 from edge.page.forms import QUERY_LIMIT
 from edge.page.house import House
 from edge.page.login_page import answer_login, go_on, is_secure, next_address, page_origin, set_session
 
-RETURN_PATH = "/login/oidc/return"
+RETURN_PATH, WELCOME = "/login/oidc/return", "/welcome"
 OIDC_COOKIE, SECURE_OIDC_COOKIE = "edge_oidc", "__Host-edge_oidc"
 SECRET_LIMIT = 128  # characters
 RENEWAL, INVITATION = "renew:", "invitation:"
@@ -90,8 +91,14 @@ async def sign_in_by_passkey(house: House, request: web.Request, form: Any) -> w
 
 
 async def go_to_provider(house: House, request: web.Request) -> web.Response:
-    """With `invitation` to bind an account there; with `renew` of the session that is open, without asking anything."""
+    """With `invitation` to bind an account there; with `renew` of the session that is open, without asking anything.
+
+    A provider may ask nothing of who is signed in there. So a link of somebody else's page, with an invitation of
+    theirs, would make the reader's account theirs: it leads to the page that says whom it is for.
+    """
     invitation = request.query.get("invitation", "")[:SECRET_LIMIT]
+    if invitation and not _from_here(request):
+        return see_other(f"{WELCOME}?invitation={quote(invitation, safe='')}")
     session = house.sessions.find(request.cookies.get(house.cookie, ""), house.now())
     renewing = "renew" in request.query and session is not None and session.person is not None
     purpose = f"{INVITATION}{invitation}" if invitation else ""
@@ -220,8 +227,13 @@ def answer_options(asked: AskedPasskey) -> web.Response:
     return web.Response(text=body, content_type="application/json", headers=PRIVATE)
 
 
+def _from_here(request: web.Request) -> bool:
+    stated = request.headers.get(hdrs.REFERER), request.headers.get("Sec-Fetch-Site")
+    return is_own_link(*stated, request.host)
+
+
 def oidc_cookie(house: House) -> str:
-    return SECURE_OIDC_COOKIE if house.secure else OIDC_COOKIE
+    return SECURE_OIDC_COOKIE if house.over_tls else OIDC_COOKIE
 
 
 def _elsewhere(house: House) -> str:

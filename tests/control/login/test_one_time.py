@@ -1,5 +1,7 @@
 """What is used once and soon."""
 
+import pytest
+
 from edge.control.login.one_time import ADDRESS_OPEN_LIMIT, OPEN_LIMIT, OneTime
 
 
@@ -11,10 +13,11 @@ def test_a_value_is_taken_once_and_in_time():
     assert (waiting.take(second, 300.0), waiting.take("unknown", 0.0)) == (None, None)
 
 
-def test_one_address_pushes_out_only_its_own():
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::{:x}"], ids=["IPv4", "a /64 of IPv6"])
+def test_one_peer_pushes_out_only_its_own(address):
     waiting = OneTime[int](300.0)
     other = waiting.put(-1, "192.0.2.2", 0.0)
-    secrets = [waiting.put(each, "192.0.2.1", 0.0) for each in range(ADDRESS_OPEN_LIMIT + 1)]
+    secrets = [waiting.put(each, address.format(each), 0.0) for each in range(ADDRESS_OPEN_LIMIT + 1)]
     assert waiting.take(secrets[0], 1.0) is None and waiting.take(secrets[1], 1.0) == 1
     assert waiting.take(other, 1.0) == -1
 

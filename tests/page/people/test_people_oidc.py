@@ -43,9 +43,12 @@ async def page(open_page, logins):
     return browser
 
 
+FROM_HERE = {"Sec-Fetch-Site": "same-origin"}
+
+
 async def leave(page, path="/login/oidc"):
     """The page sends the browser to the provider: where, and with which cookie."""
-    sent = await page.get(path)
+    sent = await page.get(path, **FROM_HERE)
     assert sent.status == 303, sent.text
     page.kept = sent.cookies[OIDC_COOKIE].value
     cookie = sent.cookies[OIDC_COOKIE]
@@ -244,6 +247,26 @@ async def test_an_invitation_binds_an_account_without_its_mail(page, double, log
     assert again.status == 404 and "invitation" in again.text
 
 
+@pytest.mark.parametrize(
+    ("stated", "goes"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site", "Referer": "http://{host}/welcome"}, False),
+        ({"Sec-Fetch-Site": "none"}, False),
+        ({"Referer": "http://evil.example/"}, False),
+        ({"Referer": "http://[/"}, False),
+        ({}, False),
+        ({"Referer": "http://{host}/welcome"}, True),
+    ],
+)
+async def test_a_link_of_another_site_binds_no_account(page, logins, stated, goes):
+    """It would bind the reader's account to the person whom somebody else was invited as."""
+    secret, headers = logins.invite(BEN), {name: each.format(host=page.host) for name, each in stated.items()}
+    sent = await page.get(f"/login/oidc?invitation={secret}", **headers)
+    assert sent.location.startswith("http:") if goes else sent.location == f"/welcome?invitation={secret}"
+    assert (OIDC_COOKIE in sent.cookies) is goes
+
+
 async def test_an_account_is_one_persons(page, double, logins):
     logins.credentials.change(
         lambda document: with_identity(document, ANNA, ProviderIdentity(issuer=double.issuer, subject="s-1", bound=0.0))
@@ -277,7 +300,10 @@ async def test_the_address_of_the_page_may_be_given(open_page, logins):
     sent = await browser.get("/login/oidc")
     asked = parse_qs(urlsplit(sent.location).query)
     assert asked["redirect_uri"] == ["https://edge.example.com/login/oidc/return"]
-    assert sent.cookies[OIDC_COOKIE]["secure"], "a proxy has the TLS"
+    assert sent.cookies[f"__Host-{OIDC_COOKIE}"]["secure"], "a proxy has the TLS"
+    assert (await browser.get("/login")).status == 200
+    entered = await browser.post("/login", {"token": browser.secrets["root"]}, "https://" + browser.host)
+    assert entered.cookies[f"__Host-{COOKIE}"]["secure"], "no other name of the domain can set it"
 
 
 async def test_a_session_by_a_provider_ends_by_time_too(page, double, clock):

@@ -6,8 +6,9 @@ OpenID Connect or a token.
 """
 
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
+
+from edge.control.access.networks import peer_of
 
 WINDOW_SECONDS = 900.0
 PAIR_LIMIT = 10  # in a window: of one account, from one network
@@ -29,7 +30,7 @@ class PasswordTries:
 
     def begin(self, account: str, address: str, now: float) -> float:
         """Count a try; 0.0 if it may be made, else the seconds to wait: then it did not count."""
-        limits = _limits(account, network_of(address))
+        limits = _limits(account, peer_of(address))
         wait = max(self._wait(key, limit, now) for key, limit in limits)
         if wait <= 0:
             for key, _ in limits:
@@ -38,7 +39,7 @@ class PasswordTries:
 
     def forgive(self, account: str, address: str) -> None:
         """The password was right."""
-        self._windows.pop(("pair", f"{account} {network_of(address)}"), None)
+        self._windows.pop(("pair", f"{account} {peer_of(address)}"), None)
 
     def _wait(self, key: tuple[str, str], limit: int, now: float) -> float:
         window = self._windows.get(key)
@@ -60,14 +61,3 @@ class PasswordTries:
 def _limits(account: str, network: str) -> list[tuple[tuple[str, str], int]]:
     pair = ("pair", f"{account} {network}")
     return [(pair, PAIR_LIMIT), (("account", account), ACCOUNT_LIMIT), (("network", network), NETWORK_LIMIT)]
-
-
-def network_of(address: str) -> str:
-    """An IPv6 /64 is one."""
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
-        return str(IPv6Address(int(parsed) >> 64 << 64))
-    return str(getattr(parsed, "ipv4_mapped", None) or parsed)

@@ -1,11 +1,14 @@
 """Passwords as hashes, and how often one may be tried."""
 
 import asyncio
+import os
+import sys
+import threading
 
 import pytest
 from argon2 import PasswordHasher
 
-from edge.control.login.passwords.hashing import AT_ONCE, WAITING_LIMIT, Passwords
+from edge.control.login.passwords.hashing import AT_ONCE, NICENESS, WAITING_LIMIT, Passwords
 from edge.control.login.passwords.password_tries import (
     ACCOUNT_LIMIT,
     NETWORK_LIMIT,
@@ -66,6 +69,20 @@ async def test_a_weaker_hash_is_renewed_when_its_password_is_right(passwords):
 
 async def test_a_hash_that_is_none_is_wrong(passwords):
     assert not (await passwords.compare("the heron waits", "not a hash")).right
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness of their own elsewhere")
+async def test_hashing_yields_to_what_serves_devices():
+    class Niceness(PasswordHasher):
+        def hash(self, password):
+            return str(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    passwords, before = Passwords(Niceness()), os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        assert int(await passwords.hash("the heron waits")) == max(NICENESS, before)
+    finally:
+        passwords.close()
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
 async def test_too_many_at_once_are_refused_and_none_is_lost(passwords):

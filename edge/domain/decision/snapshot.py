@@ -21,7 +21,8 @@ from edge.domain.decision.manifests import (
 )
 from edge.domain.decision.targets import CompiledChannel, Predicate, compile_channel
 from edge.domain.facts import DeviceFacts, name_hash
-from edge.domain.features.compiling import CompiledFeatures, compile_features, expressions_of
+from edge.domain.features.compiled import NO_FEATURES, CompiledFeatures
+from edge.domain.features.compiling import compile_features, expressions_of
 from edge.domain.features.fingerprint import fingerprint_of
 from edge.domain.file_names import NameFacts
 from edge.domain.forms.choice import FILES_ALWAYS, FormTerms
@@ -55,7 +56,7 @@ from edge.domain.targeting.compiler import SegmentMemory
 from edge.domain.targeting.id_sets import IdSet
 from edge.domain.targeting.parser import check_expression
 from edge.domain.targeting.places import NO_PLACE, NodePlace
-from edge.domain.targeting.segments import asks_facts, compile_segment, compile_segments, memory_of
+from edge.domain.targeting.segments import asks_facts, compile_each, compile_segments, memory_of
 from edge.domain.targeting.traits import Traits, segment_traits, together
 
 EVERYONE = "is_prod || !is_prod"
@@ -166,12 +167,12 @@ def build_snapshot(
     terms: FormTerms = FILES_ALWAYS,
 ) -> AppSnapshot:
     """Compile one revision. `manifest_of` returns a manifest document by digest, verified, or None for one that cannot
-    be read; it is called for what channels offer and for bundles that `before`, the app's previous snapshot, did not
-    know. `ids_of` returns an id set by digest; a missing one matches no device. `patches_of` returns what a patches
-    document lists, nothing for one that cannot be read. A device that reaches a segment which needs one of `lost_sets`
-    gets nothing new: where it belongs is not known. `now` is in seconds since the epoch,
-    `place` the node's, `shard` the shard of heads that the app is in, `damaged` are blobs that the node cannot serve.
-    `terms` say in which form bundles go to releases that take several.
+    be read; it is called for what channels offer and for bundles that `before`, the app's previous snapshot in this
+    place, did not know. `ids_of` returns an id set by digest; a missing one matches no device. `patches_of` returns
+    what a patches document lists, nothing for one that cannot be read. A device that reaches a segment which needs one
+    of `lost_sets` gets nothing new: where it belongs is not known. `now` is in seconds since the epoch, `place` the
+    node's, `shard` the shard of heads that the app is in, `damaged` are blobs that the node cannot serve. `terms` say
+    in which form bundles go to releases that take several.
     """
     documents = ManifestSource(manifest_of)
     names = name_facts_of(state.bundles.values(), documents, before.names if before else {})
@@ -181,11 +182,13 @@ def build_snapshot(
     sets = {str(name): ids for name, stored in state.id_sets.items() if (ids := ids_of(stored.blob)) is not None}
     held = held_segments(state)
     memories = {str(name): memory_of(each, held) for name, each in state.segments.items()}
-    segments = _segments(state, place, sets, memories)
+    traits = {name: segment_traits(state.app, name, each.where, sets) for name, each in state.segments.items()}
+    same = _unchanged(state, held, traits, before) if before else {}
+    segments = compile_each(state.app, state.segments, place=place, sets=sets, memories=memories, same=same)
+    known = before.features if before else NO_FEATURES
     comparisons = _comparisons(state, documents, before, terms)
     forms_of = comparisons.forms_of(terms)
     channels = _channels(state, segments, forms_of)
-    traits = {name: segment_traits(state.app, name, each.where, sets) for name, each in state.segments.items()}
     bundles = {offer.bundle.version: offer.bundle for compiled in channels.values() for offer in compiled.offers()}
     manifests = pack_manifests(bundles.values(), documents, before.manifests if before else {})
     patches = _patches(bundles.values(), patches_of, before.patches if before else {})
@@ -224,7 +227,7 @@ def build_snapshot(
         patches=patches,
         lost_patches=frozenset(each for table in patches.values() for each in table.blobs() if each in damaged),
         event_keys=state.event_keys,
-        features=compile_features(state, place, sets, segments=segments, lost_sets=lost_sets),
+        features=compile_features(state, place, sets, segments=segments, lost_sets=lost_sets, before=known),
         features_fingerprint=fingerprint_of(state),
         feature_keys=FeatureKeys(state.feature_keys),
         trusted=tuple(sorted({each for channel in state.channels.values() for each in channel.guard.trusted_prefixes})),
@@ -248,15 +251,15 @@ def _patches(
     return {each: known.get(each) or PatchTable(patches_of(each)) for each in documents}
 
 
-def _segments(
-    state: AppState, place: NodePlace, sets: Mapping[str, IdSet], memories: Mapping[str, SegmentMemory]
+def _unchanged(
+    state: AppState, held: frozenset[SegmentName], traits: Mapping[SegmentName, Traits], before: AppSnapshot
 ) -> dict[SegmentName, tuple[Segment, Predicate]]:
+    """Segments whose text is what it was, whether they are held, and the id sets in them, which are traits."""
     return {
-        name: (
-            segment,
-            compile_segment(state.app, name, segment.where, place=place, sets=sets, memory=memories[name]),
-        )
-        for name, segment in state.segments.items()
+        name: known
+        for name, known in before.segments.items()
+        if known[0] == state.segments.get(name)
+        and (name in held, traits[name]) == (name in before.held, before.traits[name])
     }
 
 

@@ -1,20 +1,26 @@
-"""An app's features compiled for answering, as part of its snapshot: every answer is made here, once.
+"""Compiling an app's features for its snapshot: every answer is made here, once. `compiled` says in which order.
 
-The order is normative: kill switch, needs, prerequisites, rules, share, default. `explaining` takes the same steps and
-shows what each one read.
+Rules share segments and expressions, and most features do not change with a revision. So each text is read and compiled
+once, and a feature that nothing of has changed is taken over whole: 200 features with 20 rules each take 30 ms again.
 """
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from collections.abc import Iterator, Mapping
+from itertools import accumulate, repeat
 from types import MappingProxyType
 from typing import NamedTuple
 
-from edge.domain.app_parts.stored_features import Feature, FeatureRule
-from edge.domain.buckets import bucket_of_written, feature_salt, hold_out_salt
+from edge.domain.app_parts.stored_features import Feature, FeatureArm, FeatureExperiment, FeatureRule
+from edge.domain.buckets import feature_salt, hold_out_salt
 from edge.domain.errors import Invalid
-from edge.domain.facts import DeviceFacts
+from edge.domain.features.compiled import (
+    NO_FEATURES,
+    CompiledFeature,
+    CompiledFeatures,
+    CompiledRule,
+    CompiledTrial,
+    Selects,
+    Wanted,
+)
 from edge.domain.features.evaluation import (
     DEFAULT_VARIANT,
     HELD_OUT_VARIANT,
@@ -22,143 +28,20 @@ from edge.domain.features.evaluation import (
     UNKNOWN_VARIANT,
     Evaluation,
     Resolution,
-    Subject,
     Why,
 )
-from edge.domain.model import AppState, Segment, SegmentName, UpdateCheck
+from edge.domain.model import AppState, Segment, SegmentName
 from edge.domain.states import held_segments
 from edge.domain.targeting.compiler import read_version
+from edge.domain.targeting.conditions import Bucket, InSet, atoms_of, reads_behaviour
 from edge.domain.targeting.id_sets import IdSet
-from edge.domain.targeting.parser import check_expression
+from edge.domain.targeting.parser import parse_expression
 from edge.domain.targeting.places import NodePlace
-from edge.domain.targeting.segments import asks_facts, compile_segment, memory_of
+from edge.domain.targeting.segments import compile_segment, memory_of
 from edge.domain.targeting.traits import Draw, Traits, segment_traits, together
 from edge.domain.versions import Version
 
-Selects = Callable[[UpdateCheck, DeviceFacts], bool]
-
 NO_SETS_LOST: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledRule:
-    """`readable`: whether this node can tell whom it selects."""
-
-    rule: FeatureRule
-    selects: Selects
-    salt: bytes
-    gives: Evaluation
-    readable: bool
-    traits: Traits
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledTrial:
-    """A running experiment: `ends` are the arms' last buckets, ascending; `gives` what each arm gives."""
-
-    selects: Selects | None  # None: every device
-    readable: bool
-    hold_out: int
-    group_salt: bytes
-    held_out: Evaluation
-    salt: bytes
-    ends: tuple[int, ...]
-    gives: tuple[Evaluation, ...]
-
-
-class Wanted(NamedTuple):
-    """A prerequisite: what has to be given by the other feature."""
-
-    feature: str
-    value_json: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledFeature:
-    """`always`: what it gives to every subject; None: that depends on it."""
-
-    feature: Feature
-    always: Evaluation | None
-    needs: Version | None
-    too_old: Evaluation
-    prerequisites: tuple[Wanted, ...]
-    unmet: Evaluation
-    trial: CompiledTrial | None
-    rules: tuple[CompiledRule, ...]
-    unreadable: Evaluation
-    share_salt: bytes
-    share: int  # thousandths of a percent
-    shared: Evaluation | None
-    default: Evaluation
-    traits: Traits  # what of a subject's ids it depends on, its prerequisites aside
-    asks_facts: bool  # whether it reads how the device is used, its prerequisites aside
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledFeatures:
-    """All features of an app. `names` are sorted, and so are answers."""
-
-    features: Mapping[str, CompiledFeature]
-    names: tuple[str, ...]
-    public: tuple[str, ...]  # those that are not for servers alone
-    depends_on: Traits  # all that any of them reads of a subject besides what its check says of its app and release
-    asks_facts: bool  # whether any of them reads how a device is used
-
-    def evaluate(self, name: str, subject: Subject) -> Evaluation | None:
-        """None: there is no feature of that name."""
-        feature = self.features.get(name)
-        return None if feature is None else self._evaluated(feature, subject, {})
-
-    def evaluate_all(self, subject: Subject, *, public: bool = False) -> Sequence[Evaluation]:
-        """By name; only the `public` ones, if so."""
-        known: dict[str, Evaluation] = {}
-        features = self.features
-        return [self._evaluated(features[name], subject, known) for name in (self.public if public else self.names)]
-
-    def is_too_old(self, feature: CompiledFeature, subject: Subject) -> bool:
-        """Whether the bundle that the subject runs is below what the feature needs, or has no version."""
-        return feature.needs is not None and not read_version(subject.check.version_name) >= feature.needs
-
-    def _evaluated(self, feature: CompiledFeature, subject: Subject, known: dict[str, Evaluation]) -> Evaluation:
-        """Prerequisites are no deeper in each other than `changes.features` allows."""
-        if feature.always is not None:
-            return feature.always
-        name = feature.feature.name
-        found = known.get(name)
-        if found is None:
-            found = known[name] = self._decided(feature, subject, known)
-        return found
-
-    def _decided(self, feature: CompiledFeature, subject: Subject, known: dict[str, Evaluation]) -> Evaluation:
-        check, facts, key = subject
-        if feature.needs is not None and not read_version(check.version_name) >= feature.needs:
-            return feature.too_old
-        for wanted in feature.prerequisites:
-            other = self.features.get(wanted.feature)
-            if other is None or self._evaluated(other, subject, known).value_json != wanted.value_json:
-                return feature.unmet
-        trial = feature.trial
-        if trial is not None:
-            if not trial.readable:
-                return feature.unreadable
-            if trial.selects is None or trial.selects(check, facts):
-                if trial.hold_out and bucket_of_written(trial.group_salt, key) < trial.hold_out:
-                    return trial.held_out
-                return trial.gives[bisect_right(trial.ends, bucket_of_written(trial.salt, key))]
-        for each in feature.rules:
-            if not each.readable:
-                return feature.unreadable
-            if each.selects(check, facts) and (
-                each.rule.share is None or bucket_of_written(each.salt, key) < each.rule.share
-            ):
-                return each.gives
-        shared = feature.shared
-        if shared is not None and bucket_of_written(feature.share_salt, key) < feature.share:
-            return shared
-        return feature.default
-
-
-NO_FEATURES = CompiledFeatures(MappingProxyType({}), (), (), Traits(), False)
 
 
 def compile_features(
@@ -168,14 +51,19 @@ def compile_features(
     *,
     segments: Mapping[SegmentName, tuple[Segment, Selects]] | None = None,
     lost_sets: frozenset[str] = NO_SETS_LOST,
+    before: CompiledFeatures = NO_FEATURES,
 ) -> CompiledFeatures:
     """`place` is the node's, `sets` are the id sets by name, `segments` the app's, compiled; they are compiled here if
     not given. A subject that reaches a rule which needs one of `lost_sets` gets no value: whether it is in is unknown.
+    What is the same as in `before`, of the same app and place, is not compiled again.
     """
     if not state.features:
         return NO_FEATURES
     compiler = _Compiler(state, place, sets, segments, lost_sets)
-    features = {name: compiler.compiled(state.features[name]) for name in sorted(state.features)}
+    features = {
+        name: compiler.kept(before.features.get(name), feature) or compiler.compiled(feature)
+        for name, feature in sorted(state.features.items())
+    }
     names = tuple(features)
     return CompiledFeatures(
         features=features,
@@ -184,6 +72,16 @@ def compile_features(
         depends_on=together(each.traits for each in features.values()),
         asks_facts=any(each.asks_facts for each in features.values()),
     )
+
+
+class _Condition(NamedTuple):
+    """Whom a segment or an expression selects. `readable`: whether this node can tell. `sets` are the id sets in it."""
+
+    selects: Selects
+    readable: bool
+    traits: Traits
+    asks_facts: bool
+    sets: Mapping[str, IdSet | None]
 
 
 class _Compiler:
@@ -195,15 +93,28 @@ class _Compiler:
         segments: Mapping[SegmentName, tuple[Segment, Selects]] | None,
         lost_sets: frozenset[str],
     ) -> None:
-        self._state, self._place, self._sets, self._lost = state, place, sets, lost_sets
-        self._segments = segments
+        self._state, self._place, self._sets, self._lost, self._segments = state, place, sets, lost_sets, segments
         self._held = held_segments(state) if segments is None else frozenset[SegmentName]()
+        self._of_segments = dict[str, _Condition]()
+        self._of_expressions = dict[str, _Condition]()  # without a draw, which would be the rule's own
+
+    def kept(self, known: CompiledFeature | None, feature: Feature) -> CompiledFeature | None:
+        """`known` if nothing that it was compiled from has changed."""
+        if known is None or known.feature != feature:
+            return None
+        for name, selects in known.segments.items():
+            if self._of_segment(name).selects is not selects:
+                return None
+        return known if all(self._sets.get(name) is ids for name, ids in known.sets.items()) else None
 
     def compiled(self, feature: Feature) -> CompiledFeature:
-        rules = tuple(self._rule(feature, each) for each in feature.rules)
+        conditions = [self._of_rule(feature, each) for each in feature.rules]
+        rules = tuple(map(self._rule, repeat(feature), feature.rules, conditions))
         share_salt = feature_salt(self._state.app, feature.salt)
         draws = (Draw(share_salt, (feature.share.share,)),) if feature.share is not None else ()
-        trial, of_trial = self._trial(feature)
+        trial, of_trial = self._trial(feature, feature.experiment)
+        if (among := self._among(feature)) is not None:
+            conditions.append(among)
         is_static = not (rules or feature.share or feature.prerequisites or feature.needs or trial)
         dynamic = Resolution.SPLIT if feature.share is not None else Resolution.TARGETING_MATCH
         default = _default(feature, Resolution.STATIC if is_static else dynamic, Why.DEFAULT)
@@ -217,90 +128,97 @@ class _Compiler:
             unmet=_default(feature, Resolution.TARGETING_MATCH, Why.PREREQUISITE),
             trial=trial,
             rules=rules,
-            unreadable=Evaluation(
-                feature.name, None, UNKNOWN_VARIANT, Resolution.UNKNOWN, _metadata(feature, Why.UNREADABLE)
-            ),
+            unreadable=_unreadable(feature),
             share_salt=share_salt,
             share=feature.share.share if feature.share is not None else 0,
             shared=_shared(feature),
             default=default,
             traits=Traits() if killed else together([Traits(draws), of_trial, *(each.traits for each in rules)]),
-            asks_facts=not killed and any(map(asks_facts, self._expressions(feature))),
+            asks_facts=not killed and any(each.asks_facts for each in conditions),
+            segments={name: self._of_segment(name).selects for name in _segments_in(feature)},
+            sets={name: ids for each in conditions for name, ids in each.sets.items()},
         )
 
-    def _trial(self, feature: Feature) -> tuple[CompiledTrial | None, Traits]:
-        experiment, app = feature.experiment, self._state.app
+    def _trial(self, feature: Feature, experiment: FeatureExperiment | None) -> tuple[CompiledTrial | None, Traits]:
         if experiment is None:
             return None, Traits()
+        app, among = self._state.app, self._among(feature)
         salt, group_salt = feature_salt(app, experiment.salt), hold_out_salt(app, experiment.hold_out_group)
         ends = tuple(accumulate(arm.weight for arm in experiment.arms))
         held = (Draw(group_salt, (experiment.hold_out,)),) if experiment.hold_out else ()
-        traits, selects, readable = Traits((*held, Draw(salt, ends[:-1]))), None, True
-        if experiment.segment is not None:
-            selects, read = self._segment(SegmentName(experiment.segment))
-            traits = together([read, traits])
-            readable = self._is_readable(self._state.segments[SegmentName(experiment.segment)].where)
-        of_experiment = {"experiment": experiment.name}
-        held_out = Evaluation(
-            feature.name,
-            feature.default.encode(),
-            HELD_OUT_VARIANT,
-            Resolution.SPLIT,
-            _metadata(feature, Why.HELD_OUT, **of_experiment),
+        trial = CompiledTrial(
+            selects=None if among is None else among.selects,
+            readable=among is None or among.readable,
+            hold_out=experiment.hold_out,
+            group_salt=group_salt,
+            held_out=_held_out(feature, experiment.name),
+            salt=salt,
+            ends=ends,
+            gives=tuple(_of_arm(feature, experiment.name, arm) for arm in experiment.arms),
         )
-        gives = tuple(
-            Evaluation(
-                feature.name,
-                arm.value.encode(),
-                f"{experiment.name}/{arm.name}",
-                Resolution.SPLIT,
-                _metadata(feature, Why.EXPERIMENT, **of_experiment, arm=arm.name),
-                arm.name,
-            )
-            for arm in experiment.arms
-        )
-        return CompiledTrial(selects, readable, experiment.hold_out, group_salt, held_out, salt, ends, gives), traits
+        own = Traits((*held, Draw(salt, ends[:-1])))
+        return trial, own if among is None else together([among.traits, own])
 
-    def _expressions(self, feature: Feature) -> Iterator[str]:
-        yield from (self._where(each) for each in feature.rules)
-        if feature.experiment is not None and feature.experiment.segment is not None:
-            yield self._state.segments[SegmentName(feature.experiment.segment)].where
+    def _rule(self, feature: Feature, rule: FeatureRule, condition: _Condition) -> CompiledRule:
+        salt = feature_salt(self._state.app, feature.salt, rule.name)
+        traits = condition.traits
+        if rule.share is not None:
+            traits = together([Traits((Draw(salt, (rule.share,)),)), traits])
+        return CompiledRule(rule, condition.selects, salt, _of_rule(feature, rule), condition.readable, traits)
 
-    def _rule(self, feature: Feature, rule: FeatureRule) -> CompiledRule:
-        where, salt = self._where(rule), feature_salt(self._state.app, feature.salt, rule.name)
-        selects, traits = self._read(feature, rule, where)
-        draws = () if rule.share is None else (Draw(salt, (rule.share,)),)
-        reason = Resolution.TARGETING_MATCH if rule.share is None else Resolution.SPLIT
-        gives = Evaluation(feature.name, rule.value.encode(), rule.name, reason, _metadata(feature, Why.RULE))
-        return CompiledRule(rule, selects, salt, gives, self._is_readable(where), together([Traits(draws), traits]))
+    def _among(self, feature: Feature) -> _Condition | None:
+        """The devices of the feature's experiment; None: all."""
+        experiment = feature.experiment
+        return None if experiment is None or experiment.segment is None else self._of_segment(experiment.segment)
 
-    def _where(self, rule: FeatureRule) -> str:
-        if rule.segment is not None:
-            return self._state.segments[SegmentName(rule.segment)].where
-        return rule.where or ""
-
-    def _read(self, feature: Feature, rule: FeatureRule, where: str) -> tuple[Selects, Traits]:
+    def _of_rule(self, feature: Feature, rule: FeatureRule) -> _Condition:
         """A bucket in an expression of a rule is drawn by the rule's own salt; one in a segment by the segment's."""
-        app = self._state.app
-        if rule.segment is None:
-            name = f"feature:{feature.salt}:{rule.name}"  # which no segment is called
-            selects = compile_segment(app, name, where, place=self._place, sets=self._sets)
-            return selects, segment_traits(app, name, where, self._sets)
-        return self._segment(SegmentName(rule.segment))
+        if rule.segment is not None:
+            return self._of_segment(rule.segment)
+        where = rule.where or ""
+        if (known := self._of_expressions.get(where)) is not None:
+            return known
+        name = f"feature:{feature.salt}:{rule.name}"  # which no segment is called
+        selects = compile_segment(self._state.app, name, where, place=self._place, sets=self._sets)
+        condition, draws = self._condition(name, where, selects)
+        if not draws:
+            self._of_expressions[where] = condition
+        return condition
 
-    def _segment(self, name: SegmentName) -> tuple[Selects, Traits]:
-        app, segment = self._state.app, self._state.segments[name]
-        traits = segment_traits(app, name, segment.where, self._sets)
+    def _of_segment(self, name: str) -> _Condition:
+        known = self._of_segments.get(name)
+        if known is None:
+            segment = self._state.segments[SegmentName(name)]
+            known, _ = self._condition(name, segment.where, self._compiled_segment(segment))
+            self._of_segments[name] = known
+        return known
+
+    def _compiled_segment(self, segment: Segment) -> Selects:
         if self._segments is not None:
-            return self._segments[name][1], traits
-        memory = memory_of(segment, self._held)
-        return compile_segment(app, name, segment.where, place=self._place, sets=self._sets, memory=memory), traits
+            return self._segments[segment.name][1]
+        app, memory = self._state.app, memory_of(segment, self._held)
+        return compile_segment(app, segment.name, segment.where, place=self._place, sets=self._sets, memory=memory)
 
-    def _is_readable(self, where: str) -> bool:
+    def _condition(self, name: str, where: str, selects: Selects) -> tuple[_Condition, bool]:
+        """Also whether it draws by `name`."""
         try:
-            return not self._lost & check_expression(where)
-        except Invalid:
-            return False
+            atoms = list(atoms_of(parse_expression(where)))
+        except Invalid:  # of a later release
+            return _Condition(selects, False, Traits(), False, {}), False
+        sets = {each.name: self._sets.get(each.name) for each in atoms if isinstance(each, InSet)}
+        condition = _Condition(
+            selects=selects,
+            readable=self._lost.isdisjoint(sets),
+            traits=segment_traits(self._state.app, name, where, self._sets),
+            asks_facts=any(map(reads_behaviour, atoms)),
+            sets=sets,
+        )
+        return condition, any(isinstance(each, Bucket) for each in atoms)
+
+
+def _segments_in(feature: Feature) -> Iterator[str]:
+    named = (each.segment for each in (*feature.rules, *((feature.experiment,) if feature.experiment else ())))
+    return (name for name in named if name is not None)
 
 
 def expressions_of(state: AppState) -> Iterator[str]:
@@ -315,6 +233,26 @@ def _needed(needs: str) -> Version | None:
 
 def _default(feature: Feature, reason: Resolution, why: Why) -> Evaluation:
     return Evaluation(feature.name, feature.default.encode(), DEFAULT_VARIANT, reason, _metadata(feature, why))
+
+
+def _unreadable(feature: Feature) -> Evaluation:
+    return Evaluation(feature.name, None, UNKNOWN_VARIANT, Resolution.UNKNOWN, _metadata(feature, Why.UNREADABLE))
+
+
+def _held_out(feature: Feature, experiment: str) -> Evaluation:
+    metadata = _metadata(feature, Why.HELD_OUT, experiment=experiment)
+    return Evaluation(feature.name, feature.default.encode(), HELD_OUT_VARIANT, Resolution.SPLIT, metadata)
+
+
+def _of_arm(feature: Feature, experiment: str, arm: FeatureArm) -> Evaluation:
+    metadata = _metadata(feature, Why.EXPERIMENT, experiment=experiment, arm=arm.name)
+    variant = f"{experiment}/{arm.name}"
+    return Evaluation(feature.name, arm.value.encode(), variant, Resolution.SPLIT, metadata, arm.name)
+
+
+def _of_rule(feature: Feature, rule: FeatureRule) -> Evaluation:
+    reason = Resolution.TARGETING_MATCH if rule.share is None else Resolution.SPLIT
+    return Evaluation(feature.name, rule.value.encode(), rule.name, reason, _metadata(feature, Why.RULE))
 
 
 def _shared(feature: Feature) -> Evaluation | None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from edge.domain.app_parts.stored_features import Feature, FeatureRule
 from edge.domain.buckets import bucket_of_written
-from edge.domain.features.compiling import CompiledFeature, CompiledFeatures, CompiledRule, CompiledTrial
+from edge.domain.features.compiled import CompiledFeature, CompiledFeatures, CompiledRule, CompiledTrial
 from edge.domain.features.evaluation import Evaluation, Subject
 from edge.domain.shares import format_share
 

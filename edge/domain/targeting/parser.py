@@ -9,6 +9,7 @@ Types are checked where they meet. Of several mistakes the leftmost is reported,
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import cast, get_args
 
 from edge.domain.targeting.checker import (
@@ -28,6 +29,8 @@ from edge.domain.targeting.lexer import Token, TokenKind, refusal, tokens_of
 
 EXPRESSION_LIMIT_BYTES = 4096  # a revision contains every expression; typical ones have a tenth of this
 EXPRESSION_LEVELS_LIMIT = 64  # nested parentheses and `!`; each level takes five frames of the parser
+# Conditions that stand, for all apps of a process: compiling asks for each several times. Some kB each, at most 100.
+PARSED_LIMIT = 128
 
 _OPERATORS = frozenset(get_args(Operator))
 
@@ -37,6 +40,7 @@ def check_expression(text: str) -> frozenset[str]:
     return frozenset(atom.name for atom in atoms_of(parse_expression(text)) if isinstance(atom, InSet))
 
 
+@lru_cache(PARSED_LIMIT)
 def parse_expression(text: str) -> Condition:
     """Raises Invalid `invalid_expression` with the column, from 1, and the reason."""
     _check_size(text)

@@ -12,7 +12,7 @@ from typing import cast
 from edge.domain.buckets import segment_salt
 from edge.domain.errors import Invalid
 from edge.domain.facts import NO_FACTS, Behaviour, DeviceFacts
-from edge.domain.model import Segment, UpdateCheck
+from edge.domain.model import Segment, SegmentName, UpdateCheck
 from edge.domain.targeting.behavioural import remembered_parts, with_memory
 from edge.domain.targeting.compiler import NO_MEMORY, PredicateWriter, SegmentMemory, compiled
 from edge.domain.targeting.conditions import UsedFeature, atoms_of, reads_behaviour
@@ -55,6 +55,23 @@ def compile_segment(
     writer = PredicateWriter(place, sets)
     test = _test(writer, app, name, where, memory)
     return cast(Matches, _compile(writer, [f"return True if {test} else False"]))
+
+
+def compile_each(
+    app: str,
+    segments: Mapping[SegmentName, Segment],
+    *,
+    place: NodePlace,
+    sets: Mapping[str, IdSet],
+    memories: Mapping[str, SegmentMemory],
+    same: Mapping[SegmentName, tuple[Segment, Matches]],
+) -> dict[SegmentName, tuple[Segment, Matches]]:
+    """A function for each segment, as `compile_segment` makes them; those in `same` are there already."""
+
+    def compiled_one(name: SegmentName, segment: Segment) -> tuple[Segment, Matches]:
+        return segment, compile_segment(app, name, segment.where, place=place, sets=sets, memory=memories[name])
+
+    return {name: same.get(name) or compiled_one(name, segment) for name, segment in segments.items()}
 
 
 def compile_parts(app: str, name: str, where: str, memory: SegmentMemory) -> list[Callable[[Behaviour], bool]]:

@@ -2,7 +2,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from factories import APP, a_check, a_snapshot
+from factories import APP, a_change, a_check, a_snapshot, an_app, digest
 from features_world import DEVICES, Told, app_states, subjects, told
 from hypothesis import given
 
@@ -16,10 +16,19 @@ from edge.domain.app_parts.stored_features import (
     Prerequisite,
 )
 from edge.domain.buckets import bucket_of, feature_salt, hold_out_salt
+from edge.domain.changes.apply import apply
+from edge.domain.changes.commands import (
+    ChannelSettings,
+    CreateChannel,
+    PutIdSet,
+    SegmentSettings,
+    SetSegment,
+)
 from edge.domain.facts import NO_FACTS
 from edge.domain.features.compiling import compile_features
 from edge.domain.features.evaluation import Subject
 from edge.domain.model import AppState
+from edge.domain.targeting.id_sets import encode_id_set, parse_id_set
 from edge.domain.targeting.places import NO_PLACE
 
 LOST = frozenset({"gone"})
@@ -64,6 +73,44 @@ def test_subjects_that_agree_in_what_features_read_get_the_same(state, one, othe
 def test_a_snapshot_evaluates_the_features_of_its_state(state):
     snapshot = a_snapshot(state, lost_sets=LOST)
     assert snapshot.features.names == tuple(sorted(state.features))
+
+
+@given(app_states(), app_states(), subjects())
+def test_what_is_taken_over_from_the_snapshot_before_gives_what_a_new_one_does(state, other, subject):
+    """Features that stay, change, come and go; a segment that stays, one that changes, one that is held."""
+    where = {"team": 'custom_id == "qa"'}
+    segments = {name: replace(each, where=where.get(name, each.where)) for name, each in state.segments.items()}
+    after = replace(state, segments=segments, features=state.features | other.features)
+    before = a_snapshot(state, lost_sets=LOST)
+    taken = a_snapshot(after, before=before, lost_sets=LOST).features
+    fresh = a_snapshot(after, lost_sets=LOST).features
+    assert taken.evaluate_all(subject) == fresh.evaluate_all(subject)
+    assert (taken.depends_on, taken.asks_facts) == (fresh.depends_on, fresh.asks_facts)
+
+
+def test_only_what_has_changed_is_compiled_again():
+    of_segment, of_set = (
+        FeatureRule(name="r", segment="testers", value="true"),
+        FeatureRule(name="r", where='in_set("staff")', value="true"),
+    )
+    app = an_app(
+        SetSegment(name="testers", settings=SegmentSettings(where='custom_id == "x"')),
+        PutIdSet(name="staff", blob=digest("none"), ids=1),
+        app=APP,
+    )
+    state = replace(app, features={"a": a_feature("a", rules=(of_segment,)), "b": a_feature("b", rules=(of_set,))})
+    testers = SetSegment(name="testers", settings=SegmentSettings(where='custom_id == "y"'))
+    elsewhere = apply(state, a_change(CreateChannel(name="beta", settings=ChannelSettings())))
+    staff = parse_id_set(encode_id_set([DEVICES[0]]))
+    before = a_snapshot(state, lost_sets=frozenset({"staff"}))
+
+    def taken_over(after: AppState, **given) -> set[str]:
+        features = a_snapshot(after, before=before, **given).features.features
+        return {name for name, each in features.items() if each is before.features.features[name]}
+
+    assert taken_over(elsewhere, lost_sets=frozenset({"staff"})) == {"a", "b"}
+    assert taken_over(apply(state, a_change(testers)), lost_sets=frozenset({"staff"})) == {"b"}
+    assert taken_over(elsewhere, ids_of=lambda digest: staff) == {"a"}
 
 
 @pytest.mark.parametrize(("rule", "bucket"), [("", 55_642), ("beta", 87_451)])

@@ -9,7 +9,7 @@ from edge.domain.app_parts.stored_features import Feature
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.errors import Invalid
 from edge.domain.facts import DeviceFacts
-from edge.domain.features.compiling import NO_FEATURES, CompiledFeatures
+from edge.domain.features.compiled import NO_FEATURES, CompiledFeatures
 from edge.domain.features.evaluation import Evaluation, Subject
 from edge.domain.model import AppState, IdSetName, SegmentName, UpdateCheck
 from edge.domain.states import held_segments

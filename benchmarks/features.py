@@ -158,7 +158,8 @@ def requests_of(ours: BenchNode) -> dict[str, Asked]:
     for request in bulk[:50]:
         fetch(server.port, request)  # from the second time on its answer stands
     tags = [fetch(server.port, request).header("ETag") for request in bulk]
-    _require_real(fetch(server.port, bulk[0]), tags)
+    packed = tuple(browser_request("POST", body, "Accept-Encoding: gzip, br") for body in bodies)
+    _require_real(fetch(server.port, bulk[0]), fetch(server.port, packed[0]), tags)
     preflight = browser_request(
         "OPTIONS",
         "",
@@ -170,7 +171,7 @@ def requests_of(ours: BenchNode) -> dict[str, Asked]:
     return {
         CHECK: Asked(server, tuple(checks)),
         BULK: Asked(server, bulk),
-        PACKED: Asked(server, tuple(browser_request("POST", body, "Accept-Encoding: gzip, br") for body in bodies)),
+        PACKED: Asked(server, packed),
         SAME: Asked(server, tuple(browser_request("POST", body, f"If-None-Match: {tag}") for body, tag in pairs)),
         ASKED: Asked(server, (preflight,)),
     }
@@ -214,7 +215,9 @@ def notes(answer: HttpAnswer, found: dict[str, list[CheckSample]]) -> Sequence[s
     ]
 
 
-def _require_real(answer: HttpAnswer, tags: list[str]) -> None:
+def _require_real(answer: HttpAnswer, packed: HttpAnswer, tags: list[str]) -> None:
+    if packed.header("Content-Encoding") != "gzip" or 2 * len(packed.body) > len(answer.body):
+        raise RuntimeError(f"ours answers {len(packed.body)} bytes, not compressed, to who takes gzip")
     said = json.loads(answer.body)
     if answer.status != 200 or len(said["flags"]) != FEATURES or "eventStreams" not in said or len(set(tags)) < 8:
         raise RuntimeError(f"ours answers {answer.status} {answer.body[:200]!r}: no features to measure")

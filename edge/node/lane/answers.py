@@ -26,6 +26,7 @@ READY_LIMIT = 1024  # whole answers to requests that were seen this second, a ki
 
 _CORS = b"".join(f"{name}: {value}\r\n".encode() for name, value in CORS_HEADERS)
 _JSON = b"Content-Type: application/json\r\n"
+_CLOSE = b"Connection: close\r\n"
 _RETRY_AFTER = f"Retry-After: {RETRY_AFTER_SECONDS}\r\n".encode()
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
@@ -56,9 +57,6 @@ class Answers:
 
     def __init__(self, now: float) -> None:
         self._ready: dict[tuple[int, bool], _Ready] = {}
-        self._feature_starts, self._unchanged_starts = (
-            tuple(_feature_start(status, closes) for closes in (False, True)) for status in (200, 304)
-        )
         self.tick(now)
 
     def tick(self, now: float) -> None:
@@ -66,6 +64,7 @@ class Answers:
         self._date = b"Date: %s\r\n" % formatdate(now, usegmt=True).encode()
         self._date_end = self._date + b"\r\n"
         self._ok, self._ok_closing = (_json_start(200, closes, self._date) for closes in (False, True))
+        self._preflights = _PREFLIGHT + self._date_end, _PREFLIGHT + _CLOSE + self._date_end
         self._ready.clear()
 
     def write_reply(self, transport: asyncio.WriteTransport, reply: Reply, closes: bool, takes_gzip: bool) -> int:
@@ -103,27 +102,31 @@ class Answers:
         self, transport: asyncio.WriteTransport, reply: FeatureReply, closes: bool, takes_gzip: bool
     ) -> int:
         """A reply about features, headers and body. Returns its size."""
-        body = reply.body
-        if reply.status == 200:
-            varies = b"" if reply.gzipped is None else b"Vary: Accept-Encoding\r\n"
-            if reply.gzipped is not None and takes_gzip:
-                body, varies = reply.gzipped, b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
-            more = b"%sETag: %s\r\n" % (varies, reply.etag.encode())
-            start = self._feature_starts[closes]
-        elif reply.status == 304:
-            more, start = b"ETag: %s\r\n" % reply.etag.encode(), self._unchanged_starts[closes]
+        ready = reply.ready
+        found = ready.get((closes, takes_gzip)) if ready is not None else None
+        if found is not None and found[0] is self._date:
+            head = found[1]
         else:
-            more = _lines_of(reply.headers()[1:])
-            start = _feature_start(reply.status, closes)
-        length = b"Content-Length: %d\r\n\r\n" % len(body) if reply.status != 304 else b"\r\n"
-        answer = b"".join((start, more, self._date, length, body))
+            head = self._feature_head(reply, closes, takes_gzip)
+            if ready is not None:
+                ready[closes, takes_gzip] = self._date, head
+        answer = head + (reply.gzipped if takes_gzip and reply.gzipped is not None else reply.body)
         transport.write(answer)
         return len(answer)
 
+    def _feature_head(self, reply: FeatureReply, closes: bool, takes_gzip: bool) -> bytes:
+        body, varies = reply.body, b""
+        if reply.gzipped is not None:
+            varies = b"Vary: Accept-Encoding\r\n"
+            if takes_gzip:
+                body, varies = reply.gzipped, b"Content-Encoding: gzip\r\n" + varies
+        length = b"Content-Length: %d\r\n\r\n" % len(body) if reply.status != 304 else b"\r\n"
+        start, stated = _feature_start(reply.status, closes), _lines_of(reply.headers()[1:])
+        return b"".join((start, varies, stated, self._date, length))
+
     def write_preflight(self, transport: asyncio.WriteTransport, closes: bool) -> int:
         """The answer to what a browser asks before a request of features."""
-        close = b"Connection: close\r\n" if closes else b""
-        answer = b"".join((_PREFLIGHT, close, self._date_end))
+        answer = self._preflights[closes]
         transport.write(answer)
         return len(answer)
 
@@ -171,13 +174,14 @@ def _json_start(status: int, closes: bool, date: bytes, varies: bool = False, pa
             b"Vary: Accept-Encoding\r\n" if varies else b"",
             _JSON,
             _CORS,
-            b"Connection: close\r\n" if closes else b"",
+            _CLOSE if closes else b"",
             date,
             b"Content-Length: ",
         )
     )
 
 
+@lru_cache(2 * len(_STATUS_LINES))
 def _feature_start(status: int, closes: bool) -> bytes:
     """The head of an answer about features up to what differs from one to the next."""
     return b"".join(
@@ -186,14 +190,14 @@ def _feature_start(status: int, closes: bool) -> bytes:
             b"" if status == 304 else _JSON,
             _lines_of([("Cache-Control", CACHE_CONTROL)]),
             _CORS,
-            b"Connection: close\r\n" if closes else b"",
+            _CLOSE if closes else b"",
         )
     )
 
 
 def _file_start(status: int, headers: Iterable[tuple[str, str]], closes: bool) -> bytes:
     lines = _lines_of(headers)
-    return b"".join((_STATUS_LINES[status], lines, _CORS, b"Connection: close\r\n" if closes else b""))
+    return b"".join((_STATUS_LINES[status], lines, _CORS, _CLOSE if closes else b""))
 
 
 def _lines_of(headers: Iterable[tuple[str, str]]) -> bytes:

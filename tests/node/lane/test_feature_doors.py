@@ -3,11 +3,15 @@
 import json
 
 import pytest
+from factories import DEVICE, NOW
 from features_asked import BASE_PATH, BULK_PATH, KEY, PUBLIC, SERVER_KEY, a_context, a_features_snapshot, a_key
 from test_lane import answers, ask_both, doors, get, post, talk
 
+from edge.domain.changes.features.feature_commands import SwitchFeature
+from edge.domain.changes.features.feature_key_commands import RemoveFeatureKeys
 from edge.wire.ofrep.context import CONTEXT_LIMIT_BYTES
 
+OTHER_KEY = "fk_" + "o" * 24
 WITH_KEY = b"Authorization: Bearer %s" % KEY.encode()
 CHROMIUM_ASKS = (
     b"Origin: https://localhost",
@@ -82,6 +86,48 @@ async def test_the_lane_answers_what_clients_send_all_day(both):
         said = await talk(both.lane, stream + closing)
         assert said, name
         assert (both.shared.handed_over == before) == (name in IN_THE_LANE), name
+
+
+async def test_what_is_found_by_a_few_look_ups_is_what_was_decided(both):
+    """Whoever asks, and however often; a client that has the answer gets none."""
+    features = both.shared.service.features
+    asked = [
+        (context, key)
+        for context in (a_context("user-7", platform="ios"), a_context(DEVICE.upper(), platform="ios"), ANDROID)
+        for key in (KEY, SERVER_KEY)
+    ]
+
+    def streams():
+        for context, key in asked:
+            yield bulk(context, b"Connection: close", key=b"X-API-Key: %s" % key.encode())
+
+    first = [await ask(both, stream) for stream in streams()]
+    for _ in range(6):
+        before = features.quick.given
+        assert [await ask(both, stream) for stream in streams()] == first
+    assert features.quick.given == before + len(asked)
+    for stream, (_, headers, _) in zip(streams(), first, strict=True):
+        with_tag = stream.replace(b"\r\n\r\n", b"\r\nIf-None-Match: %s\r\n\r\n" % headers["etag"].encode())
+        assert (await ask(both, with_tag))[0] == 304
+    assert features.quick.given == before + 2 * len(asked)
+
+
+async def test_a_changed_feature_and_a_removed_key_are_in_effect_at_the_next_request(both):
+    service = both.shared.service
+    stream = bulk(ANDROID, b"Connection: close")
+    for _ in range(6):
+        before = await ask(both, stream)
+    assert service.features.quick.given
+    service.current.swap([a_features_snapshot(a_key(KEY), SwitchFeature(name="checkout", on=False), revision=101)])
+    assert [json.loads(each[2])["flags"][0]["value"] for each in (before, await ask(both, stream))] == [True, False]
+    service.current.swap([a_features_snapshot(a_key(KEY), RemoveFeatureKeys(), a_key(SERVER_KEY), revision=102)])
+    assert (await ask(both, stream))[0] == 401
+    service.current.swap([a_features_snapshot(a_key(KEY), a_key(OTHER_KEY, 60), revision=103)])
+    service.moments.tick(NOW)
+    for _ in range(6):
+        assert (await ask(both, stream))[0] == 200
+    service.moments.tick(NOW + 61)
+    assert (await ask(both, stream))[0] == 401
 
 
 async def ask(both, stream):

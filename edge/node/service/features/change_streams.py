@@ -6,13 +6,15 @@ each asks at once.
 """
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 from edge.domain.app_parts.feature_keys import FeatureKey, KeyFault
 from edge.domain.decision.snapshot import AppSnapshot
 from edge.domain.model import AppId
+from edge.node.service.limits.holdings import Holdings
 from edge.wire.ofrep.addresses import stream_address
 from edge.wire.ofrep.conditions import ConfigTag, is_older, parse_config_tag
 from edge.wire.ofrep.streams import (
@@ -31,6 +33,8 @@ CONNECTIONS_SHARE = 0.25  # of the connections that a worker takes: checks and d
 ADDRESS_LIMIT = 200  # streams of one address: an office behind one, not a flood
 SLICE, SLICE_SECONDS = 50, 0.02  # woken at once: 2,500 a second then ask a worker that answers tens of thousands
 ADDRESSES_LIMIT = 4_096  # of streams that are kept ready, one for each key of an app and hour
+# Requests that wait for a change at once: each holds a connection. Anyone can invent what he has heard of.
+WAITERS_LIMIT, WAITERS_OF_ADDRESS = 4_000, 50
 OPEN = "open"  # in place of the key's digest where an app gives its features without one
 
 
@@ -81,19 +85,23 @@ class ChangeStreams:
     """Of one worker. `base_path` is what the path of the node's public address begins with."""
 
     def __init__(self, connections_limit: int, base_path: str = "") -> None:
-        self._limit = min(STREAMS_LIMIT, int(connections_limit * CONNECTIONS_SHARE))
+        self._held = Holdings(min(STREAMS_LIMIT, int(connections_limit * CONNECTIONS_SHARE)), ADDRESS_LIMIT)
         self._base_path = base_path
         self._streams: dict[AppId, dict[ChangeStream, None]] = {}
-        self._by_address: Counter[str] = Counter()
         self._addresses: dict[tuple[str, str, int, str], str] = {}
-        self._waiters: defaultdict[AppId, list[asyncio.Future[AppSnapshot]]] = defaultdict(list)
-        self._waiting = self.open = 0
+        self._waiters: defaultdict[AppId, dict[asyncio.Future[AppSnapshot], None]] = defaultdict(dict)
+        self._waiting = Holdings(WAITERS_LIMIT, WAITERS_OF_ADDRESS)
         self._due: dict[ChangeStream, None] = {}
         self._closed = False
 
     @property
+    def open(self) -> int:
+        """How many there are."""
+        return self._held.held
+
+    @property
     def has_room(self) -> bool:
-        return self.open < self._limit and not self._closed
+        return self._held.has_room and not self._closed
 
     def address_of(self, snapshot: AppSnapshot, key: FeatureKey | None, now: float) -> tuple[int, str]:
         """Where a client with this key hears of changes, and the turn in which that is so; 0 and "" without room."""
@@ -120,23 +128,20 @@ class ChangeStreams:
         given = read_pass(token)
         if given is None or not is_current(given, now) or not self._is_held(snapshot, given, token, now):
             raise StreamRefused(401)
-        if not self.has_room or self._by_address[prefix] >= ADDRESS_LIMIT:
+        if self._closed or not self._held.take(prefix):
             raise StreamRefused(429)
         stream = ChangeStream(snapshot.app, given.key, given.seen)
         heard = parse_config_tag(last_id)
         if heard is not None:
             stream.seen = seen_mark(heard.fingerprint)
         self._streams.setdefault(snapshot.app, {})[stream] = None
-        self._by_address[prefix] += 1
-        self.open += 1
         _note(stream, config_tag(snapshot), seen_mark(snapshot.features_fingerprint))
         if stream.tag is not None:
             stream.wake()
         try:
             yield stream
         finally:
-            self.open -= 1
-            self._by_address -= Counter((prefix,))
+            self._held.release(prefix)
             self._due.pop(stream, None)
             own = self._streams[snapshot.app]
             del own[stream]
@@ -161,23 +166,19 @@ class ChangeStreams:
         if idle and self._due:
             self._wake_some()
 
-    async def newer(self, snapshot: AppSnapshot, heard: ConfigTag, seconds: float, limit: int) -> AppSnapshot | None:
-        """The app's snapshot once it is no older than what a client has heard of; None if that takes too long, or
-        `limit` wait already."""
-        if self._waiting >= limit or self._closed:
+    async def newer(self, snapshot: AppSnapshot, heard: ConfigTag, seconds: float, prefix: str) -> AppSnapshot | None:
+        """The app's snapshot once it is no older than what a client has heard of; None if that takes too long, or too
+        many wait already, of this `prefix` or in all."""
+        if self._closed or not self._waiting.take(prefix):
             return None
-        self._waiting += 1
         try:
             async with asyncio.timeout(seconds):
                 while is_older(config_tag(snapshot), heard):
-                    waiter: asyncio.Future[AppSnapshot] = asyncio.get_running_loop().create_future()
-                    self._waiters[snapshot.app].append(waiter)
-                    snapshot = await waiter
+                    snapshot = await self._next(snapshot.app)
         except TimeoutError:
             return None
         finally:
-            self._waiting -= 1
-            self._drop_waiters(snapshot.app)
+            self._waiting.release(prefix)
         return snapshot
 
     def close(self) -> None:
@@ -188,7 +189,7 @@ class ChangeStreams:
                 stream.end()
 
     def _wake_some(self) -> None:
-        for stream in list(self._due)[:SLICE]:
+        for stream in list(islice(self._due, SLICE)):
             del self._due[stream]
             stream.wake()
         if self._due:
@@ -203,12 +204,17 @@ class ChangeStreams:
             key_mark(digest) == given.key and is_genuine(token, snapshot.app, digest.encode()) for digest in digests
         )
 
-    def _drop_waiters(self, app: AppId) -> None:
-        left = [each for each in self._waiters.get(app, ()) if not each.done()]
-        if left:
-            self._waiters[app] = left
-        else:
-            self._waiters.pop(app, None)
+    async def _next(self, app: AppId) -> AppSnapshot:
+        """The snapshot of which `tell` hears."""
+        waiter: asyncio.Future[AppSnapshot] = asyncio.get_running_loop().create_future()
+        self._waiters[app][waiter] = None
+        try:
+            return await waiter
+        finally:
+            if (left := self._waiters.get(app)) is not None:
+                left.pop(waiter, None)
+                if not left:
+                    del self._waiters[app]
 
 
 def _note(stream: ChangeStream, tag: ConfigTag, seen: bytes) -> bool:

@@ -21,7 +21,8 @@ PREFLIGHT_HEADERS = (
 
 
 class FeatureReply(msgspec.Struct, frozen=True):
-    """`body` is empty for 304 alone; `gzipped` None: compression does not pay."""
+    """`body` is empty for 304 alone; `gzipped` None: compression does not pay. `ready` is where the lane keeps the
+    head of a reply that is given again and again, with the date that is in it."""
 
     status: int
     body: bytes = b""
@@ -29,6 +30,7 @@ class FeatureReply(msgspec.Struct, frozen=True):
     etag: str = ""
     gzipped: bytes | None = None
     retry_after: int = 0  # seconds; 0: not stated
+    ready: dict[tuple[bool, bool], tuple[bytes, bytes]] | None = None
 
     def headers(self) -> list[tuple[str, str]]:
         """Those of this answer, besides what every answer on the port has."""
@@ -58,11 +60,16 @@ _TOO_MANY = OfrepRefused(429, OfrepCode.GENERAL, "too many requests of this addr
 _UNAVAILABLE = OfrepRefused(503, OfrepCode.GENERAL, "the node cannot answer for this app now: ask again later")
 _UNKNOWN_APP = OfrepRefused(404, OfrepCode.GENERAL, "this node has no such app")
 
+
+def _again_and_again(refusal: OfrepRefused, retry_after: int = 0) -> FeatureReply:
+    return FeatureReply(refusal.status, refusal.body, retry_after=retry_after, ready={})
+
+
 # A client polls with a revoked key for ever, so this is no more than a look-up: made once.
-WRONG_KEY = refused(_WRONG_KEY)
-UNKNOWN_APP = refused(_UNKNOWN_APP)
+WRONG_KEY = _again_and_again(_WRONG_KEY)
+UNKNOWN_APP = _again_and_again(_UNKNOWN_APP)
 # Published clients keep their values at any error; at 429 alone they wait as they are told before they ask again.
-BUSY = refused(_BUSY, retry_after=RETRY_AFTER_SECONDS)
-TOO_MANY = refused(_TOO_MANY, retry_after=LIMITED_SECONDS)
+BUSY = _again_and_again(_BUSY, RETRY_AFTER_SECONDS)
+TOO_MANY = _again_and_again(_TOO_MANY, LIMITED_SECONDS)
 # Behind what the client has heard of, or damaged: older values must not replace newer ones, so none are sent.
-UNAVAILABLE = refused(_UNAVAILABLE, retry_after=RETRY_AFTER_SECONDS)
+UNAVAILABLE = _again_and_again(_UNAVAILABLE, RETRY_AFTER_SECONDS)

@@ -28,6 +28,7 @@ from edge.node.service.features.feature_replies import (
     refused,
 )
 from edge.node.service.features.known_contexts import KnownContexts
+from edge.node.service.features.quick_answers import QuickAnswers, QuickEntry
 from edge.node.service.features.remembered import FeatureMemory
 from edge.node.service.limits.event_limits import APPS_LIMIT, Buckets
 from edge.node.service.limits.overload import Overload
@@ -40,7 +41,6 @@ from edge.wire.ofrep.context import AskedContext, check_of, parse_context
 from edge.wire.ofrep.refusals import OfrepCode, OfrepRefused, encode_feature_fault
 
 HINT_SECONDS = 3.0  # a region hears of a change within a second or two; a client gives up after 10 s
-HINTS_LIMIT = 1_000  # requests of a worker that wait for a change at once: each holds a connection
 # Evaluations a second and address that no standing answer spared: a server asks for one feature at a time.
 RATE, BURST = 2_000.0, 20_000.0
 SINGLE_COST, BULK_COST = 1, 20
@@ -65,6 +65,7 @@ class FeatureService:
         self.streams = streams
         self.remembered = FeatureMemory()
         self._contexts = KnownContexts()
+        self.quick = QuickAnswers(self._contexts)
         self._current, self._facts, self._moments = current, facts, moments
         self._exposures, self._overload, self._proxies = exposures, overload, proxies
         self._counts, self._steady = counts, steady
@@ -73,6 +74,11 @@ class FeatureService:
 
     def take_bulk(self, ask: FeatureAsk, body: bytes, whence: Whence) -> FeatureReply | None:
         """All features of the app that this client may have. None: `await_bulk` is for it, and nothing was done."""
+        if not self._overload.overloaded and not self._current.unserved_shards:
+            reply = self.quick.find(ask, body, "" if whence.states_nothing else whence.country, self._moments.now)
+            if reply is not None:
+                self._counts["bulk" if reply.status == 200 else "unchanged"] += 1
+                return reply
         snapshot = self._current.snapshot(ask.app)
         if snapshot is None or (ask.heard is not None and is_older(config_tag(snapshot), ask.heard)):
             return None
@@ -89,7 +95,8 @@ class FeatureService:
         if ask.heard is not None and is_older(config_tag(snapshot), ask.heard):
             if isinstance(self._key_of(ask, snapshot), KeyFault):
                 return self._told(WRONG_KEY, "wrong_key")
-            newer = await self.streams.newer(snapshot, ask.heard, HINT_SECONDS, HINTS_LIMIT)
+            prefix = find_peer(whence, self._proxies).prefix
+            newer = await self.streams.newer(snapshot, ask.heard, HINT_SECONDS, prefix)
             if newer is None:
                 return self._told(UNAVAILABLE, "behind")
             snapshot = newer
@@ -140,8 +147,9 @@ class FeatureService:
         key = self._key_of(ask, snapshot)
         if isinstance(key, KeyFault):
             return self._told(WRONG_KEY, "wrong_key")
+        country = "" if whence.states_nothing else whence.country
         try:
-            asked = self._contexts.read(body, "" if whence.states_nothing else whence.country)
+            asked = self._contexts.read(body, country)
         except OfrepRefused as refusal:
             return self._told(refused(refusal, ask.app), "refused")
         facts, decided, now = self._facts_of(snapshot, asked), self.remembered.decided, self._moments.now
@@ -152,10 +160,13 @@ class FeatureService:
         if answer.exposed:
             self._exposures.note(snapshot, asked, answer.exposed, now)
         turn, stream = self.streams.address_of(snapshot, key, now)
-        reply = answer.whole(turn, stream, squeeze=self.remembered.decided == decided)
-        if reply.etag in ask.held:
-            return self._told(FeatureReply(304, b"", ask.app, reply.etag), "unchanged")
-        return self._told(reply, "bulk")
+        stands = self.remembered.decided == decided
+        reply = answer.whole(turn, stream, ask.held, stands=stands)
+        standing = self.remembered.standing(snapshot, asked, for_server=_is_server(key)) if stands else None
+        if standing is not None and not snapshot.features.asks_facts:
+            entry = QuickEntry(standing, asked.custom_id, config_tag(snapshot), turn, stream, now)
+            self.quick.enter(ask, body, country, entry)
+        return self._told(reply, "bulk" if reply.status == 200 else "unchanged")
 
     async def _snapshot(self, app: AppId) -> AppSnapshot | FeatureReply:
         """Or why there is none."""

@@ -25,12 +25,11 @@ class KnownContexts:
 
     def read(self, body: bytes, country: str) -> AskedContext:
         """Raises OfrepRefused."""
-        start = body.find(_NAME) + len(_NAME)
-        end = body.find(b'"', start)
-        key = body[start:end]
-        if start < len(_NAME) or not 0 < len(key) <= len(_TRIALS[-1]) or key.translate(None, _PLAIN):
+        cut = cut_key(body)
+        if cut is None:
             return parse_context(body, country)
-        words = body[:start] + body[end:], country
+        template, key, at = cut
+        words = template, country
         known = self._known.get(words) or self._known.find(words)
         if known is not None:
             is_device = len(key) == UUID_CHARACTERS and is_uuid(key)
@@ -38,16 +37,30 @@ class KnownContexts:
                 key = key.lower()
             return AskedContext(key, DeviceId(key.decode()), is_device, *known)
         asked = parse_context(body, country)
-        if len(words[0]) <= TEMPLATE_LIMIT_BYTES and _is_shown(body, start, end, asked, country):
+        if len(template) <= TEMPLATE_LIMIT_BYTES and _is_shown(template, at, asked, country):
             self._known.note(words, (asked.custom_id, asked.said))
         return asked
 
+    def knows(self, words: bytes, country: str) -> bool:
+        """Whether each body of these words says the same, but for its key."""
+        return (words, country) in self._known
 
-def _is_shown(body: bytes, start: int, end: int, asked: AskedContext, country: str) -> bool:
+
+def cut_key(body: bytes) -> tuple[bytes, bytes, int] | None:
+    """The body's words without the targeting key, that key, and where in the words it was; None unless it is plain."""
+    at = body.find(_NAME) + len(_NAME)
+    end = body.find(b'"', at)
+    key = body[at:end]
+    if at < len(_NAME) or not 0 < len(key) <= len(_TRIALS[-1]) or key.translate(None, _PLAIN):
+        return None
+    return body[:at] + body[end:], key, at
+
+
+def _is_shown(words: bytes, at: int, asked: AskedContext, country: str) -> bool:
     """Whether every body of these words says the same, but for its key."""
     for trial in _TRIALS:
         try:
-            tried = parse_context(body[:start] + trial + body[end:], country)
+            tried = parse_context(words[:at] + trial + words[at:], country)
         except OfrepRefused:
             return False
         key = trial.lower() if tried.is_device else trial

@@ -10,7 +10,14 @@ from features_asked import KEY, a_features_snapshot, a_key, setting
 from edge.domain.app_parts.feature_keys import FeatureKeys
 from edge.domain.app_parts.stored_features import FeatureKind
 from edge.domain.changes.features.feature_key_commands import RemoveFeatureKeys
-from edge.node.service.features.change_streams import ADDRESS_LIMIT, SLICE, ChangeStreams, StreamRefused, config_tag
+from edge.node.service.features.change_streams import (
+    ADDRESS_LIMIT,
+    SLICE,
+    WAITERS_LIMIT,
+    ChangeStreams,
+    StreamRefused,
+    config_tag,
+)
 from edge.wire.ofrep.conditions import ConfigTag
 from edge.wire.ofrep.streams import TURN_SECONDS
 
@@ -100,20 +107,38 @@ async def test_many_are_woken_a_few_at_a_time():
             opened.enter_context(streams.opened(SNAPSHOT, token, "", f"192.0.2.{n % 200}", NOW)) for n in range(count)
         ]
         streams.tell(CHANGED)
-        at_once = await asyncio.gather(*(stream.next(0.0) for stream in all_of_them))
-        assert sum(tag is not None for tag in at_once) <= SLICE
-        late = [stream for stream, tag in zip(all_of_them, at_once, strict=True) if tag is None]
-        assert await asyncio.gather(*map(heard, late)) == [config_tag(CHANGED)] * len(late)
+        assert sum(stream._woken.is_set() for stream in all_of_them) == SLICE
+        assert await asyncio.gather(*map(heard, all_of_them)) == [config_tag(CHANGED)] * count
 
 
 async def test_a_request_waits_for_what_its_client_has_heard_of():
     streams = ChangeStreams(100)
-    waiting = asyncio.create_task(streams.newer(SNAPSHOT, config_tag(CHANGED), WAIT_SECONDS, 2))
+    waiting = asyncio.create_task(streams.newer(SNAPSHOT, config_tag(CHANGED), WAIT_SECONDS, "192.0.2.1"))
     await asyncio.sleep(0)
     streams.tell(CHANGED)
     assert await waiting is CHANGED
-    assert await streams.newer(SNAPSHOT, ConfigTag(999, "x"), 0.0, 2) is None
-    assert await streams.newer(SNAPSHOT, ConfigTag(999, "x"), WAIT_SECONDS, 0) is None
+    assert await streams.newer(SNAPSHOT, ConfigTag(999, "x"), 0.0, "192.0.2.1") is None
+    assert not streams._waiters
+
+
+async def test_strangers_who_invent_changes_keep_nobody_from_waiting():
+    """One holder has a /48 of IPv6, another an IPv4 network."""
+    streams = ChangeStreams(100)
+    strangers = [f"2001:db8:1:{n:x}::/64" for n in range(40)] + [f"198.51.100.{n}" for n in range(200)]
+    invented = [
+        asyncio.create_task(streams.newer(SNAPSHOT, ConfigTag(999, "x"), WAIT_SECONDS, prefix))
+        for prefix in strangers * 20
+    ]
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(streams.newer(SNAPSHOT, config_tag(CHANGED), WAIT_SECONDS, "192.0.2.1"))
+    await asyncio.sleep(0)
+    assert 0 < sum(not each.done() for each in invented) < WAITERS_LIMIT // 2
+    streams.tell(CHANGED)
+    assert await waiting is CHANGED
+    for each in invented:
+        each.cancel()
+    await asyncio.gather(*invented, return_exceptions=True)
+    assert not streams._waiters
 
 
 async def test_all_end_when_the_worker_leaves():

@@ -27,7 +27,7 @@ CONTEXTS = st.builds(
 
 def given_by(memory, snapshot, body, facts=NO_FACTS, *, for_server=False, now=NOW):
     answer = memory.answer(snapshot, parse_context(body), facts, now, for_server=for_server)
-    return json.loads(answer.whole(0, "", squeeze=False).body)["flags"]
+    return json.loads(answer.whole(0, "", stands=False).body)["flags"]
 
 
 @settings(max_examples=60)
@@ -39,7 +39,7 @@ def test_what_stands_is_what_would_be_decided(state, asked):
         decided = fresh.decide(parse_context(body), NO_FACTS, for_server=for_server)
         assert (
             given_by(memory, snapshot, body, for_server=for_server)
-            == json.loads(decided.whole(0, "", squeeze=False).body)["flags"]
+            == json.loads(decided.whole(0, "", stands=False).body)["flags"]
         )
 
 
@@ -99,7 +99,18 @@ def test_long_words_of_strangers_count_for_their_length():
 def test_an_answer_keeps_no_stream_of_hours_that_are_over():
     memory, snapshot = FeatureMemory(), a_features_snapshot()
     answer = memory.answer(snapshot, parse_context(a_context()), NO_FACTS, NOW, for_server=False)
-    first = answer.whole(1, "/a", squeeze=False)
-    assert answer.whole(1, "/a", squeeze=False) is first
-    answer.whole(2, "/a", squeeze=False)
-    assert answer.whole(1, "/a", squeeze=False) is not first
+    first = answer.whole(1, "/a", stands=True)
+    assert answer.whole(1, "/a", stands=True) is first
+    answer.whole(2, "/a", stands=True)
+    assert answer.whole(1, "/a", stands=True) is not first
+
+
+def test_what_stands_is_compressed_and_what_is_given_once_is_not():
+    memory = FeatureMemory()
+    snapshot = a_features_snapshot(*(setting(f"long-{n:02}", FeatureKind.STRING, "x" * 64) for n in range(20)))
+    packed = []
+    for _ in range(3):
+        decided = memory.decided
+        answer = memory.answer(snapshot, parse_context(a_context()), NO_FACTS, NOW, for_server=False)
+        packed.append(answer.whole(1, "/a", stands=memory.decided == decided).gzipped)
+    assert packed[:2] == [None, None] and packed[2]

@@ -17,7 +17,6 @@ from edge.control.shapes.approvals.approval_shapes import ProposalDetail
 from edge.control.shapes.apps import AppView, HistoryEntry
 from edge.control.shapes.channels import ChannelView
 from edge.control.shapes.guard.guard_shapes import GuardRules
-from edge.control.shapes.messages import MessagePreview
 from edge.control.shapes.node import NodeStatus
 from edge.control.shapes.rollouts import RolloutView
 from edge.control.shapes.targeting import SegmentView
@@ -38,14 +37,7 @@ from edge.page.acts.deciding import DECISIONS, EFFECT, plan_decision, proposal_h
 from edge.page.acts.feature_plans import DELETE_FEATURE, plan_feature_act
 from edge.page.acts.guard_plan import plan_guard, with_refusal
 from edge.page.acts.insisting import on_page
-from edge.page.acts.message_plans import (
-    CANCEL_MESSAGE,
-    CREATE_MESSAGE,
-    ask_message,
-    message_request,
-    plan_cancel_message,
-    plan_message,
-)
+from edge.page.acts.message_plans import CANCEL_MESSAGE, CREATE_MESSAGE, plan_cancel_message
 from edge.page.acts.moves import GUARD, START, channel_base, foreign_words, proposing_verb
 from edge.page.acts.plans import ActPlan, plan_channel_act, plan_undo, plan_withdraw, start_refused
 from edge.page.acts.touching import cautions_of, touches_of
@@ -58,6 +50,7 @@ from edge.page.words.times import moment
 BUNDLES_OFFERED = 50  # in a list to pick from; an older one is rolled out by the command
 CHANGES_LOOKED_AT = 20  # for who was faster; a form is seconds old
 CHANGE_ID = re.compile(r"page-[0-9a-f]{32}", re.ASCII)
+_SAY_WHAT_THEY_SAW = {*DECISIONS, CREATE_MESSAGE.name}  # by its effect, or its number of devices
 REVISION = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
@@ -163,14 +156,16 @@ def _form(visit: Visit, planned: Planned) -> Shown:
     return Shown("act.html", plan.question, {"ask": ask, "asked": True})
 
 
-async def perform(visit: Visit, form: Mapping[str, str]) -> tuple[str, PageNotice]:
-    """Make the change. Where to go on, and what to say there; a refusal is said there too."""
+async def perform(visit: Visit, form: Mapping[str, str], planned: Planned | None = None) -> tuple[str, PageNotice]:
+    """Make the change, as `planned` or as the address asks. Where to go on, and what to say there; a refusal is said
+    there too."""
     change, revision = form.get("change", ""), form.get("revision", "")
     if CHANGE_ID.fullmatch(change) is None or REVISION.fullmatch(revision) is None:
         raise Invalid("invalid_form", "this form is incomplete: open the page and try again")
     back = f"/apps/{quote(visit.parts['app'], safe='')}/history"
     try:
-        planned = await plan_act(visit, {**{name: visit.query[name] for name in visit.query}, **form})
+        if planned is None:
+            planned = await plan_act(visit, {**{name: visit.query[name] for name in visit.query}, **form})
         plan, back = planned.plan, planned.back
         _check_role(visit, plan)
         if missing := _missing(plan, form):
@@ -182,7 +177,7 @@ async def perform(visit: Visit, form: Mapping[str, str]) -> tuple[str, PageNotic
             body=plan.body,
             change_id=change,
             reason=form.get("reason", "").strip(),
-            revision=None if plan.act.name in DECISIONS else int(revision),  # an approval says what it has seen
+            revision=None if plan.act.name in _SAY_WHAT_THEY_SAW else int(revision),
         )
     except ProposalMade as made:
         return _proposed(visit, made)
@@ -252,8 +247,10 @@ async def _plan_on_app(visit: Visit, app: AppView, fields: Mapping[str, str]) ->
         return Planned(on_device, f"{base}/devices?q={device}", app.revision)
     if act == DELETE_SEGMENT.name:
         return Planned(plan_delete_segment(app.app, fields.get("segment", "")), f"{base}/segments", app.revision)
-    if act in (CREATE_MESSAGE.name, CANCEL_MESSAGE.name):
-        return await _plan_message(visit, app, fields)
+    if act == CANCEL_MESSAGE.name:
+        message = fields.get("message", "")
+        back = f"{base}/messages/{quote(message, safe='')}"
+        return Planned(plan_cancel_message(app.app, message), back, app.revision)
     if act == PUT_BACK.name:
         return await _plan_put_back(visit, app, revision_of(fields))
     if act in DECISIONS:
@@ -263,24 +260,6 @@ async def _plan_on_app(visit: Visit, app: AppView, fields: Mapping[str, str]) ->
     if act != "undo":
         raise NotFound("unknown_act", f"there is no act {act[:64]!r} on an app")
     return await _plan_undo(visit, app, fields)
-
-
-async def _plan_message(visit: Visit, app: AppView, fields: Mapping[str, str]) -> Planned:
-    back = f"/apps/{quote(app.app, safe='')}/messages"
-    if visit.parts["act"] == CANCEL_MESSAGE.name:
-        message = fields.get("message", "")
-        return Planned(plan_cancel_message(app.app, message), f"{back}/{quote(message, safe='')}", app.revision)
-    if not fields.get("title"):
-        segments: list[SegmentView] = await visit.ask("list_segments", {"app": app.app})
-        return Planned(ask_message(app.app, [each.name for each in segments], fields), back, app.revision)
-    try:
-        preview: MessagePreview = await visit.ask("preview_message", {"app": app.app}, body=message_request(fields))
-    except Invalid as error:
-        segments = await visit.ask("list_segments", {"app": app.app})
-        return Planned(
-            ask_message(app.app, [each.name for each in segments], fields, error.message), back, app.revision
-        )
-    return Planned(plan_message(app.app, fields, preview), back, app.revision)
 
 
 async def _plan_put_back(visit: Visit, app: AppView, revision: int) -> Planned:

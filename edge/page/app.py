@@ -23,6 +23,7 @@ from edge.page.answers import (
     look_at,
     see_other,
 )
+from edge.page.composing import NEW_PATH, show_new, take_step
 from edge.page.door.hosts import is_own_origin
 from edge.page.dropping import publish_drop, show_drop, take_drop
 from edge.page.forms import QUERY_LIMIT, check_form_token, read_form
@@ -47,7 +48,7 @@ from edge.page.views.messages import messages
 from edge.page.views.node import nodes
 from edge.page.views.people import people
 from edge.page.views.segments import segments
-from edge.page.views.visit import PageRoute, Visit
+from edge.page.views.visit import PageRoute, Shown, Visit
 
 PAGE_SECONDS = 20.0  # for a whole page; its parts end earlier, each by itself
 API = "/v1"
@@ -70,6 +71,7 @@ ROUTES: tuple[PageRoute, ...] = (
     *bundles.ROUTES,
     *segments.ROUTES,
     *features.ROUTES,
+    PageRoute(NEW_PATH, "messages", show_new),
     *messages.ROUTES,
     *nodes.ROUTES,
     *audit.ROUTES,
@@ -112,6 +114,7 @@ def add_page(app: web.Application, house: House) -> None:
     app.router.add_post(DROPPED_PATH, partial(_publishing, house))
     app.on_startup.append(lambda _: house.drops.open())
     app.on_shutdown.append(house.drops.close)
+    app.router.add_post(NEW_PATH, partial(_composing, house))
     for path in ACTS:
         route = PageRoute(path, "act", show_act)
         app.router.add_get(path, _page(house, route))
@@ -217,6 +220,21 @@ async def _publishing(house: House, request: web.Request) -> web.Response:
     check_form_token(visitor, form)
     visit = _signed_in(house, visitor, request, "bundles")
     return see_other(await publish_drop(house, visitor, visit, {name: str(form[name]) for name in form}))
+
+
+async def _composing(house: House, request: web.Request) -> web.StreamResponse:
+    """A step of the form of a new message."""
+    visitor = await visitor_of(house, request)
+    if visitor is None:
+        return sign_in_first(house, request)
+    form = await read_form(request)
+    check_form_token(visitor, form)
+    visit = _signed_in(house, visitor, request, "messages")
+    taken = await take_step(visit, {name: str(form[name]) for name in form})
+    if isinstance(taken, Shown):
+        return await answer_shown(house, visitor, visit, taken)
+    after, visitor.session.notice = taken
+    return see_other(after)
 
 
 def _door(house: House) -> Any:

@@ -67,7 +67,7 @@ def start(
         "except_rollback": excepted is not None,
     }
     done = client.post(app_path(app, "freezes"), body)
-    out.result(done, lambda: _print(done["freezes"], "frozen"))
+    out.result(done, lambda: _print(app, done["freezes"], "frozen"))
 
 
 @freeze.command("list")
@@ -76,7 +76,7 @@ def start(
 def list_freezes(client: ControlClient, out: Output, app: str) -> None:
     """List the freezes of APP that are on or to come."""
     found = client.get(app_path(app, "freezes"))
-    out.result(found, lambda: _print(found))
+    out.result(found, lambda: _print(app, found))
 
 
 @freeze.command()
@@ -99,7 +99,7 @@ def moment_of(text: str) -> float:
     return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
 
 
-def _print(freezes: list[dict[str, Any]], said: str = "") -> None:
+def _print(app: str, freezes: list[dict[str, Any]], said: str = "") -> None:
     if said and freezes:
         line(said)
     rows = [
@@ -115,4 +115,5 @@ def _print(freezes: list[dict[str, Any]], said: str = "") -> None:
         ]
         for each in freezes
     ]
-    table(("freeze", "state", "from", "until", "of", "except", "by", "reason"), rows, "no freezes")
+    empty = f"no freezes: edge freeze {app} --until TIME begins one"
+    table(("freeze", "state", "from", "until", "of", "except", "by", "reason"), rows, empty)

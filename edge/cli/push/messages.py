@@ -9,17 +9,10 @@ from edge.cli.terminal.asking import ConfirmationNeeded
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api, with_change
 from edge.cli.terminal.output import Output, counted, fields, line, moment, note, table
+from edge.domain.messaging.planning import LEFT_OUT_WORDS
 from edge.domain.schedule.durations import parse_duration
 
 _HOURS_SHOWN = 12
-_LEFT_OUT = {
-    "not_in_segment": "not in the segment",
-    "not_in_share": "not in the share",
-    "unknown_device": "never reported, so the segment cannot be judged",
-    "capped": "had as many as the cap allows",
-    "quiet": "quiet hours until it is too old",
-    "passed": "their clock has passed the time",
-}
 
 
 @click.group()
@@ -57,7 +50,7 @@ _OPTIONS = (
 def preview(client: ControlClient, out: Output, app: str, **given: Any) -> None:
     """Count the devices of APP that a message would be sent to, and when. Nothing is sent."""
     found = client.post(app_path(app, "messages", "preview"), _body(given))
-    out.result(found, lambda: _print_preview(found))
+    out.result(found, lambda: _print_preview(app, found))
 
 
 @message.command()
@@ -77,7 +70,7 @@ def create(client: ControlClient, out: Output, app: str, expected: int | None, *
     body, change_id = _body(given), ""
     if expected is None:
         found = client.post(app_path(app, "messages", "preview"), body)
-        _print_preview(found)
+        _print_preview(app, found)
         if not sys.stdin.isatty():
             raise ConfirmationNeeded(f"nothing is sent: add --yes {found['planned']}, or answer at a terminal")
         click.confirm(f"Send it to {found['planned']:,} devices?", abort=True)
@@ -94,7 +87,7 @@ def create(client: ControlClient, out: Output, app: str, expected: int | None, *
 def list_(client: ControlClient, out: Output, app: str) -> None:
     """List the messages of APP, newest first, and how far they are."""
     found = client.get(app_path(app, "messages"))
-    out.result(found, lambda: _print_list(found))
+    out.result(found, lambda: _print_list(app, found))
 
 
 @message.command()
@@ -134,17 +127,27 @@ def cancel(client: ControlClient, out: Output, app: str, message_id: str) -> Non
 
 @message.command()
 @click.argument("app")
-@click.argument("per_day", metavar="N/day")
-@click.option("--device", metavar="N/SPAN", default="", help="And so many to one device: 3/week. Default: any.")
+@click.argument("per_day", required=False, metavar="[N/day]")
+@click.option("--device", metavar="N/SPAN", default="", help="And to one device: 3/week. Default: no limit.")
 @with_change
-def cap(client: ControlClient, out: Output, app: str, per_day: str, device: str) -> None:
-    """Set how many messages APP sends in a day (UTC), 0/day for none, and how many one device gets."""
+def cap(client: ControlClient, out: Output, app: str, per_day: str | None, device: str) -> None:
+    """Show or set how many messages APP sends in a day (UTC), 0/day for none, and how many one device gets."""
+    if per_day is None:
+        if device:
+            raise click.UsageError("--device is set together with the cap of the app: 100000/day --device 3/week")
+        found = client.get(app_path(app, "messages"))
+        caps = {"app": app, "per_day": found["per_day"], "device": found["device_cap"]}
+        return out.result(caps, lambda: line(_caps(caps)))
     number, _, span = per_day.partition("/")
     if span != "day" or not number.isdigit():
         raise click.UsageError("the cap is like 100000/day")
     made = client.put(app_path(app, "message-caps"), {"per_day": int(number), "device": device})
-    each = f", {made['device']} to one device" if made["device"] else ""
-    out.result(made, lambda: line(f"{app} sends {made['per_day']:,} messages a day{each}"))
+    return out.result(made, lambda: line(_caps(made)))
+
+
+def _caps(of: dict[str, Any]) -> str:
+    each = f", and {of['device']} to one device" if of["device"] else ""
+    return f"{of['app']} sends at most {of['per_day']:,} messages a day{each}"
 
 
 def _body(given: dict[str, Any]) -> dict[str, Any]:
@@ -167,7 +170,7 @@ def _nth(texts: tuple[str, ...], at: int) -> str:
     return texts[min(at, len(texts) - 1)] if texts else ""
 
 
-def _print_preview(found: dict[str, Any]) -> None:
+def _print_preview(app: str, found: dict[str, Any]) -> None:
     fields(
         [
             ("would be sent to", f"{found['planned']:,} of {counted(found['registered'], 'registered device')}"),
@@ -178,8 +181,10 @@ def _print_preview(found: dict[str, Any]) -> None:
             ("left of today's cap", f"{found['left_today']:,} of {found['per_day']:,}"),
         ]
     )
+    if not found["registered"]:
+        line(f"  no device has registered: see which providers {app} has with edge push credentials list {app}")
     for reason, n in sorted(found["left_out"].items(), key=lambda pair: -pair[1]):
-        line(f"  {n:,} not: {_LEFT_OUT.get(reason, reason)}")
+        line(f"  {n:,} {LEFT_OUT_WORDS.get(reason, reason)}")
     if found["unknown_zones"]:
         line(f"  {found['unknown_zones']:,} of unknown time zone: UTC")
     if found["unknown_hours"]:
@@ -188,7 +193,7 @@ def _print_preview(found: dict[str, Any]) -> None:
         table(("hour", "devices"), [[moment(each["at"])[:16], each["n"]] for each in found["hours"][:_HOURS_SHOWN]], "")
 
 
-def _print_list(found: dict[str, Any]) -> None:
+def _print_list(app: str, found: dict[str, Any]) -> None:
     cap_ = f", {found['device_cap']} to a device" if found["device_cap"] else ""
     used = f"{found['begun_today']:,} of {found['per_day']:,} sent today{cap_}"
     line(f"{counted(found['registered'], 'registered device')} ({_by(found['tokens']) or 'none'}); {used}")
@@ -208,7 +213,8 @@ def _print_list(found: dict[str, Any]) -> None:
         ]
         for each in found["messages"]
     ]
-    table(("message", "state", "title", "to", "when", "sent", "planned"), rows, "no messages")
+    empty = f"no messages: edge message preview {app} --title TEXT counts whom one would reach"
+    table(("message", "state", "title", "to", "when", "sent", "planned"), rows, empty)
 
 
 def _print_message(found: dict[str, Any]) -> None:

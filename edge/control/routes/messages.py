@@ -4,7 +4,6 @@ counted."""
 import asyncio
 from collections import Counter
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 from edge.control.access.roles import Permission
@@ -26,7 +25,7 @@ from edge.control.shapes.messages import (
     NewMessageRequest,
     ShownText,
 )
-from edge.domain.app_parts.stored_messages import DeviceCap, SendTime, StoredMessage
+from edge.domain.app_parts.stored_messages import StoredMessage, format_cap, format_quiet, format_when
 from edge.domain.changes.messages.message_changes import message_id
 from edge.domain.changes.messages.message_commands import CancelMessage, CreateMessage, NewMessageText, SetMessageCaps
 from edge.domain.errors import Conflict, NotFound, Unavailable
@@ -36,9 +35,17 @@ from edge.domain.shares import format_share, parse_share
 from edge.domain.states import message_of
 from edge.push.outbox_schema import MessagePhase
 from edge.push.plan_run import StoredCounts
-from edge.push.questions import HaltedProvider, MessageFigures, MessageProgress, PreviewAsked, PreviewFound
+from edge.push.questions import (
+    HaltedProvider,
+    MessageFigures,
+    MessageProgress,
+    MessagesFound,
+    PreviewAsked,
+    PreviewFound,
+)
 
 _MESSAGES = "/v1/apps/{app}/messages"
+CANCEL_LOOK_SECONDS = 2.0  # a cancel does not wait for a process that hangs
 
 
 async def handle_preview(call: Call[MessageRequest]) -> MessagePreview:
@@ -123,7 +130,12 @@ async def show_message(port: MessagesPort | None, state: AppState, name: str) ->
 
 
 async def handle_cancel(call: Call[None]) -> MessageCancelled:
-    name = call.part("message")
+    """Raises Conflict `message_over`."""
+    state, name = await load_app(call), call.part("message")
+    if not message_of(state, name).cancelled:
+        with suppress(Unavailable, NotFound, TimeoutError):  # how far it is cannot be told: it is cancelled
+            async with asyncio.timeout(CANCEL_LOOK_SECONDS):
+                check_open(await _port(call.ports.messages).listing(state.app), name)
     committed = await commit(call, call.app, CancelMessage(message=name))
     return MessageCancelled(app=call.app, revision=committed.state.revision, changed=committed.changed, message=name)
 
@@ -156,6 +168,12 @@ def check_expected(found: PreviewFound, expected: int) -> None:
             f"{most:,} sends in one day are above the app's cap of {found.per_day:,}: take a smaller share, or have "
             "the cap raised (edge message cap)",
         )
+
+
+def check_open(found: MessagesFound, name: str) -> None:
+    """Raises Conflict `message_over` for one that every device has its state of."""
+    if any(each.message == name and each.phase == MessagePhase.DONE.value for each in found.messages):
+        raise Conflict("message_over", f"message {name!r} is done: nothing of it is left to cancel")
 
 
 def view_preview(app: str, change_id: str, found: PreviewFound) -> MessagePreview:
@@ -199,30 +217,6 @@ def view_line(message: StoredMessage, progress: MessageProgress | None) -> Messa
         held_out=counts.held_out,
         sends=dict(sends),
     )
-
-
-def format_when(message: StoredMessage) -> str:
-    """As it was said."""
-    shown = datetime.fromtimestamp(message.at, UTC).strftime("%Y-%m-%d %H:%M")
-    match message.time:
-        case SendTime.LOCAL:
-            return f"{shown} local"
-        case SendTime.AT:
-            return f"{shown} UTC"
-        case SendTime.NOW | SendTime.BEST:
-            return str(message.time.value)
-
-
-def format_cap(cap: DeviceCap | None) -> str:
-    """As `parse_cap` reads it; "" for none."""
-    if cap is None:
-        return ""
-    spans = {1: "day", 7: "week", 30: "month"}
-    return f"{cap.times}/{spans.get(cap.days, f'{cap.days}d')}"
-
-
-def format_quiet(quiet: tuple[int, int] | None) -> str:
-    return "-".join(f"{at // 60:02d}:{at % 60:02d}" for at in quiet) if quiet else ""
 
 
 def _state(message: StoredMessage, progress: MessageProgress | None) -> MessageState:

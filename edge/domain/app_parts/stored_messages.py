@@ -4,6 +4,7 @@ plans it."""
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 DEFAULT_TTL_SECONDS = 86_400
 WHOLE = 100_000  # a share of all devices, in thousandths of a percent
@@ -68,3 +69,27 @@ class StoredMessage:
     ttl_seconds: int = DEFAULT_TTL_SECONDS
     expected: int = 0  # how many devices its preview stated
     cancelled: float = 0.0  # 0: it is not
+
+
+def format_when(message: StoredMessage) -> str:
+    """As it was said."""
+    shown = datetime.fromtimestamp(message.at, UTC).strftime("%Y-%m-%d %H:%M")
+    match message.time:
+        case SendTime.LOCAL:
+            return f"{shown} local"
+        case SendTime.AT:
+            return f"{shown} UTC"
+        case SendTime.NOW | SendTime.BEST:
+            return str(message.time.value)
+
+
+def format_cap(cap: DeviceCap | None) -> str:
+    """As `parse_cap` reads it; "" for none."""
+    if cap is None:
+        return ""
+    spans = {1: "day", 7: "week", 30: "month"}
+    return f"{cap.times}/{spans.get(cap.days, f'{cap.days}d')}"
+
+
+def format_quiet(quiet: tuple[int, int] | None) -> str:
+    return "-".join(f"{at // 60:02d}:{at % 60:02d}" for at in quiet) if quiet else ""

@@ -39,6 +39,16 @@ class NotPlanned(enum.Enum):
     PASSED = "passed"  # its clock has shown the time
 
 
+LEFT_OUT_WORDS = {  # after their number
+    NotPlanned.NOT_IN_SEGMENT.value: "not in the segment",
+    NotPlanned.NOT_IN_SHARE.value: "not in the share",
+    NotPlanned.UNKNOWN_DEVICE.value: "never reported, so the segment cannot be judged",
+    NotPlanned.CAPPED.value: "had as many messages as the cap allows",
+    NotPlanned.QUIET.value: "in their quiet hours until it is too old",
+    NotPlanned.PASSED.value: "past the time by their own clock",
+}
+
+
 class PlannedDevice(NamedTuple):
     """A registered device. `is_in`: whether its segment has it, None: not known. `sends` are the moments of its other
     messages, near this one."""

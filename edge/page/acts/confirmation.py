@@ -19,7 +19,8 @@ class Caution(NamedTuple):
 
 class AskInput(NamedTuple):
     """A field of the form. With `choices`, (value, words) each, it is a list to pick from; with `ticked` each of them
-    is a box, `NAME.VALUE`. `error` is why what is in it was refused."""
+    is a box, `NAME.VALUE`; with `rows` it has lines. `kind` is the browser's. `heading` stands before it and
+    what follows, `hint` under it, and `error`: why what is in it was refused."""
 
     name: str
     label: str
@@ -29,12 +30,17 @@ class AskInput(NamedTuple):
     limit: int = 100
     ticked: Sequence[str] | None = None
     error: str = ""
+    rows: int = 0
+    kind: str = "text"
+    heading: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
     """`revision` is the app's as the figures were computed, `change` the id that makes a double press one change.
-    `fields` go with the form unseen; `typed` has to be typed into it."""
+    `fields` go with the form unseen; `typed` has to be typed into it. `edit` names a second button, which leads back to
+    the form that the fields are from."""
 
     href: str
     back: str
@@ -52,3 +58,4 @@ class Confirmation:
     reason_needed: bool = False
     typed: str = ""
     level: int = 1
+    edit: str = ""

@@ -1,85 +1,43 @@
-"""Messages from the page: written, counted and sent by confirmation; cancelled by one. Pure."""
+"""Messages from the page: sent to as many devices as a preview counted, and cancelled. Pure."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
-from edge.control.shapes.messages import MessagePreview, MessageRequest, MessageTextRequest, NewMessageRequest
-from edge.page.acts.confirmation import AskInput, Caution, Touch
+import msgspec
+
+from edge.control.shapes.messages import MessagePreview, MessageRequest, NewMessageRequest
+from edge.domain.facts import DAY_SECONDS
+from edge.domain.messaging.planning import LEFT_OUT_WORDS
+from edge.domain.schedule.durations import format_duration
+from edge.page.acts.confirmation import Caution, Touch
+from edge.page.acts.message_form import DEFAULTS, WHENS, message_request
 from edge.page.acts.moves import Act
 from edge.page.acts.plans import ActPlan
 from edge.page.words.numbers import count, named, things
+from edge.page.words.times import moment
 
 CREATE_MESSAGE = Act("create-message", "create_message", "Send", "Sending")
 CANCEL_MESSAGE = Act("cancel-message", "cancel_message", "Cancel it", "Cancelling", danger=True, apart=True)
 
-ALL = "all registered devices"
-_FIELDS = ("title", "body", "segment", "when", "quiet", "hold_out")
 
-
-def ask_message(app: str, segments: Sequence[str], fields: Mapping[str, str], error: str = "") -> ActPlan:
-    """What has to be said before it can be counted."""
-    choices = [("", ALL), *((each, named(each)) for each in segments)]
-    return ActPlan(
-        act=CREATE_MESSAGE,
-        parts={"app": app},
-        question="What to send, to whom, and when?",
-        verb="Count the devices",
-        command="",
-        done="",
-        asked=(
-            AskInput("title", "Title", fields.get("title", ""), limit=200, required=True, error=error),
-            AskInput("body", "Text", fields.get("body", ""), limit=500),
-            AskInput("segment", "To", fields.get("segment", ""), choices=choices),
-            AskInput("when", 'When: now, best, "2026-12-01 09:00 local" or "… UTC"', fields.get("when", "now")),
-            AskInput("quiet", "Quiet hours of each device, such as 22:00-08:00", fields.get("quiet", "")),
-            AskInput("hold_out", "Held out, to see what it changes", fields.get("hold_out", "5%")),
-        ),
-    )
-
-
-def message_request(fields: Mapping[str, str]) -> MessageRequest:
-    """What the fields say."""
-    return MessageRequest(
-        texts=[MessageTextRequest(title=fields.get("title", ""), body=fields.get("body", ""))],
-        when=fields.get("when", "").strip() or "now",
-        segment=fields.get("segment", "") or None,
-        quiet=fields.get("quiet", "").strip(),
-        hold_out=fields.get("hold_out", "").strip() or "0%",
-    )
-
-
-def plan_message(app: str, fields: Mapping[str, str], preview: MessagePreview) -> ActPlan:
-    """Sent to as many as were counted when the confirmation was made: a form states that."""
-    given = fields.get("expected", "")
-    expected = int(given) if given.isdigit() and len(given) < 10 else preview.planned
+def plan_message(
+    app: str, fields: Mapping[str, str], expected: int, now: float, preview: MessagePreview | None = None
+) -> ActPlan:
+    """Sent to `expected` devices, as `preview` counted, of which nothing is said without it. Raises Invalid."""
     request = message_request(fields)
-    audience = f"of segment {named(request.segment)}" if request.segment else "that registered"
-    touches = [Touch(count(preview.planned), f"devices {audience} get it, of {count(preview.registered)} registered")]
-    if preview.held_out:
-        touches.append(Touch(count(preview.held_out), "are held out, to see what it changes"))
-    touches += [
-        Touch(count(n), f"do not: {reason.replace('_', ' ')}") for reason, n in sorted(preview.left_out.items())
-    ]
-    cautions = [] if preview.planned else [Caution("It reaches nobody.", "No device that it is for has registered.")]
-    said = {name: fields.get(name, "") for name in _FIELDS}
+    title = "the silent message" if request.silent else f"“{named(request.texts[0].title or request.texts[0].body)}”"
     return ActPlan(
         act=CREATE_MESSAGE,
         parts={"app": app},
-        question=f"Send “{named(request.texts[0].title)}” to {things(preview.planned, 'device')}, {request.when}?",
-        verb=f"Send to {things(preview.planned, 'device')}",
+        question=f"Send {title} to {things(expected, 'device')}, {WHENS.get(request.when, request.when)}?",
+        verb=f"Send to {things(expected, 'device')}",
         command=_command(app, request, expected),
         done=f"a message to {things(expected, 'device')} is on its way",
-        body=NewMessageRequest(
-            texts=request.texts,
-            when=request.when,
-            segment=request.segment,
-            quiet=request.quiet,
-            hold_out=request.hold_out,
-            expected=expected,
-        ),
-        fields=said | {"expected": str(expected)},
-        touches=touches,
-        cautions=cautions,
+        body=NewMessageRequest(**msgspec.structs.asdict(request), expected=expected),
+        fields={**fields, "expected": str(expected)},
+        touches=list(_touches(request, preview, now)) if preview is not None else (),
+        cautions=list(_cautions(app, request, preview, now)) if preview is not None else (),
         undoable=False,
     )
 
@@ -93,16 +51,66 @@ def plan_cancel_message(app: str, message: str) -> ActPlan:
         command=shlex.join(["edge", "message", "cancel", app, message]),
         done=f"message {named(message)} cancelled",
         fields={"message": message},
-        touches=[Touch("Devices", "that did not get it yet do not get it any more")],
+        touches=[Touch("Devices", "that have not got it yet will not get it")],
         undoable=False,
     )
 
 
+def _touches(request: MessageRequest, preview: MessagePreview, now: float) -> Iterator[Touch]:
+    audience = f"of segment {named(request.segment)}" if request.segment else "that the expression selects"
+    audience = audience if request.segment or request.where else "that registered"
+    yield Touch(count(preview.planned), f"devices {audience} get it, of {count(preview.registered)} registered")
+    if len(preview.arms) > 1:
+        for arm in sorted(set(preview.arms) - {"-"}):
+            yield Touch(count(preview.arms[arm]), f"of them get text {arm}")
+    if preview.held_out:
+        yield Touch(count(preview.held_out), "are held out, to see what it changes")
+    for reason, n in sorted(preview.left_out.items(), key=lambda pair: -pair[1]):
+        yield Touch(count(n), LEFT_OUT_WORDS.get(reason, reason))
+    if preview.unknown_zones:
+        yield Touch(count(preview.unknown_zones), "are in an unknown time zone and go by UTC")
+    if preview.unknown_hours:
+        yield Touch(count(preview.unknown_hours), "have no usual hour yet and go by the app's")
+    if preview.first_due and preview.last_due and preview.last_due > preview.first_due:
+        first, last = moment(preview.first_due, now), moment(preview.last_due, now)
+        yield Touch(first, f"is when the first is due, {last} the last (UTC)")
+
+
+def _cautions(app: str, request: MessageRequest, preview: MessagePreview, now: float) -> Iterator[Caution]:
+    if not preview.registered:
+        yield Caution("It reaches nobody.", "No device has registered for messages yet.")
+    elif not preview.planned:
+        yield Caution("It reaches nobody.", "No registered device is left of those that it is for.")
+    by_day = Counter[int]()
+    for hour in preview.hours:
+        by_day[int(hour.at // DAY_SECONDS)] += hour.n
+    if max(by_day.values(), default=0) > preview.per_day:
+        yield Caution(
+            f"The app may send {count(preview.per_day)} messages a day.",
+            f"Take a smaller share, or have the cap raised: edge message cap {app}",
+        )
+    elif (today := by_day[int(now // DAY_SECONDS)]) > preview.left_today:
+        yield Caution(
+            f"{count(today - preview.left_today)} of them are beyond today's cap.",
+            "They do not get it: the day is UTC's.",
+        )
+    if request.silent:
+        yield Caution(
+            "It is best effort.", "A system wakes an app a few times an hour at most, and none that was closed."
+        )
+
+
 def _command(app: str, request: MessageRequest, expected: int) -> str:
-    words = ["edge", "message", "create", app, "--title", request.texts[0].title]
-    words += ["--body", request.texts[0].body] if request.texts[0].body else []
-    words += ["--segment", request.segment] if request.segment else []
-    words += ["--when", request.when] if request.when != "now" else []
-    words += ["--quiet", request.quiet] if request.quiet else []
-    words += ["--hold-out", request.hold_out] if request.hold_out not in ("0%", "0") else []
+    words = ["edge", "message", "create", app]
+    for name in ("title", "body"):
+        texts = [getattr(each, name) for each in request.texts]
+        words += [word for text in texts for word in (f"--{name}", text)] if any(texts) else []
+    words += [word for name, value in request.data.items() for word in ("--data", f"{name}={value}")]
+    words += ["--silent"] if request.silent else []
+    given = {"--segment": request.segment, "--where": request.where, "--quiet": request.quiet, "--cap": request.cap}
+    given |= {"--when": request.when if request.when != DEFAULTS["when"] else ""}
+    given |= {"--share": request.share if request.share != DEFAULTS["share"] else ""}
+    given |= {"--hold-out": request.hold_out if request.hold_out not in ("0%", "0") else ""}
+    given |= {"--ttl": format_duration(request.ttl_seconds) if request.ttl_seconds != 86_400 else ""}
+    words += [word for name, value in given.items() if value for word in (name, value)]
     return shlex.join([*words, "--yes", str(expected)])

@@ -6,8 +6,11 @@ from urllib.parse import quote, urlencode
 
 from edge.control.shapes.apps import AppView
 from edge.control.shapes.messages import MessageLine, MessagesView, MessageView
-from edge.page.acts.message_plans import CANCEL_MESSAGE, CREATE_MESSAGE
-from edge.page.views.visit import Crumb, PageRoute, Shown, Visit
+from edge.control.shapes.push.credentials import PushCredentialsView
+from edge.domain.messaging.planning import LEFT_OUT_WORDS
+from edge.domain.pushing.payload import ProviderKind
+from edge.page.acts.message_plans import CANCEL_MESSAGE
+from edge.page.views.visit import Crumb, PageRoute, Shown, Unread, Visit
 from edge.page.words.numbers import cleaned, count, named, things
 from edge.page.words.times import moment
 
@@ -27,19 +30,21 @@ _BEST_EFFORT = "Silent: systems wake an app two or three times an hour at most, 
 async def show_messages(visit: Visit) -> Shown:
     app: AppView = await visit.ask("show_app")
     found: MessagesView = await visit.ask("list_messages")
+    given: list[PushCredentialsView] | Unread = await visit.attempt("list_push_credentials")
     base = f"/apps/{quote(app.app, safe='')}"
     values = {
         "lede": _lede(found),
         "table": _table(base, app.app, found, visit.now),
         "halted": [
-            f"{each.provider} refuses the credentials ({each.code}): nothing goes through it. Set them again: "
-            f"edge push credentials set {app.app} {each.provider}"
+            f"{each.provider} refuses them ({each.code}), and nothing goes through it until they are set again."
             for each in found.halted
         ],
         "unknown": not found.known,
-        "create": f"{base}/acts/{CREATE_MESSAGE.name}" if visit.allows("create_message") else "",
-        "command": f"edge message create {app.app} --title TEXT --when best",
+        "create": f"{base}/messages/new" if visit.allows("create_message") else "",
         "caps": _caps(found),
+        "providers": None if isinstance(given, Unread) else _providers(given, found, visit.now),
+        "unread": given if isinstance(given, Unread) else None,
+        "app": app.app,
     }
     return Shown("messages.html", f"Messages · {named(app.app)}", values)
 
@@ -95,7 +100,7 @@ def _table(base: str, app: str, found: MessagesView, now: float) -> dict[str, An
     order = {"stopped": 0, "sending": 1, "planning": 1, "waiting": 2}
     lines = sorted(found.messages, key=lambda line: (order.get(line.state, 3), -line.created))[:LISTED]
     rows = [{"cells": _cells(base, line, now)} for line in lines]
-    none = {"text": "No messages yet.", "command": f"edge message preview {app} --title TEXT"}
+    none = {"text": "No messages yet.", "command": f"edge message create {app} --title TEXT"}
     return {"columns": columns, "rows": rows, "none": none}
 
 
@@ -109,6 +114,27 @@ def _cells(base: str, line: MessageLine, now: float) -> list[Any]:
         {"text": count(line.sends.get("sent", 0)), "of": f"of {count(line.planned)}"} if line.planned else UNKNOWN,
         count(failed) if line.planned else UNKNOWN,
     ]
+
+
+def _providers(given: list[PushCredentialsView], found: MessagesView, now: float) -> dict[str, Any]:
+    """Each with its credentials, as far as they are no secret."""
+    when: Any
+    there, refused = {each.provider: each for each in given}, {each.provider for each in found.halted}
+    rows = []
+    for kind in ProviderKind:
+        each = there.get(kind)
+        if each is None:
+            state, what, when = ("idle", "not set"), "", ""
+        else:
+            good = ("good", "set") if each.openable else ("bad", "sealed with a key that this node lacks")
+            state = ("bad", "refused by the provider") if kind.value in refused else good
+            what = ", ".join(f"{n.replace('_', ' ')} {v}" for n, v in each.shown.items() if n != "public_key")
+            when = {"text": moment(each.set, now), "of": f"by {named(each.by)}"}
+        rows.append(
+            {"cells": [kind.value, {"state": state}, cleaned(what), when, count(found.tokens.get(kind.value, 0))]}
+        )
+    names = ("Provider", "Credentials", "What is no secret", "Set")
+    return {"columns": [*({"name": name} for name in names), {"name": "Devices", "num": True}], "rows": rows}
 
 
 def _title(line: MessageLine) -> str:
@@ -145,10 +171,12 @@ def _facts(found: MessageView, now: float) -> list[tuple[str, str]]:
         ("Held out", f"{found.hold_out}, {things(line.held_out, 'device')}"),
         ("Too old after", f"{found.ttl_seconds // 3_600:,} h"),
         ("Created", moment(line.created, now)),
-        ("Command", f"edge message show {line.id}"),
     ]
-    left_out = ", ".join(f"{count(n)} {reason.replace('_', ' ')}" for reason, n in sorted(found.left_out.items()))
-    return [*pairs[:-1], ("Left out", left_out or "nobody")]
+    pairs += (
+        [("Data", ", ".join(f"{name}={cleaned(value)}" for name, value in found.data.items()))] if found.data else []
+    )
+    left_out = "; ".join(f"{count(n)} {LEFT_OUT_WORDS.get(why, why)}" for why, n in sorted(found.left_out.items()))
+    return [*pairs, ("Left out", left_out or "nobody")]
 
 
 def _sends(found: MessageView) -> dict[str, Any]:

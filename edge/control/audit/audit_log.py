@@ -33,6 +33,7 @@ TEND_SECONDS = 5.0  # between two looks at repeats, at what waits for room, and 
 ANCHOR_SECONDS = 30.0  # so that a minute is kept
 RETENTION_SECONDS = 3_600.0
 LATE_LIMIT = 1_000  # entries that wait in memory for a disk; 1 MB at most
+STRANGERS_LATE_LIMIT = LATE_LIMIT // 2  # beyond it, what nobody known asked for leaves the room to the others
 QUEUE_LIMIT = 4_096  # entries that wait for the thread
 LOST = "audit_lost"
 EXPORT_PAGE = 1_000  # entries in memory at once
@@ -139,7 +140,7 @@ class AuditLog:
         if not self._failing:
             log.error("the audit cannot be written: %s; changes are refused until it can", reason)
         self._failing = reason
-        if len(self._late) < LATE_LIMIT:
+        if len(self._late) < (LATE_LIMIT if entry.who else STRANGERS_LATE_LIMIT):
             self._late.append(entry)
         else:
             self._lost += 1

@@ -165,6 +165,18 @@ async def test_what_finds_no_room_in_memory_either_is_counted(node):
     assert [(record.operation, record.count) for record in node.records][-1] == ("audit_lost", 4)
 
 
+async def test_strangers_leave_room_in_memory_for_who_is_known(node):
+    """Or they could hide a rollback or a revoked token, which pass while the disk takes nothing."""
+    end = block(node, 1)
+    audit = node.open()
+    for n in range(LATE_LIMIT):
+        audit.note(node.change(who="", outcome=ActOutcome.REFUSED, code="unauthorized", address=f"192.0.2.{n}"))
+    await audit.record(node.change(operation="roll_channel_back"))
+    end()
+    await audit.tend()
+    assert "roll_channel_back" in [record.operation for record in node.records]
+
+
 async def test_records_that_are_old_enough_go_and_the_chain_verifies(node):
     audit = node.open(retention_days=7)
     for _ in range(10):

@@ -180,9 +180,15 @@ def stated_of(claims: Mapping[str, Any], issuer: str, groups_claim: str) -> Stat
 
 
 def _mail_of(claims: Mapping[str, Any]) -> str:
-    """Some providers write true as a string."""
+    """Some providers write true as a string. People's addresses are ASCII: of others some letters become ASCII in lower
+    case (the Kelvin sign is a `k` then), and another mailbox would be a person's."""
     mail, verified = claims.get("email"), claims.get("email_verified")
-    if not isinstance(mail, str) or len(mail) > MAIL_LIMIT or not (verified is True or verified == "true"):
+    if (
+        not isinstance(mail, str)
+        or not mail.isascii()
+        or len(mail) > MAIL_LIMIT
+        or not (verified is True or verified == "true")
+    ):
         return ""
     return mail.strip().lower()
 

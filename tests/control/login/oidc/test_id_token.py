@@ -163,6 +163,7 @@ def test_a_short_rsa_key_is_left_out():
         ({"email": "a@b.c", "email_verified": 1, "g": {"a": 1}}, "", set()),
         ({"email": "a@b.c"}, "", set()),
         ({"email": ["a@b.c"], "email_verified": True}, "", set()),
+        ({"email": "\N{KELVIN SIGN}ate@b.c", "email_verified": True}, "", set()),
     ],
 )
 def test_mail_counts_only_if_verified_and_groups_may_be_one(claims, mail, groups):

@@ -15,12 +15,13 @@ from edge.domain.messaging.planning import HELD_OUT, PlanTerms, over_at, plan_fr
 from edge.domain.model import AppId, AppState
 from edge.domain.pushing.payload import ProviderKind
 from edge.push.audience import Audience
-from edge.push.lane import LaneMessage, LaneNews, SendLane, SerialOutbox
+from edge.push.lane import LATE_SECONDS, LaneMessage, LaneNews, SendLane
 from edge.push.outbox_file import OutboxMessage, PushOutboxFile
 from edge.push.outbox_schema import MessagePhase
 from edge.push.plan_run import PlanPage, PlanRun, counts_from, decode_counts, encode_counts, is_surprising
 from edge.push.providers.port import PushProvider
 from edge.push.registered import RegisteredDevices
+from edge.push.serial_outbox import SerialOutbox
 from edge.store.releases import Head
 from edge.telemetry.push.token_hash import token_hash
 from edge.telemetry.spool.push_records import ASSIGNED, DeadPushToken, PushAssigned, PushRecord
@@ -76,7 +77,6 @@ class PushDirector:
         """Until cancelled."""
         try:
             while True:
-                self._changed.clear()
                 try:
                     await self.look()
                     self.failing = ""
@@ -94,6 +94,7 @@ class PushDirector:
 
     async def look(self) -> None:
         """Once: everything that is due; nothing before it is known which apps there are."""
+        self._changed.clear()
         if self._heads is None:
             return
         now = self._parts.now()
@@ -101,10 +102,11 @@ class PushDirector:
         apps = {*await asyncio.to_thread(self._parts.registered.apps), *(each.app for each in unfinished)}
         await self._refresh(self._heads, map(AppId, apps))
         ended = [(held, phase) for held in unfinished if (phase := await self._end_if_due(held, now)) is not None]
-        for held, phase in ended:  # once all are stopped
-            while not await self.outbox.do(partial(PushOutboxFile.sweep, message=held.id, phase=phase, now=now)):
-                pass
         await self._open_lanes()
+        for held, phase in ended:  # once all are stopped; what is heard meanwhile comes first
+            sweep = partial(PushOutboxFile.sweep, message=held.id, phase=phase, now=now)
+            while not await self.outbox.do(sweep) and not self._changed.is_set():
+                pass
         if self._planning is None or self._planning.done():
             self._planning = asyncio.create_task(self._plan_all(sorted(map(AppId, apps)), now))
         if not 0 <= now - self._aged < AGE_SECONDS:
@@ -225,7 +227,7 @@ class PushDirector:
             if held.phase is MessagePhase.SENDING and message is not None and not message.cancelled:
                 wanted.setdefault(held.app, []).append(LaneMessage(held, message))
         for key in [*self.lanes]:
-            if key[0] not in wanted or self._has_failed(key):
+            if key[0] not in wanted or await self._has_failed(key):
                 closing = asyncio.create_task(_close_lane(self.lanes.pop(key), self._tasks.pop(key)))
                 self._closing.add(closing)  # beside the others: a provider may take half a minute
                 closing.add_done_callback(self._closing.discard)
@@ -236,13 +238,15 @@ class PushDirector:
                 self.failing = f"{app}: {error}"
                 log.error("messages of %s cannot be sent now: %s", app, error)
 
-    def _has_failed(self, key: tuple[str, ProviderKind]) -> bool:
+    async def _has_failed(self, key: tuple[str, ProviderKind]) -> bool:
         """Whether a lane ended by itself: then another one takes its place."""
         task = self._tasks[key]
         if not task.done():
             return False
         error = None if task.cancelled() else task.exception()
         log.error("the lane of %s by %s failed, and begins again", key[0], key[1].value, exc_info=error)
+        now = self._parts.now()
+        await self.outbox.do(partial(PushOutboxFile.interrupt, app=key[0], provider=key[1].value, now=now))
         return True
 
     async def _serve(self, app: AppId, messages: list[LaneMessage]) -> None:
@@ -250,8 +254,7 @@ class PushDirector:
             await self._begin_lanes(app, messages)
         for (of, _), lane in self.lanes.items():
             if of == app:
-                lane.messages = {each.held.id: each for each in messages}
-                lane.wake.set()
+                lane.serve({each.held.id: each for each in messages})
 
     async def _begin_lanes(self, app: AppId, messages: list[LaneMessage]) -> None:
         if len(self.lanes) >= LANES_LIMIT:
@@ -313,7 +316,8 @@ class PushDirector:
 
 async def _close_lane(lane: SendLane, task: asyncio.Task[None]) -> None:
     """Once what it tries has ended."""
-    await lane.finish()
+    lane.finish()
+    await asyncio.wait({task}, timeout=2 * LATE_SECONDS)  # with a full disk it does not end by itself
     task.cancel()
     await asyncio.wait({task})
     await lane.close()

@@ -1,32 +1,36 @@
 """One app's way through one provider: what is due, tried at the provider's pace, and what came of it.
 
-A send is SENDING on disk before its attempt. Nobody tries it a second time but by the provider's own word that nothing
-was delivered (LATER); of what is in doubt, nothing more is sent.
+A send is SENDING on disk before its attempt, and its attempt begins at once: so what is in doubt after a kill was on
+the wire, or its answer had just come. Nobody tries it a second time but by the provider's own word that nothing was
+delivered (LATER); of what is in doubt, nothing more is sent.
 """
 
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeVar
+from itertools import islice
+from typing import NamedTuple
 
 from edge.domain.app_parts.stored_messages import StoredMessage
+from edge.domain.errors import Unavailable
 from edge.domain.pushing.payload import ProviderKind, PushAttempt, PushPayload, PushTarget, PushVerdict
-from edge.push.outbox_file import OpenSend, OutboxMessage, PushOutboxFile, SettledSend
+from edge.push.outbox_file import OpenSend, OutboxMessage, PushOutboxFile, SettledSend, WantedSends
 from edge.push.outbox_schema import SendState
+from edge.push.pace import SendPace
 from edge.push.providers.port import SEND_SECONDS, PushProvider
+from edge.push.serial_outbox import SerialOutbox
+from edge.push.trust import CredentialTrust
 
-T = TypeVar("T")
-
-CLAIM_LIMIT = 200  # sends of one transaction: each is in doubt if the process is killed before its answer is noted
-CLAIM_SECONDS = 0.1  # of a provider's pace are claimed at once, and no more than it tries at the same time
+READY_LIMIT = 500  # sends that are looked up at once, with their tokens; nothing of them is on disk yet
+READY_SECONDS = 1.0  # of a provider's pace are looked up at once: so old may a token be when it is used
 ATTEMPTS_LIMIT = 12  # of one send: with growing waits some ten hours
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 15.0, 3_600.0
 HALTED_SECONDS = 900.0  # between two tries through credentials that were refused
-SETTLE_SECONDS = 0.05  # outcomes that are noted together
+UNUSABLE_SECONDS = 5.0  # between two tries to write what came: a full disk
 OURS_LEAST, OURS_SHARE = 20, 0.2  # of the attempts of a message that are refused as ours: then it stops
 IDLE_SECONDS = 30.0
 LATE_SECONDS = SEND_SECONDS + 10.0  # a provider ends an attempt by itself before
@@ -58,6 +62,17 @@ class Tried:
     ours: int = 0
 
 
+@dataclass(slots=True)
+class ReadySends:
+    """Sends of one message that are due, and the tokens that there were when they were looked up. `drawn`: at
+    random."""
+
+    each: LaneMessage
+    sends: deque[OpenSend]
+    tokens: Mapping[int, str]
+    drawn: bool
+
+
 class SendLane:
     """`messages` are those that are being sent; `tokens` looks up devices' tokens, and blocks. `now` is in seconds
     since the epoch."""
@@ -68,7 +83,7 @@ class SendLane:
         kind: ProviderKind,
         provider: PushProvider,
         *,
-        outbox: "SerialOutbox",
+        outbox: SerialOutbox,
         tokens: Callable[[str, list[int], str], Mapping[int, str]],
         news: LaneNews,
         now: Callable[[], float],
@@ -81,83 +96,123 @@ class SendLane:
         self._app, self._kind, self._provider = app, kind, provider
         self._outbox, self._tokens, self._news = outbox, tokens, news
         self._now, self._per_day, self._jitter = now, per_day, jitter
-        self._places = asyncio.Semaphore(max(1, provider.at_once))
-        pace = int(provider.per_second * CLAIM_SECONDS) or CLAIM_LIMIT
-        self._claim_limit = max(1, min(CLAIM_LIMIT, provider.at_once, pace))
+        self._clock = asyncio.get_running_loop().time  # of pauses: a clock that is set back makes none longer
+        self._pace = SendPace(provider.per_second)
+        self._ready_limit = max(1, min(READY_LIMIT, int(provider.per_second * READY_SECONDS) or READY_LIMIT))
+        self._ready: ReadySends | None = None
         self._settled: list[SettledSend] = []
-        self._has_settled = asyncio.Event()
+        self._open = 0  # claimed, and what came of it is not on disk
         self._tried: dict[int, Tried] = {}
+        self._trust = CredentialTrust(halted=halted)
         self._paused_until = 0.0
-        self._halted = halted  # the provider refused these credentials, and has not taken any since
-        self._next_at = 0.0  # by the loop's clock, when the next attempt may begin
+        self._latest = 0  # the message that was served last
+        self._look_at = 0.0  # when something may be due
+        self._is_ending = False
         self._running: set[asyncio.Task[None]] = set()
 
-    async def run(self) -> None:
-        """Until cancelled. What was claimed and not tried is in doubt then, as after a kill."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._note_settled())
-            while True:
-                self.wake.clear()
-                wait = await self._round()
-                if wait > 0:
-                    try:
-                        async with asyncio.timeout(wait):
-                            await self.wake.wait()
-                    except TimeoutError:
-                        pass
+    def serve(self, messages: dict[int, LaneMessage]) -> None:
+        """These are to be sent now."""
+        self.messages, self._look_at = messages, 0.0
+        self.wake.set()
 
-    async def _round(self) -> float:
-        """Begin attempts of one message. Returns how long nothing is due."""
-        now = self._now()
-        if now < self._paused_until:
-            return min(self._paused_until - now, IDLE_SECONDS)
-        nearest, of = now + IDLE_SECONDS, self._kind.value
-        for number, each in [*self.messages.items()]:
-            find = PushOutboxFile.one_due if self._halted else partial(PushOutboxFile.due, limit=self._claim_limit)
+    async def run(self) -> None:
+        """Until `finish`. Cancelled, it leaves in doubt what is on the wire, as a kill does."""
+        while not (self._is_ending and not self._open):
+            self.wake.clear()
+            try:
+                wait = await self._turn()
+            except Unavailable as error:
+                log.error("%s of %s waits: %s", self._kind.value, self._app, error)
+                wait = UNUSABLE_SECONDS
+            if wait > 0:
+                try:
+                    async with asyncio.timeout(wait):
+                        await self.wake.wait()
+                except TimeoutError:
+                    pass
+
+    async def _turn(self) -> float:
+        """One transaction: note what came, claim what begins now, and begin it. Returns how long nothing is to do."""
+        wait = await self._look_up()
+        wanted = self._wanted()
+        settled = self._settled[:]
+        if settled or wanted is not None:
+            claimed = await self._outbox.do(
+                partial(PushOutboxFile.turn, settled=settled, wanted=wanted, now=self._now())
+            )
+            del self._settled[: len(settled)]
+            self._open += len(claimed) - len(settled)
+            self._begin(wanted, claimed)
+            wait = 0.0
+        elif self._ready is not None:  # it may not begin yet
+            wait = self._pace.wait_seconds(self._clock()) if self._open < self._provider.at_once else IDLE_SECONDS
+        return wait
+
+    async def _look_up(self) -> float:
+        """Have something ready. Returns how long nothing is due."""
+        if self._ready is not None and self._ready.each.held.id not in self.messages:
+            self._ready = None
+        draw, now = self._trust.draw, self._now()
+        paused = self._paused_until - self._clock()
+        if paused > 0 or (draw is not None and (self._open or self._settled)):
+            self._ready = None  # nothing of it is claimed
+            return min(paused, IDLE_SECONDS) if paused > 0 else IDLE_SECONDS
+        if self._ready is not None and (draw is None or self._ready.drawn):
+            return 0.0
+        if (idle := self._look_at - self._clock()) > 0:
+            return idle
+        self._ready, nearest, of = None, now + IDLE_SECONDS, self._kind.value
+        for number, each in self._in_turn():
+            find = (
+                partial(PushOutboxFile.due, limit=self._ready_limit)
+                if draw is None
+                else partial(PushOutboxFile.drawn, draw=draw)
+            )
             due = await self._outbox.do(partial(find, message=number, provider=of, now=now))
             if due:
-                await self._try_some(each, due)
+                tokens = await asyncio.to_thread(self._tokens, self._app, [send.key for send in due], of)
+                self._ready = ReadySends(each, deque(due), tokens, drawn=draw is not None)
+                self._latest = number
                 return 0.0
             found = await self._outbox.do(partial(PushOutboxFile.next_due, message=number, provider=of))
             if found is not None:
                 nearest = min(nearest, float(found))
-        return max(0.05, nearest - now)
+        self._look_at = self._clock() + max(0.05, nearest - now)
+        return self._look_at - self._clock()
 
-    async def _try_some(self, each: LaneMessage, due: list[OpenSend]) -> None:
-        tokens = await asyncio.to_thread(self._tokens, self._app, [send.key for send in due], self._kind.value)
-        gone = {send.key for send in due} - tokens.keys()
-        claimed = await self._outbox.do(
-            lambda file: file.claim(each.held.id, self._app, due, gone, self._per_day(), self._now())
-        )
-        for place, send in enumerate(claimed):
-            await self._places.acquire()
-            await self._pace()
-            if each.held.id not in self.messages or self._now() < self._paused_until:
-                self._places.release()  # cancelled or paused meanwhile: these were not tried
-                await self._give_back(each, claimed[place:])
-                return
-            task = asyncio.create_task(self._attempt(each, send, tokens[send.key]))
+    def _in_turn(self) -> list[tuple[int, LaneMessage]]:
+        """Each message gets its part, so that a small one does not wait for a large one."""
+        return sorted(self.messages.items(), key=lambda each: (each[0] <= self._latest, each[0]))
+
+    def _wanted(self) -> WantedSends | None:
+        """As many as may begin now."""
+        ready = self._ready
+        if ready is None:
+            return None
+        free = self._provider.at_once - self._open + len(self._settled)
+        count = min(len(ready.sends), free, self._pace.allowed(self._clock()))
+        if count <= 0:
+            return None
+        sends = list(islice(ready.sends, count))
+        gone = {send.key for send in sends} - ready.tokens.keys()
+        return WantedSends(ready.each.held.id, self._app, sends, gone, self._per_day())
+
+    def _begin(self, wanted: WantedSends | None, claimed: list[OpenSend]) -> None:
+        ready = self._ready
+        if wanted is None or ready is None:
+            return
+        self._pace.take(len(claimed), self._clock())
+        for _ in wanted.sends:
+            ready.sends.popleft()
+        if not ready.sends or (not claimed and not wanted.gone):  # the rest has ended as well
+            self._ready = None
+        for send in claimed:
+            task = asyncio.create_task(self._attempt(ready, send))
             self._running.add(task)
-            task.add_done_callback(self._ended)
+            task.add_done_callback(self._running.discard)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._places.release()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("an attempt of %s failed; this is a bug, please report it", self._kind.value, exc_info=error)
-
-    async def _pace(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._provider.per_second > 0:
-            self._next_at = max(self._next_at, loop.time()) + 1 / self._provider.per_second
-            await asyncio.sleep(max(0.0, self._next_at - 1 / self._provider.per_second - loop.time()))
-
-    async def _give_back(self, each: LaneMessage, sends: list[OpenSend]) -> None:
-        now = int(self._now())
-        settled = [SettledSend(each.held.id, send.key, SendState.LATER, "not_tried", now) for send in sends]
-        await self._outbox.do(lambda file: file.settle(settled, now))
-
-    async def _attempt(self, each: LaneMessage, send: OpenSend, token: str) -> None:
+    async def _attempt(self, ready: ReadySends, send: OpenSend) -> None:
+        each, token = ready.each, ready.tokens[send.key]
         target, payload = PushTarget(self._kind, token), payload_of(each.message, send, self._now())
         try:
             async with asyncio.timeout(LATE_SECONDS):
@@ -167,9 +222,16 @@ class SendLane:
         except Exception as error:  # a bug of the provider's code: nobody knows how far it came
             log.exception("a provider failed; this is a bug, please report it")
             came = PushAttempt(PushVerdict.UNKNOWN, type(error).__name__)
-        self._settled.append(self._outcome(each, send, came))
-        self._has_settled.set()
-        await self._tell(each, send, token, came)
+        came = self._trust.judge(came, drawn=ready.drawn)
+        outcome = self._outcome(each, send, came)
+        if outcome.state is SendState.LATER:
+            self._look_at = min(self._look_at, self._clock() + outcome.next - self._now())
+        self._settled.append(outcome)
+        self.wake.set()
+        try:
+            await self._tell(each, send, token, came)
+        except Unavailable as error:  # who did not hear it now hears it with the next
+            log.error("%s of %s: %s", self._kind.value, self._app, error)
 
     def _outcome(self, each: LaneMessage, send: OpenSend, came: PushAttempt) -> SettledSend:
         number, now = each.held.id, self._now()
@@ -197,59 +259,34 @@ class SendLane:
         tried = self._tried.setdefault(each.held.id, Tried())
         tried.attempts += 1
         if came.verdict is PushVerdict.STOP:
-            self._paused_until = now + HALTED_SECONDS
-            if not self._halted:
-                self._halted = True
+            self._paused_until = self._clock() + HALTED_SECONDS
+            if not self._trust.halted:
+                self._trust.halted = True
                 await self._news.halted(self._app, self._kind.value, came.code)
             return
         if came.whole and came.verdict is PushVerdict.LATER:
-            self._paused_until = max(self._paused_until, now + max(came.retry_after_seconds, 1.0))
-        if self._halted and came.verdict in (PushVerdict.SENT, PushVerdict.DEAD, PushVerdict.OURS):
-            self._halted = False
+            self._paused_until = max(self._paused_until, self._clock() + max(came.retry_after_seconds, 1.0))
+        if self._trust.halted and came.verdict in (PushVerdict.SENT, PushVerdict.DEAD):
+            self._trust.halted = False
             await self._outbox.do(lambda file: file.resume(self._app, self._kind.value))
         if came.verdict is PushVerdict.DEAD:
-            await self._news.dead(send.key, self._kind.value, token, came.dead_since or now)
+            await self._news.dead(send.key, self._kind.value, token, min(came.dead_since or now, now))
         if came.verdict is PushVerdict.OURS and not came.of_target:
             tried.ours += 1
             is_much = tried.ours >= OURS_LEAST and tried.ours >= OURS_SHARE * tried.attempts
             if is_much and self.messages.pop(each.held.id, None) is not None:
                 await self._news.stopped(each.held, came.code)
 
-    async def _note_settled(self) -> None:
-        while True:
-            await self._has_settled.wait()
-            await asyncio.sleep(SETTLE_SECONDS)
-            self._has_settled.clear()
-            settled, self._settled = self._settled, []
-            if settled:
-                await self._outbox.do(partial(PushOutboxFile.settle, settled=settled, now=self._now()))
-
-    async def finish(self) -> None:
-        """Returns when what is being tried has ended and is noted."""
-        self.messages.clear()
-        if self._running:
-            await asyncio.wait(set(self._running))
-        settled, self._settled = self._settled, []
-        if settled:
-            await self._outbox.do(lambda file: file.settle(settled, self._now()))
+    def finish(self) -> None:
+        """Begin nothing more; `run` returns when what is being tried has ended and is noted."""
+        self._is_ending = True
+        self.serve({})
 
     async def close(self) -> None:
         """Let go of the provider."""
         for task in self._running:
             task.cancel()
         await self._provider.close()
-
-
-class SerialOutbox:
-    """The outbox's file, used in one thread of its own."""
-
-    def __init__(self, file: PushOutboxFile, thread: Executor) -> None:
-        self.file = file
-        self._thread = thread
-
-    async def do(self, work: Callable[[PushOutboxFile], T]) -> T:
-        """The result of `work`, in the thread. A caller that is cancelled leaves it to finish."""
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work, self.file))
 
 
 def payload_of(message: StoredMessage, send: OpenSend, now: float) -> PushPayload:

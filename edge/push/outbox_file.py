@@ -14,6 +14,7 @@ from typing import NamedTuple, Self
 from edge.domain.errors import Unavailable
 from edge.domain.messaging.planning import PlannedSend
 from edge.push.outbox_schema import OPEN, OUTBOX_NUMBER, PUSH_OUTBOX_SCHEMA, REACHED, MessagePhase, SendState
+from edge.push.trust import RandomDraw
 
 SWEEP_ROWS = 20_000  # of an ended message at a time, some 100 ms: sends of others go on between
 KEPT_SECONDS = 35 * 86_400  # of rows: the longest cap of a device looks back 31 days
@@ -54,6 +55,17 @@ class SettledSend(NamedTuple):
     code: str
     next: int = 0
     provider_id: str = ""
+
+
+class WantedSends(NamedTuple):
+    """Sends of one message that are to be tried at once; `gone` are the keys of those without a token, `per_day` is
+    what the app sends in a day."""
+
+    message: int
+    app: str
+    sends: Sequence[OpenSend]
+    gone: Collection[int]
+    per_day: int
 
 
 class PushOutboxFile:
@@ -143,12 +155,12 @@ class PushOutboxFile:
         )
         return [OpenSend(*row) for row in rows]
 
-    def one_due(self, message: int, provider: str, now: float) -> list[OpenSend]:
-        """Any one, at random: who registers devices chooses which come first, and could have every try fail."""
+    def drawn(self, message: int, provider: str, now: float, draw: RandomDraw) -> list[OpenSend]:
+        """Some of what may be tried now, at random."""
         rows = self._db.execute(
-            f"SELECT key, arm, expires, attempts FROM sends WHERE message = ? AND provider = ? AND state IN ({_OPEN})"  # noqa: S608
-            " AND next <= ? ORDER BY random() LIMIT 1",
-            (message, provider, int(now)),
+            "SELECT * FROM (SELECT key, arm, expires, attempts FROM sends WHERE message = ? AND provider = ?"  # noqa: S608
+            f" AND state IN ({_OPEN}) AND next <= ? ORDER BY next LIMIT ?) ORDER BY random() LIMIT ?",
+            (message, provider, int(now), draw.among, draw.limit),
         )
         return [OpenSend(*row) for row in rows]
 
@@ -158,56 +170,62 @@ class PushOutboxFile:
         found: int | None = self._db.execute(query, (message, provider)).fetchone()[0]
         return found
 
-    def claim(self, message: int, app: str, sends: Sequence[OpenSend], gone: Collection[int], per_day: int,
-              now: float) -> list[OpenSend]:  # fmt: skip
-        """Those of `sends` whose attempts may begin: they are SENDING. Others get their state: too old, without a token
-        (`gone`), or beyond what the app sends in a day. An attempt that is repeated counts for no day again."""
-        day, claimed = int(now) // _DAY_SECONDS, list[OpenSend]()
-        other: list[tuple[SendState, int]] = []
+    def turn(self, settled: Sequence[SettledSend], wanted: WantedSends | None, now: float) -> list[OpenSend]:
+        """Note what came of attempts, and claim what is to be tried next. Those whose attempts may begin are returned:
+        they are SENDING. Others get their state: too old, without a token, or beyond what the app sends in a day. One
+        that left meanwhile, or whose message ended, is none of them."""
         with self._changing():
-            query = "SELECT phase FROM messages WHERE id = ?"
-            if self._db.execute(query, (message,)).fetchone() != (MessagePhase.SENDING.value,):
-                return []
-            row = self._db.execute("SELECT n FROM day_counts WHERE app = ? AND day = ?", (app, day)).fetchone()
-            left = per_day - (row[0] if row else 0)
-            for each in sends:
-                first = not each.attempts
-                if each.expires <= now:
-                    other.append((SendState.EXPIRED, each.key))
-                elif each.key in gone:
-                    other.append((SendState.GONE, each.key))
-                elif first and left <= 0:
-                    other.append((SendState.CAPPED, each.key))
-                else:
-                    left -= first
-                    claimed.append(each)
-            begun = sum(not each.attempts for each in claimed)
-            self._db.executemany(
-                "UPDATE sends SET state = ?, attempts = attempts + 1, at = ? WHERE message = ? AND key = ?",
-                ((SendState.SENDING, int(now), message, each.key) for each in claimed),
-            )
-            self._db.executemany(
-                "UPDATE sends SET state = ?, at = ? WHERE message = ? AND key = ?",
-                ((state, int(now), message, key) for state, key in other),
-            )
-            if begun:
-                add = "INSERT INTO day_counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
-                self._db.execute(add, (app, day, begun))
+            self._settle(settled, now)
+            return self._claim(wanted, now) if wanted is not None else []
+
+    def _claim(self, wanted: WantedSends, now: float) -> list[OpenSend]:
+        query = "SELECT phase FROM messages WHERE id = ?"
+        if self._db.execute(query, (wanted.message,)).fetchone() != (MessagePhase.SENDING.value,):
+            return []
+        left, claimed, begun = wanted.per_day - self.begun_on(wanted.app, now), list[OpenSend](), 0
+        for each in wanted.sends:
+            first = not each.attempts
+            state = SendState.SENDING
+            if each.expires <= now:
+                state = SendState.EXPIRED
+            elif each.key in wanted.gone:
+                state = SendState.GONE
+            elif first and begun >= left:  # an attempt that is repeated counts for no day again
+                state = SendState.CAPPED
+            tried = state is SendState.SENDING
+            changed = self._db.execute(
+                f"UPDATE sends SET state = ?, attempts = attempts + ?, at = ? WHERE message = ? AND key = ?"  # noqa: S608
+                f" AND state IN ({_OPEN})",
+                (state, tried, int(now), wanted.message, each.key),
+            ).rowcount
+            if tried and changed:
+                claimed.append(each)
+                begun += first
+        if begun:  # on disk with the claims: whatever happens, no day has more
+            add = "INSERT INTO day_counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
+            self._db.execute(add, (wanted.app, int(now) // _DAY_SECONDS, begun))
         return claimed
 
-    def settle(self, settled: Sequence[SettledSend], now: float) -> None:
-        """What came of attempts. One that may be repeated of a message that ended meanwhile is not: the next sweep
-        gives it its state."""
+    def _settle(self, settled: Sequence[SettledSend], now: float) -> None:
+        """One that may be repeated of a message that ended meanwhile is not: the next sweep gives it its state."""
         again = {(each.message,) for each in settled if each.state in OPEN}
+        self._db.executemany("UPDATE messages SET swept = 0 WHERE id = ? AND swept = 1", again)
+        self._db.executemany(
+            "UPDATE sends SET state = ?, code = ?, next = ?, provider_id = ?, at = ? WHERE message = ? AND key = ?"
+            " AND state = 2",
+            (
+                (each.state, each.code[:64], each.next, each.provider_id[:128], int(now), each.message, each.key)
+                for each in settled
+            ),
+        )
+
+    def interrupt(self, app: str, provider: str, now: float) -> None:
+        """What was being tried of an app by a provider is in doubt: whoever tried it failed."""
         with self._changing():
-            self._db.executemany("UPDATE messages SET swept = 0 WHERE id = ? AND swept = 1", again)
-            self._db.executemany(
-                "UPDATE sends SET state = ?, code = ?, next = ?, provider_id = ?, at = ? WHERE message = ? AND key = ?"
-                " AND state = 2",
-                (
-                    (each.state, each.code[:64], each.next, each.provider_id[:128], int(now), each.message, each.key)
-                    for each in settled
-                ),
+            self._db.execute(
+                "UPDATE sends SET state = ?, code = 'interrupted', at = ? WHERE state = 2 AND provider = ?"
+                " AND message IN (SELECT id FROM messages WHERE app = ?)",
+                (SendState.UNKNOWN, int(now), provider, app),
             )
 
     def sweep(self, message: int, phase: MessagePhase, now: float) -> bool:
@@ -225,8 +243,10 @@ class PushOutboxFile:
 
     def is_over(self, message: int) -> bool:
         """Whether nothing of it is open or being sent."""
-        query = "SELECT 1 FROM sends WHERE message = ? AND state IN (0, 1, 2) LIMIT 1"
-        return self._db.execute(query, (message,)).fetchone() is None
+        return not any(
+            self._db.execute(f"SELECT 1 FROM sends WHERE message = ? AND {state} LIMIT 1", (message,)).fetchone()  # noqa: S608
+            for state in (f"state IN ({_OPEN})", "state = 2")  # as the indexes of those alone have it
+        )
 
     def near_sends(self, keys: Sequence[int], message: str) -> Mapping[int, Sequence[int]]:
         """When these devices got or get other messages."""

@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS sends (
     at INTEGER NOT NULL, code TEXT NOT NULL, provider_id TEXT NOT NULL, PRIMARY KEY (message, key)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS sends_open ON sends (message, provider, next) WHERE state IN (0, 1);
+CREATE INDEX IF NOT EXISTS sends_tried ON sends (message) WHERE state = 2;
 CREATE INDEX IF NOT EXISTS sends_by_key ON sends (key);
 CREATE TABLE IF NOT EXISTS day_counts (app TEXT NOT NULL, day INTEGER NOT NULL, n INTEGER NOT NULL,
     PRIMARY KEY (app, day)) WITHOUT ROWID;

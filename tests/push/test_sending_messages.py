@@ -8,6 +8,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 
+import msgspec
+import pytest
 from factories import APP, a_change
 from node_world import a_truth
 from push.sending import LOCAL
@@ -22,13 +24,13 @@ from edge.domain.statistics.device_key import device_key
 from edge.domain.targeting.places import NO_PLACE
 from edge.push.audience import open_audience
 from edge.push.director import DirectorParts, PushDirector
-from edge.push.lane import SerialOutbox
 from edge.push.outbox_file import PushOutboxFile
 from edge.push.outbox_schema import MessagePhase, SendState
 from edge.push.providers.credentials import make_push_webhook
 from edge.push.providers.posting import PostingRules
 from edge.push.providers.webhook import PushWebhookProvider
 from edge.push.registered import RegisteredDevices
+from edge.push.serial_outbox import SerialOutbox
 from edge.store.revisions import Revisions
 from edge.telemetry.folding.fold import fold
 from edge.telemetry.spool.push_records import DeadPushToken, PushAssigned, PushRegistration, encode_push
@@ -229,8 +231,6 @@ async def test_a_dead_token_is_told_and_a_busy_receiver_asked_again(tmp_path):
             assert found["A", SendState.DEAD] == 1
             del world.receiver.seen.script["t!1"]
             world.now += 3_600
-            for lane in director.lanes.values():
-                lane.wake.set()
             assert (await world.send_all(director, message))["A", SendState.SENT] == 3
         assert [each.provider for each in world.kept if isinstance(each, DeadPushToken)] == ["webhook"]
 
@@ -274,32 +274,20 @@ async def test_a_process_that_has_heard_of_no_app_yet_cancels_nothing(tmp_path):
             assert held.phase is MessagePhase.SENDING
 
 
-class TokenRefused:
-    """A provider that refuses some tokens as a browser's endpoint is refused, and takes all others."""
-
-    at_once, per_second = 1, 0.0
-
-    def __init__(self, refused):
-        self._refused = refused
-
-    async def send(self, target, payload, now):
-        if target.token in self._refused:
-            return PushAttempt(PushVerdict.OURS, "endpoint_not_allowed", of_target=True)
-        return PushAttempt(PushVerdict.SENT, "sent")
-
-    async def close(self):
-        pass
-
-
-async def test_tokens_that_anyone_may_register_stop_no_message(tmp_path):
-    async with a_world(tmp_path, 60) as world:
-        first = sorted(range(60), key=lambda n: device_key(APP, device_id(n)))[:30]
-        world.providers = lambda app: {ProviderKind.WEBHOOK: TokenRefused({f"t!{n}" for n in first})}
-        message = world.change(HELLO)
+@pytest.mark.parametrize("status", [400, 404, 403])
+async def test_tokens_that_anyone_may_register_stop_nothing(tmp_path, status):
+    """Forged ones that come first by their devices' ids, and more of them than others."""
+    async with a_world(tmp_path, 0) as world:
+        world.receiver.seen.script["junk"] = Scripted(status)
+        first = set(sorted(range(150), key=lambda n: device_key(APP, device_id(n)))[:120])
+        tokens = {n: f"{'junk' if n in first else 't'}!{n}" for n in range(150)}
+        world.fold(*(PushRegistration(APP, device_id(n), "webhook", token) for n, token in tokens.items()))
+        message = world.change(msgspec.structs.replace(HELLO, expected=150))
         async with world.sender() as director:
             found = await world.send_all(director, message)
             assert (await director.outbox.do(lambda file: file.message(APP, message))).why == ""
-        assert found == {("A", SendState.FAILED): 30, ("A", SendState.SENT): 30}
+        assert found == {("A", SendState.FAILED): 120, ("A", SendState.SENT): 30}
+        assert world.told == []
 
 
 class Held:

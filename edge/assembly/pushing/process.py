@@ -39,13 +39,13 @@ from edge.node.service.numbered_replies import NumberedReplies
 from edge.push.audience import Audience, open_audience
 from edge.push.director import DirectorParts, PushDirector
 from edge.push.erasing import ErasedFromOutbox
-from edge.push.lane import SerialOutbox
 from edge.push.outbox_file import PushOutboxFile
 from edge.push.providers.credentials import decode_credentials
 from edge.push.providers.opening import open_provider
 from edge.push.providers.port import PushProvider
 from edge.push.questions import MessageAsked, MessageQuestions, PreviewAsked
 from edge.push.registered import RegisteredDevices
+from edge.push.serial_outbox import SerialOutbox
 from edge.store.objects.fs import FsStore
 from edge.store.releases import Head
 from edge.store.revisions import Revisions

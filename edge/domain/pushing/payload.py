@@ -57,7 +57,7 @@ class PushAttempt(NamedTuple):
     of `sent`, `no_connection`, `no_answer`. `retry_after_seconds` is what the provider asks for with LATER, or its
     published least wait; 0: the usual growing wait. `provider_id`: the provider's name for the accepted message.
     `whole`: it holds for everything that goes through these credentials, not for this device alone. `of_target`: the
-    token may be why, which anyone can register: it says nothing against the message.
+    token may be why, which anyone can register: it says nothing against the message. Both: one or the other.
     `dead_since` of a DEAD: seconds since the epoch, or 0.0; a token that was registered again after it lives.
     """
 

@@ -23,11 +23,15 @@ class ProviderAnswer(NamedTuple):
 
 
 class WordMeaning(NamedTuple):
-    """What a provider's word means. `least_seconds`: a published least wait."""
+    """What a provider's word means. `least_seconds`: a published least wait; the others as in `PushAttempt`."""
 
     verdict: PushVerdict
     whole: bool = False
     least_seconds: float = 0.0
+    of_target: bool = False
+
+
+TOKEN_OR_ALL = WordMeaning(OURS, whole=True, of_target=True)  # refused, and nothing says what is at fault
 
 
 def by_status(status: int) -> WordMeaning:
@@ -40,7 +44,7 @@ def by_status(status: int) -> WordMeaning:
         return WordMeaning(LATER, whole=True)
     if status in (401, 403, 407) or status < 400:  # a redirect: the address is not the provider's
         return WordMeaning(STOP, whole=True)
-    return WordMeaning(OURS)
+    return TOKEN_OR_ALL
 
 
 def attempt_of(answer: ProviderAnswer, word: str, meaning: WordMeaning, *, dead_since: float = 0.0) -> PushAttempt:
@@ -48,7 +52,7 @@ def attempt_of(answer: ProviderAnswer, word: str, meaning: WordMeaning, *, dead_
     code = _plain(word)[:CODE_LIMIT] or ("sent" if meaning.verdict is SENT else f"http_{answer.status}")
     wait = max(answer.retry_after_seconds, meaning.least_seconds) if meaning.verdict is LATER else 0.0
     provider_id = _plain(answer.provider_id)[:ID_LIMIT] if meaning.verdict is SENT else ""
-    return PushAttempt(meaning.verdict, code, wait, provider_id, meaning.whole, dead_since)
+    return PushAttempt(meaning.verdict, code, wait, provider_id, meaning.whole, dead_since, meaning.of_target)
 
 
 def meaning_of(table: Mapping[str, WordMeaning], word: str, status: int) -> WordMeaning:

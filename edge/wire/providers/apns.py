@@ -12,6 +12,7 @@ from edge.wire.providers.answers import (
     LATER,
     OURS,
     STOP,
+    TOKEN_OR_ALL,
     ProviderAnswer,
     WordMeaning,
     attempt_of,
@@ -19,6 +20,7 @@ from edge.wire.providers.answers import (
 )
 from edge.wire.providers.marks import MESSAGE_KEY
 
+LATEST_SECONDS = 4e9  # the year 2096: a later timestamp is none
 UPDATES_SECONDS = 1_200.0  # tokens may be changed every 20 minutes
 DEVICE_TOKEN = re.compile(r"[0-9a-fA-F]{2,200}", re.ASCII)  # 64 today; Apple says that the length may grow
 
@@ -27,17 +29,17 @@ APNS_WORDS: Mapping[str, WordMeaning] = {
     "BadDeviceToken": WordMeaning(DEAD),  # or the wrong environment: see `edge.push.providers.doubtful`
     "Unregistered": WordMeaning(DEAD),
     "ExpiredToken": WordMeaning(DEAD),
-    "DeviceTokenNotForTopic": WordMeaning(OURS),
+    "DeviceTokenNotForTopic": TOKEN_OR_ALL,
     "BadCollapseId": WordMeaning(OURS),
     "BadExpirationDate": WordMeaning(OURS),
     "BadMessageId": WordMeaning(OURS),
     "BadPriority": WordMeaning(OURS),
     "DuplicateHeaders": WordMeaning(OURS),
     "InvalidPushType": WordMeaning(OURS),
-    "MissingDeviceToken": WordMeaning(OURS),
+    "MissingDeviceToken": WordMeaning(OURS, of_target=True),
     "PayloadEmpty": WordMeaning(OURS),
     "PayloadTooLarge": WordMeaning(OURS),
-    "BadPath": WordMeaning(OURS),
+    "BadPath": WordMeaning(OURS, of_target=True),
     "MethodNotAllowed": WordMeaning(OURS),
     "BadTopic": WordMeaning(STOP, whole=True),
     "MissingTopic": WordMeaning(STOP, whole=True),
@@ -96,5 +98,5 @@ def read_apns(answer: ProviderAnswer) -> PushAttempt:
     meaning = meaning_of(APNS_WORDS, said.reason, answer.status)
     if answer.status == 410 and said.reason not in APNS_WORDS:
         meaning = WordMeaning(DEAD)
-    since = max(said.timestamp / 1_000, 0.0) if answer.status == 410 else 0.0
+    since = min(max(said.timestamp / 1_000, 0.0), LATEST_SECONDS) if answer.status == 410 else 0.0
     return attempt_of(answer, said.reason, meaning, dead_since=since)

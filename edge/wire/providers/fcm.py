@@ -11,6 +11,7 @@ from edge.wire.providers.answers import (
     LATER,
     OURS,
     STOP,
+    TOKEN_OR_ALL,
     ProviderAnswer,
     WordMeaning,
     attempt_of,
@@ -27,7 +28,7 @@ _FCM_ERROR = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
 FCM_WORDS: Mapping[str, WordMeaning] = {
     "UNREGISTERED": WordMeaning(DEAD),
     "SENDER_ID_MISMATCH": WordMeaning(DEAD),  # of another project: dead for these credentials
-    "INVALID_ARGUMENT": WordMeaning(OURS),  # unless it names the token
+    "INVALID_ARGUMENT": TOKEN_OR_ALL,  # unless it names what
     "QUOTA_EXCEEDED": WordMeaning(LATER, whole=True, least_seconds=QUOTA_SECONDS),
     "RESOURCE_EXHAUSTED": WordMeaning(LATER, whole=True, least_seconds=QUOTA_SECONDS),
     "UNAVAILABLE": WordMeaning(LATER, whole=True),
@@ -89,14 +90,16 @@ def read_fcm(answer: ProviderAnswer) -> PushAttempt:
         return attempt_of(answer._replace(provider_id=said.name), "", meaning_of({}, "", answer.status))
     word = next((each.error_code for each in said.error.details if each.type == _FCM_ERROR), "") or said.error.status
     meaning = meaning_of(FCM_WORDS, word, answer.status)
-    if word == "INVALID_ARGUMENT" and _names_token(said.error):
-        meaning = WordMeaning(DEAD)  # what the node sends besides was checked when the message was made
+    if word == "INVALID_ARGUMENT":
+        meaning = _meaning_of_fields({violation.field for each in said.error.details for violation in each.violations})
     return attempt_of(answer, word, meaning)
 
 
-def _names_token(error: _Error) -> bool:
-    fields = [violation.field for detail in error.details for violation in detail.violations]
-    return bool(fields) and all(each == TOKEN_FIELD for each in fields)
+def _meaning_of_fields(refused: set[str]) -> WordMeaning:
+    """What the node sends beside the token was checked when the message was made."""
+    if not refused:
+        return TOKEN_OR_ALL
+    return WordMeaning(DEAD if refused == {TOKEN_FIELD} else OURS)
 
 
 def _android(payload: PushPayload) -> dict[str, str]:

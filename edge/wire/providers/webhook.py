@@ -6,11 +6,12 @@ from collections.abc import Mapping
 import msgspec
 
 from edge.domain.pushing.payload import PushAttempt, PushPayload
-from edge.wire.providers.answers import DEAD, LATER, ProviderAnswer, WordMeaning, attempt_of, by_status
+from edge.wire.providers.answers import DEAD, LATER, TOKEN_OR_ALL, ProviderAnswer, WordMeaning, attempt_of, by_status
 
+# What a receiver says of a token that it does not understand is not known: so its 4xx and 5xx may be the token's fault.
 WEBHOOK_STATUSES: Mapping[int, WordMeaning] = {
     410: WordMeaning(DEAD),  # of the device, not of the receiver: PROTOCOL in config/MESSAGES.md
-    404: WordMeaning(LATER, whole=True),  # of the receiver: being deployed, or its address is wrong
+    403: TOKEN_OR_ALL,
 }
 
 
@@ -53,4 +54,7 @@ def push_webhook_id(payload: PushPayload, token: str) -> str:
 
 
 def read_push_webhook(answer: ProviderAnswer) -> PushAttempt:
-    return attempt_of(answer, "", WEBHOOK_STATUSES.get(answer.status, by_status(answer.status)))
+    meaning = WEBHOOK_STATUSES.get(answer.status, by_status(answer.status))
+    if meaning.verdict is LATER and meaning.whole:
+        meaning = meaning._replace(of_target=True)
+    return attempt_of(answer, "", meaning)

@@ -77,7 +77,7 @@ def read_webpush(answer: ProviderAnswer) -> PushAttempt:
     """Nothing in it holds for all: the endpoint, and with it who answers, is the device's choice."""
     found = WEBPUSH_STATUSES.get(answer.status, by_status(answer.status))
     verdict = OURS if found.verdict is STOP else found.verdict
-    return attempt_of(answer, "", WordMeaning(verdict))
+    return attempt_of(answer, "", WordMeaning(verdict, of_target=verdict is OURS))
 
 
 def _topic(collapse: str) -> str:

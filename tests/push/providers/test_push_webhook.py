@@ -69,11 +69,12 @@ async def test_another_secret_stops(world):
     ("scripted", "verdict"),
     [
         (Scripted(410), PushVerdict.DEAD),
-        (Scripted(404), PushVerdict.LATER),
+        (Scripted(404), PushVerdict.OURS),
         (Scripted(503), PushVerdict.LATER),
         (Scripted(400), PushVerdict.OURS),
         (Scripted(301, b"", (("Location", "/elsewhere"),)), PushVerdict.STOP),
         (CUT, PushVerdict.UNKNOWN),
+        (Scripted(200, b"<html>" + bytes(1 << 20)), PushVerdict.SENT),  # what it says beside the status is not read
     ],
 )
 async def test_what_it_answers_is_the_verdict(world, scripted, verdict):

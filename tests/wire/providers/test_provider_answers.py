@@ -26,6 +26,11 @@ def fcm_error(status, code="", field="", rpc=""):
     return ProviderAnswer(status, json.dumps(body).encode())
 
 
+def refused(code):
+    """Nothing says whether for the token or for all."""
+    return PushAttempt(OURS, code, whole=True, of_target=True)
+
+
 FCM = [
     (ProviderAnswer(200, b'{"name":"projects/p/messages/1"}'), PushAttempt(SENT, "sent", 0.0, "projects/p/messages/1")),
     (ProviderAnswer(200, b"not json"), PushAttempt(SENT, "sent")),
@@ -33,8 +38,8 @@ FCM = [
     (fcm_error(403, "SENDER_ID_MISMATCH", rpc="PERMISSION_DENIED"), PushAttempt(DEAD, "SENDER_ID_MISMATCH")),
     (fcm_error(400, "INVALID_ARGUMENT", "message.token"), PushAttempt(DEAD, "INVALID_ARGUMENT")),
     (fcm_error(400, "INVALID_ARGUMENT", "message.data"), PushAttempt(OURS, "INVALID_ARGUMENT")),
-    (fcm_error(400, "INVALID_ARGUMENT"), PushAttempt(OURS, "INVALID_ARGUMENT")),
-    (fcm_error(400, rpc="INVALID_ARGUMENT"), PushAttempt(OURS, "INVALID_ARGUMENT")),
+    (fcm_error(400, "INVALID_ARGUMENT"), refused("INVALID_ARGUMENT")),
+    (fcm_error(400, rpc="INVALID_ARGUMENT"), refused("INVALID_ARGUMENT")),
     (fcm_error(429, "QUOTA_EXCEEDED"), PushAttempt(LATER, "QUOTA_EXCEEDED", 60.0, whole=True)),
     (
         fcm_error(429, "QUOTA_EXCEEDED")._replace(retry_after_seconds=90.0),
@@ -55,8 +60,8 @@ FCM = [
     (ProviderAnswer(302, b"<html>"), PushAttempt(STOP, "http_302", whole=True)),
     (ProviderAnswer(502, b"<html>"), PushAttempt(LATER, "http_502", whole=True)),
     (ProviderAnswer(429, b"", 5.0), PushAttempt(LATER, "http_429", 5.0)),
-    (ProviderAnswer(404, b"<html>"), PushAttempt(OURS, "http_404")),  # no provider's word: nothing is lost by it
-    (ProviderAnswer(400, b"\xff[{"), PushAttempt(OURS, "http_400")),
+    (ProviderAnswer(404, b"<html>"), refused("http_404")),  # no provider's word: nothing is lost by it
+    (ProviderAnswer(400, b"\xff[{"), refused("http_400")),
     (fcm_error(500, "SOMETHING_NEW"), PushAttempt(LATER, "SOMETHING_NEW", whole=True)),
 ]
 
@@ -71,9 +76,7 @@ def test_every_word_of_fcm_has_a_case():
 
 
 APNS = {
-    400: "BadCollapseId BadExpirationDate BadMessageId BadPriority DeviceTokenNotForTopic DuplicateHeaders "
-    "InvalidPushType MissingDeviceToken PayloadEmpty",
-    404: "BadPath",
+    400: "BadCollapseId BadExpirationDate BadMessageId BadPriority DuplicateHeaders InvalidPushType PayloadEmpty",
     405: "MethodNotAllowed",
     413: "PayloadTooLarge",
 }
@@ -92,6 +95,10 @@ APNS_CASES = [
     (ProviderAnswer(200, b"", 0.0, "A-1"), PushAttempt(SENT, "sent", 0.0, "A-1")),
     *((apns(s, w), PushAttempt(OURS, w)) for s, words in APNS.items() for w in words.split()),
     *((apns(s, w), PushAttempt(STOP, w, whole=True)) for s, words in APNS_STOP.items() for w in words.split()),
+    (apns(400, "DeviceTokenNotForTopic"), refused("DeviceTokenNotForTopic")),
+    (apns(400, "MissingDeviceToken"), PushAttempt(OURS, "MissingDeviceToken", of_target=True)),
+    (apns(404, "BadPath"), PushAttempt(OURS, "BadPath", of_target=True)),
+    (apns(410, "Unregistered", timestamp=1e300), PushAttempt(DEAD, "Unregistered", dead_since=4e9)),
     (apns(400, "BadDeviceToken"), PushAttempt(DEAD, "BadDeviceToken")),
     (
         apns(410, "Unregistered", timestamp=1_700_000_000_500),
@@ -109,8 +116,8 @@ APNS_CASES = [
     (apns(503, "ServiceUnavailable"), PushAttempt(LATER, "ServiceUnavailable", whole=True)),
     (apns(503, "Shutdown"), PushAttempt(LATER, "Shutdown", whole=True)),
     (ProviderAnswer(403, b"\x00"), PushAttempt(STOP, "http_403", whole=True)),
-    (ProviderAnswer(400, b'{"reason": 3}'), PushAttempt(OURS, "http_400")),
-    (apns(400, "new\nword" * 30), PushAttempt(OURS, ("newword" * 30)[:64])),
+    (ProviderAnswer(400, b'{"reason": 3}'), refused("http_400")),
+    (apns(400, "new\nword" * 30), refused(("newword" * 30)[:64])),
 ]
 
 
@@ -130,11 +137,11 @@ def test_every_word_of_apns_has_a_case():
         (202, 0.0, PushAttempt(SENT, "sent")),
         (404, 0.0, PushAttempt(DEAD, "http_404")),
         (410, 0.0, PushAttempt(DEAD, "http_410")),
-        (400, 0.0, PushAttempt(OURS, "http_400")),
-        (413, 0.0, PushAttempt(OURS, "http_413")),
-        (401, 0.0, PushAttempt(OURS, "http_401")),
-        (403, 0.0, PushAttempt(OURS, "http_403")),
-        (307, 0.0, PushAttempt(OURS, "http_307")),
+        (400, 0.0, PushAttempt(OURS, "http_400", of_target=True)),
+        (413, 0.0, PushAttempt(OURS, "http_413", of_target=True)),
+        (401, 0.0, PushAttempt(OURS, "http_401", of_target=True)),
+        (403, 0.0, PushAttempt(OURS, "http_403", of_target=True)),
+        (307, 0.0, PushAttempt(OURS, "http_307", of_target=True)),
         (429, 30.0, PushAttempt(LATER, "http_429", 30.0)),
         (500, 0.0, PushAttempt(LATER, "http_500")),
         (503, 9.0, PushAttempt(LATER, "http_503", 9.0)),
@@ -150,12 +157,13 @@ def test_an_answer_of_a_browsers_push_service(status, retry, attempt):
         (200, PushAttempt(SENT, "sent")),
         (204, PushAttempt(SENT, "sent")),
         (410, PushAttempt(DEAD, "http_410")),
-        (404, PushAttempt(LATER, "http_404", whole=True)),
-        (400, PushAttempt(OURS, "http_400")),
+        (404, refused("http_404")),
+        (400, refused("http_400")),
+        (403, refused("http_403")),
         (401, PushAttempt(STOP, "http_401", whole=True)),
         (301, PushAttempt(STOP, "http_301", whole=True)),
         (429, PushAttempt(LATER, "http_429")),
-        (500, PushAttempt(LATER, "http_500", whole=True)),
+        (500, PushAttempt(LATER, "http_500", whole=True, of_target=True)),
     ],
 )
 def test_an_answer_of_a_receiver_of_ones_own(status, attempt):

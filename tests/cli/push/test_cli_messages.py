@@ -60,7 +60,9 @@ async def test_a_message_goes_from_the_command_line_to_the_devices(tmp_path):
         done = await until(lambda: node.json("message", "list", APP), lambda f: f["messages"][0]["state"] == "done")
         assert done["begun_today"] == 5
         assert "is done" in await asyncio.to_thread(node.failure, "message", "cancel", APP, made["message"])
-        assert f"{APP} sends at most 100,000 messages a day" in await asyncio.to_thread(node.text, "message", "cap", APP)
+        assert f"{APP} sends at most 100,000 messages a day" in await asyncio.to_thread(
+            node.text, "message", "cap", APP
+        )
         text = await asyncio.to_thread(node.text, "message", "list", APP)
         assert "5 registered devices (5 webhook); 5 of 100,000 sent today" in text
     finally:

@@ -16,12 +16,18 @@ from edge.domain.decision.decide import resolve
 from edge.domain.decision.explain import explain
 from edge.domain.decision.outcomes import Blocked, Decision, Offer, RevertToBuiltin, UpToDate
 from edge.domain.decision.pick import pick
-from edge.domain.errors import NotFound
+from edge.domain.decision.snapshot import AppSnapshot
+from edge.domain.errors import Invalid, NotFound
+from edge.domain.facts import NO_FACTS
 from edge.domain.features.evaluation import Subject
 from edge.domain.features.explaining import explain_feature
 from edge.domain.model import AppId, UpdateCheck
 from edge.domain.targeting.places import NodePlace
+from edge.node.service.features.remembered import AppAnswers
 from edge.wire.answers import encode_answer
+from edge.wire.ofrep.answers import KEY_NEEDED
+from edge.wire.ofrep.context import check_of, parse_context
+from edge.wire.ofrep.refusals import OfrepCode, OfrepRefused
 from edge.wire.updates import WireError, fields_of, parse_update_check
 
 
@@ -73,17 +79,24 @@ class Explaining:
             for each in features.evaluate_all(subject)
         ]
 
-    async def explain_feature(self, app: AppId, name: str, body: bytes, country: str = "") -> FeatureExplanation:
+    async def explain_feature(
+        self, app: AppId, name: str, body: bytes, country: str = "", *, by_context: bool = False
+    ) -> FeatureExplanation:
         """What a device with such a body gets of a feature. Raises NotFound `unknown_app`, `unknown_feature`, and as
-        `explain`."""
-        check = _parsed(body, country)
-        features = (await asyncio.to_thread(self._snapshots.load, app)).features
+        `explain`. `by_context`: the body is what an app asks with by OFREP, and is understood as that. Raises Invalid
+        `invalid_context`, `parse_error`, `targeting_key_missing`."""
+        snapshot = await asyncio.to_thread(self._snapshots.load, app)
+        features = snapshot.features
         if name not in features.features:
             raise NotFound("unknown_feature", f"unknown feature {name!r} for app {app!r}")
-        subject = Subject(check, self._facts.facts_of(app, check.device), check.device.encode())
+        if by_context:
+            subject = self._subject_of_context(snapshot, name, body, country)
+        else:
+            check = _parsed(body, country)
+            subject = Subject(check, self._facts.facts_of(app, check.device), check.device.encode())
         steps, given = explain_feature(features, name, subject)
         return FeatureExplanation(
-            asked=self._asked(check),
+            asked=self._asked(subject.check),
             reported=None,
             name=name,
             steps=[FeatureStepView(**{**each._asdict(), "saw": dict(each.saw)}) for each in steps],
@@ -92,6 +105,17 @@ class Explaining:
             reason=given.reason.value,
             metadata=dict(given.metadata),
         )
+
+    def _subject_of_context(self, snapshot: AppSnapshot, name: str, body: bytes, country: str) -> Subject:
+        """As a worker understands it."""
+        try:
+            asked = parse_context(body, country)
+        except OfrepRefused as error:
+            raise Invalid(error.code.value.lower(), error.details) from error
+        if not asked.key and snapshot.features.features[name].always is None and AppAnswers(snapshot).needs_key(name):
+            raise Invalid(OfrepCode.TARGETING_KEY_MISSING.value.lower(), KEY_NEEDED)
+        facts = self._facts.facts_of(snapshot.app, asked.device) if asked.is_device else NO_FACTS
+        return Subject(check_of(snapshot.app, asked), facts, asked.key)
 
     def _asked(self, check: UpdateCheck) -> dict[str, Any]:
         return {**fields_of(check), "country": check.country, **self._distance(check.country)}

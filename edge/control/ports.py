@@ -72,9 +72,11 @@ class ExplainPort(Protocol):
     async def features_of(self, app: AppId, body: bytes, country: str) -> list[FeatureOfDevice]:
         """What a device with such a body gets of each feature. Raises as `explain`."""
 
-    async def explain_feature(self, app: AppId, name: str, body: bytes, country: str) -> FeatureExplanation:
-        """Explain what a device with such a body gets of a feature. Raises NotFound `unknown_app`, `unknown_feature`,
-        and as `explain`."""
+    async def explain_feature(
+        self, app: AppId, name: str, body: bytes, country: str, *, by_context: bool = False
+    ) -> FeatureExplanation:
+        """Explain what a device with such a body gets of a feature; `by_context`: with such a request by OFREP. Raises
+        NotFound `unknown_app`, `unknown_feature`, and as `explain`; Invalid with the protocol's codes in lower case."""
 
 
 class FoundDevices(NamedTuple):

@@ -88,10 +88,10 @@ def parse_update_check(body: bytes, country: str = "", apps: Container[AppId] = 
 
 
 def fields_of(check: UpdateCheck) -> dict[str, str | bool]:
-    """A check as understood, under the names of a body's fields, without the app."""
+    """A check as understood, under the names of a body's fields, without the app. `platform` is "" for a web page's."""
     return {
         "device_id": check.device,
-        "platform": check.platform.value,
+        "platform": check.platform.value if check.platform else "",
         "version_name": check.own_name,
         "version_build": check.version_build,
         "plugin_version": check.plugin.version,

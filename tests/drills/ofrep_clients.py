@@ -25,7 +25,7 @@ from tests.worlds.region_story import Told, case, main
 from tests.worlds.region_world import APP, RegionWorld
 
 DEVICE = "00009a6b-eefe-490a-9c60-8e965132ae51"
-SOON_SECONDS = 30.0  # for what takes a second on a quiet machine
+SOON_SECONDS = 120.0  # for what takes a second on a quiet machine
 POLL_MS = 200
 ONE = ThreadPoolExecutor(1)
 ANDROID = {"targetingKey": DEVICE, "platform": "android", "version_name": "2.1.0"}
@@ -110,6 +110,8 @@ async def _judge_web(told: Told, judge: Judge, world: RegionWorld, key: str, *, 
 
     # The region may be a moment behind the last change.
     await eventually(lambda: _has(world, key))
+    wrong = await there(ask, "open", baseUrl=base_of(world), key="fk_wrong", context=ANDROID)
+    told.expect("with a wrong key the provider gives up", wrong["failure"] == "PROVIDER_FATAL", wrong)
     told.expect("the provider is ready", await opened())
     await reads_every_kind(told, judge)
     if not streams:
@@ -181,6 +183,10 @@ async def provider_for_servers(told: Told) -> None:
                 await reads_every_kind(told, judge, context=ANDROID)
                 found = await there(judge.ask, "get", kind="number", name="pool", fallback=0, context=ANDROID)
                 told.expect("what is for servers alone, too", found["value"] == 9, found)
+                await there(judge.ask, "open", baseUrl=base_of(world), key="fs_wrong")
+                refused = await there(judge.ask, "get", kind="number", name="pool", fallback=4, context=ANDROID)
+                told.expect("with a wrong key the app's own default stays", refused["value"] == 4, refused)
+                told.expect("and the provider reports GENERAL", refused["errorCode"] == "GENERAL", refused)
 
 
 @case

@@ -220,8 +220,9 @@ class World:
             for each in compile_features(state, NO_PLACE, {}).evaluate_all(subject)
         ]
 
-    async def explain_feature(self, app, name, body, country):
-        """As a node does that knows nothing of devices."""
+    async def explain_feature(self, app, name, body, country, *, by_context=False):
+        """As a node does that knows nothing of devices, and only what they post to /updates."""
+        assert not by_context
         state = await asyncio.to_thread(self.releases.load, app)
         feature_of(state, name)
         check = read_device(body, app, country)

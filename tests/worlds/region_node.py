@@ -22,7 +22,7 @@ from edge.cli.terminal.client import ControlClient
 from tests.worlds.clocks import ShiftedClock
 
 ROOT = Path(__file__).parent.parent.parent
-START_SECONDS, STOP_SECONDS = 60.0, 45.0
+START_SECONDS, STOP_SECONDS = 180.0, 45.0
 LAST_RELEASE = "15c19fdf"  # the last commit that knows one node only
 
 

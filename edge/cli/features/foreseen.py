@@ -49,7 +49,7 @@ def _print_preview(found: dict[str, Any]) -> None:
 @click.argument("name")
 @click.argument("device", required=False)
 @click.option(
-    "--context", metavar="JSON", help="What a device says of itself, instead of its id: platform, version_name …"
+    "--context", metavar="JSON", help="Context with which an app asks: targetingKey, platform, version_name …"
 )
 @click.option(
     "--body", type=click.File("rb"), metavar="FILE", help="Body that the device posts to /updates; - is stdin."
@@ -66,16 +66,17 @@ def explain(
     body: IO[bytes] | None,
     country: str,
 ) -> None:
-    """Explain step by step what DEVICE gets of feature NAME of APP, as it last reported, or a device that says what
-    --context or --body has."""
+    """Explain step by step what DEVICE gets of feature NAME of APP, as it last reported; or a device that posts --body
+    to /updates; or an app that asks with --context, which is understood as an SDK's is."""
     if sum(each is not None for each in (device, context, body)) != 1:
         raise click.UsageError("give one of DEVICE, --context and --body")
     path = app_path(app, "features", name, "explain")
-    if body is not None:
-        found = client.post(f"{path}?{urlencode({'country': country})}", msgspec.Raw(read_body(body)))
-    else:
-        asked = {"device_id": device} if device is not None else _context(str(context))
+    if device is not None:
+        asked = {"device_id": device}
         found = client.get(f"{path}?{urlencode(asked | ({'country': country} if country else {}))}")
+    else:
+        said = msgspec.Raw(read_body(body)) if body is not None else {"context": _context(str(context))}
+        found = client.post(f"{path}?{urlencode({'country': country})}", said)
     out.result(found, lambda: _print_explained(found))
 
 
@@ -96,15 +97,11 @@ def used(client: ControlClient, out: Output, app: str, name: str) -> None:
     out.result(found, print_text)
 
 
-def _context(text: str) -> dict[str, str]:
-    """The members of a JSON object as parameters: flags in lower case, `targetingKey` as the device's id."""
+def _context(text: str) -> dict[str, Any]:
     try:
-        given = msgspec.json.decode(text, type=dict[str, str | bool | int | float])
+        return msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
-        raise click.UsageError(f"--context is no JSON object of plain values: {error}") from error
-    if "targetingKey" in given:
-        given["device_id"] = given.pop("targetingKey")
-    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in given.items()}
+        raise click.UsageError(f"--context is no JSON object: {error}") from error
 
 
 def _print_explained(found: dict[str, Any]) -> None:

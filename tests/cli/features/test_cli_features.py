@@ -28,6 +28,10 @@ def test_a_feature_lives_from_its_first_value_to_its_end(node, request):
     told = node.text("feature", "explain", app, "checkout", "--context", said)
     assert "rule rule-1" in told and "checkout = true: variant rule-1, TARGETING_MATCH (rule)" in told
     assert node.json("feature", "explain", app, "checkout", DEVICE)["value"] is False
+    assert (
+        node.json("feature", "explain", app, "checkout", "--context", '{"targetingKey": "a"}')["asked"]["platform"]
+        == ""
+    )
     assert node.text("feature", "kill", app, "checkout") == "killed checkout: everybody gets false\n"
     assert node.json("feature", "explain", app, "checkout", "--context", said)["reason"] == "DISABLED"
     node.text("feature", "revive", app, "checkout", "--yes")

@@ -30,8 +30,11 @@ from edge.telemetry.devices.known_devices import KnownDevice
 from edge.wire.updates import fields_of
 
 
-class _AppOfBody(msgspec.Struct):
+class _AskedWith(msgspec.Struct):
+    """Of a body: `context` is what an app asks with by OFREP, where devices' updaters say `app_id`."""
+
     app_id: str = ""
+    context: msgspec.Raw = msgspec.Raw(b"")
 
 
 async def handle_preview(call: Call[FeatureRequest]) -> FeaturePreview:
@@ -52,9 +55,11 @@ async def handle_reach(call: Call[None]) -> FeaturesReach:
 async def handle_explain_body(call: Call[msgspec.Raw]) -> FeatureExplanation:
     """Raises Invalid `app_mismatch` if the device's body is for another app than the address."""
     await check_app(call)
-    body = bytes(call.body)
-    check_same_app(decode_body(body, _AppOfBody).app_id, call.app)
-    return await _explained(call, body, parse_country(call.request.query.get(COUNTRY, "")))
+    body, country = bytes(call.body), parse_country(call.request.query.get(COUNTRY, ""))
+    said = decode_body(body, _AskedWith)
+    if not said.context:
+        check_same_app(said.app_id, call.app)
+    return await _explained(call, body, country, by_context=bool(said.context))
 
 
 async def handle_explain(call: Call[None]) -> FeatureExplanation:
@@ -84,9 +89,10 @@ async def _asked(call: Call[None]) -> tuple[bytes, str, KnownDevice | None]:
     return msgspec.json.encode(asked), country, known
 
 
-async def _explained(call: Call[Any], body: bytes, country: str) -> FeatureExplanation:
+async def _explained(call: Call[Any], body: bytes, country: str, *, by_context: bool = False) -> FeatureExplanation:
+    explain = call.ports.explaining.explain_feature
     async with call.request.app[LOOKS].turn():
-        return await call.ports.explaining.explain_feature(call.app, call.part("name"), body, country)
+        return await explain(call.app, call.part("name"), body, country, by_context=by_context)
 
 
 OPERATIONS = (
@@ -126,7 +132,7 @@ OPERATIONS = (
         name="explain_feature",
         method="POST",
         path=f"{FEATURE}/explain",
-        summary="Explain what a device gets of a feature, given what it posts to /updates",
+        summary="Explain what a device gets of a feature, given what it posts to /updates, or its app by OFREP",
         permission=Permission.LOOK_UP_DEVICES,
         handle=handle_explain_body,
         answer=FeatureExplanation,

@@ -5,7 +5,9 @@ from typing import Any
 
 from edge.cli.features.conditions import parse_arm, shown_value
 from edge.cli.terminal.client import ControlClient, app_path
-from edge.cli.terminal.output import Output, line
+from edge.cli.terminal.output import Output, line, note
+from edge.domain.comparing.running import place_of_feature
+from edge.domain.errors import NotFound, Unavailable
 
 
 def start_on_feature(
@@ -27,3 +29,22 @@ def stop_on_feature(client: ControlClient, out: Output, app: str, feature: str, 
     share = after["share"]
     gives = shown_value(share["value"] if share else after["default"])
     out.result(after, lambda: line(f"stopped the experiment; {feature} gives {gives} to everybody that no rule takes"))
+
+
+def print_trial(client: ControlClient, app: str, feature: str) -> None:
+    """What the experiment that runs on the feature shows, in a sentence."""
+    try:
+        read = client.get(app_path(app, "features", feature, "experiment", "reading"))
+    except (NotFound, Unavailable) as error:
+        note(f"what its experiment shows cannot be said now: {error.message}")
+        return
+    line(f"experiment {read['name']}: {read['sentence']}")
+    line(f"  all of it: edge experiment show {app} {place_of_feature(feature)}")
+
+
+def experiments_on_features(client: ControlClient, app: str) -> list[dict[str, Any]]:
+    """Those that run, in the form of those on channels."""
+    features = client.get(app_path(app, "features"))
+    return [
+        {**each["experiment"], "channel": place_of_feature(each["name"])} for each in features if each["experiment"]
+    ]

@@ -5,13 +5,15 @@ from typing import Any
 import click
 
 from edge.cli.features.conditions import shown_value
+from edge.cli.features.experiments import print_trial
 from edge.cli.features.feature_key import feature_key
-from edge.cli.features.foreseen import explain, preview, used
+from edge.cli.features.foreseen import explain, preview, print_used, used
 from edge.cli.features.settings import setting_options, settings_body
 from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, takes_yes, with_asking
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api, with_change
-from edge.cli.terminal.output import Output, fields, line, table
+from edge.cli.terminal.output import Output, fields, line, note, table
+from edge.domain.errors import Unavailable
 
 _HOW = """\b
 A rule is [NAME:] SEGMENT or EXPRESSION [@ SHARE%] => VALUE:
@@ -74,9 +76,20 @@ def list_features(client: ControlClient, out: Output, app: str) -> None:
 @click.argument("name")
 @with_api
 def show(client: ControlClient, out: Output, app: str, name: str) -> None:
-    """Show feature NAME of APP."""
-    found = client.get(app_path(app, "features", name))
-    out.result(found, lambda: _print_one(found))
+    """Show feature NAME of APP: who gets what, how many devices were given what, and what its experiment shows."""
+    path = app_path(app, "features", name)
+    found = client.get(path)
+
+    def print_text() -> None:
+        _print_one(found)
+        try:
+            print_used(name, client.get(f"{path}/figures"))
+        except Unavailable as error:
+            note(f"its figures cannot be said now: {error.message}")
+        if found["experiment"]:
+            print_trial(client, app, name)
+
+    out.result(found, print_text)
 
 
 @feature.command(short_help="Give every device the default of feature NAME at once.")
@@ -130,7 +143,7 @@ def _print_one(found: dict[str, Any]) -> None:
             ("about", found["about"]),
             ("type", found["type"]),
             ("state", _state(found)),
-            ("version", found["version"]),
+            ("changed", f"r{found['version']}"),
             ("needs", found["needs"]),
             ("needed by", ", ".join(found["needed_by"])),
             ("experiment", found["experiment"]["name"] if found["experiment"] else ""),

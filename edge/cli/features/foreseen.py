@@ -88,13 +88,14 @@ def used(client: ControlClient, out: Output, app: str, name: str) -> None:
     """Show how many devices were given which value of feature NAME of APP in the last 7 days, if that is recorded
     (`edge feature set --note`), and how many said that they used a feature of that name."""
     found = client.get(app_path(app, "features", name, "figures"))
+    out.result(found, lambda: print_used(name, found))
 
-    def print_text() -> None:
-        rows = [[each["variant"], each["devices"]["value"], f"{each['share']['value']:.1%}"] for each in found["given"]]
-        table(("variant", "devices", "share"), rows, "no device was recorded with a value")
-        line(f"{counted(found['used']['value'], 'device')} said that they used {name}")
 
-    out.result(found, print_text)
+def print_used(name: str, found: dict[str, Any]) -> None:
+    """The figures of the last 7 days."""
+    rows = [[each["variant"], each["devices"]["value"], f"{each['share']['value']:.1%}"] for each in found["given"]]
+    table(("variant", "devices in 7 days", "share"), rows, "no device was recorded with a value in 7 days")
+    line(f"{counted(found['used']['value'], 'device')} said that they used {name}")
 
 
 def _context(text: str) -> dict[str, Any]:
@@ -111,7 +112,7 @@ def _print_explained(found: dict[str, Any]) -> None:
     ]
     table(("step", "outcome", "saw"), rows, "")
     value, told = shown_value(found["value"]), found["metadata"]
-    why = f"variant {found['variant']}, {found['reason']} ({told['why']}), version {told['version']}"
+    why = f"variant {found['variant']}, {found['reason']} ({told['why']}), since r{told['version']}"
     line(f"{found['name']} = {value}: {why}")
     if found["reported"]:
         note(f"as the device reported at {moment(found['reported'])}")

@@ -14,6 +14,7 @@ from edge.domain.comparing.reading import (
     MeasureReading,
     ShownState,
 )
+from edge.domain.comparing.running import feature_of_place
 from edge.domain.schedule.durations import format_duration
 
 _DAY_MS = 86_400_000
@@ -25,7 +26,7 @@ _NOT_YET = "No device has checked in it yet."
 def experiment_page(read: ExperimentReading, *, bars: bool) -> list[Block]:
     """For a terminal, with `bars` of the intervals, or for a pipe."""
     blocks: list[Block] = [
-        Heading(read.name, f"{_state(read)} · channel {read.channel}"),
+        Heading(read.name, f"{_state(read)} · {_where(read)}"),
         FieldList(list(_about(read))),
         Heading("Arms", read.split.sentence),
         _values_grid(read.arms) if read.kind == "features" else _arms_grid(read.arms),
@@ -33,6 +34,11 @@ def experiment_page(read: ExperimentReading, *, bars: bool) -> list[Block]:
     if not read.split.doubted:
         blocks += [Heading("What differs", f"as of {moment(read.as_of_ms / 1000)}"), _measures_grid(read, bars=bars)]
     return [*blocks, Footer(" ".join(_footer(read)))]
+
+
+def _where(read: ExperimentReading) -> str:
+    feature = feature_of_place(read.channel)
+    return f"channel {read.channel}" if feature is None else f"feature {feature}"
 
 
 def _state(read: ExperimentReading) -> str:

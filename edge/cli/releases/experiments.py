@@ -6,7 +6,8 @@ from typing import Any
 import click
 import msgspec
 
-from edge.cli.features.experiments import start_on_feature, stop_on_feature
+from edge.cli.features.conditions import shown_value
+from edge.cli.features.experiments import experiments_on_features, start_on_feature, stop_on_feature
 from edge.cli.figures.experiment_page import experiment_page
 from edge.cli.figures.page import is_drawn
 from edge.cli.figures.stats import show_page
@@ -137,9 +138,9 @@ def start(
 @with_api
 def show(client: ControlClient, out: Output, app: str, channel: str | None) -> None:
     """Show what the experiment on CHANNEL of APP, or on feature:FEATURE, shows, also 90 days after it was stopped, or
-    all that run on channels."""
+    all that run."""
     if channel is None:
-        found = client.get(app_path(app, "experiments"))
+        found = [*client.get(app_path(app, "experiments")), *experiments_on_features(client, app)]
         rows = [[each["channel"], each["name"], _arms(each), each["segment"]] for each in found]
         columns = ("channel", "experiment", "arms", "segment")
         return out.result(found, lambda: table(columns, rows, "no experiment is running"))
@@ -213,7 +214,12 @@ def _give_arms(arms: dict[str, dict[str, Any]], option: str, field: str, given: 
 
 
 def _arms(view: dict[str, Any]) -> list[str]:
-    return [f"{arm['name']} {arm['share']} {arm['bundle']}{_terms(arm)}" for arm in view["arms"]]
+    """Of bundles, or of values."""
+    return [
+        f"{arm['name']} {arm['share']} "
+        + (f"{arm['bundle']}{_terms(arm)}" if "bundle" in arm else shown_value(arm["value"]))
+        for arm in view["arms"]
+    ]
 
 
 def _terms(arm: dict[str, Any]) -> str:

@@ -2,9 +2,11 @@
 
 import shlex
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from edge.control.shapes.features.feature_shapes import FeatureExperimentStopRequest, FeatureView
 from edge.domain.errors import Invalid, NotFound
+from edge.page.acts.buttons import ActButton
 from edge.page.acts.confirmation import Caution
 from edge.page.acts.moves import Act
 from edge.page.acts.plans import ActPlan
@@ -75,6 +77,25 @@ def _plan_keep(app: str, feature: FeatureView, arm: str) -> ActPlan:
         body=FeatureExperimentStopRequest(keep=arm),
         fields={"arm": arm},
     )
+
+
+def feature_address(app: str, feature: str) -> str:
+    return f"/apps/{quote(app, safe='')}/features/{quote(feature, safe='')}"
+
+
+def keep_value_buttons(app: str, feature: FeatureView, foreign: str = "") -> list[ActButton]:
+    """One for each arm of the experiment that runs."""
+    href = f"{feature_address(app, feature.name)}/acts/{KEEP_VALUE.name}"
+    return [
+        ActButton(
+            id=f"keep-{number}",
+            name=f"keep-{arm.name}",
+            verb=f"Keep {named(arm.name)}",
+            href=f"{href}?arm={quote(arm.name, safe='')}",
+            foreign=foreign,
+        )
+        for number, arm in enumerate(feature.experiment.arms if feature.experiment is not None else ())
+    ]
 
 
 def _command(verb: str, app: str, feature: str) -> str:

@@ -10,7 +10,10 @@ VALUE_LIMIT = 80  # characters in a table; a JSON value can have kilobytes
 
 def value_words(value: Any) -> str:
     """As JSON, in one line, cut; strangers' words, cleaned."""
-    if value is None:
-        return "no value"
-    text = cleaned(json.dumps(value, ensure_ascii=False))
+    return "no value" if value is None else written_words(json.dumps(value, ensure_ascii=False))
+
+
+def written_words(written: str) -> str:
+    """A value that is written as JSON already."""
+    text = cleaned(written)
     return text if len(text) <= VALUE_LIMIT else text[: VALUE_LIMIT - 1] + "…"

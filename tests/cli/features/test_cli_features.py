@@ -50,6 +50,9 @@ def test_an_experiment_on_a_feature_is_started_shown_and_stopped(node, request):
     assert begun == 'started experiment look: old 50% "grey", new 50% "light blue" on feature colour\n'
     assert node.json("experiment", "show", app, "feature:colour")["kind"] == "features"
     assert "every device that asks for it" in node.text("experiment", "show", app, "feature:colour")
+    assert "feature:colour" in node.text("experiment", "show", app)
+    shown = node.text("feature", "show", app, "colour")
+    assert "said that they used colour" in shown and f"edge experiment show {app} feature:colour" in shown
     stopped = node.text("experiment", "stop", app, "feature:colour", "--keep", "new")
     assert stopped == 'stopped the experiment; colour gives "light blue" to everybody that no rule takes\n'
     assert node.json("undo", app, "--yes", "--force")["changed"] is True

@@ -6,9 +6,9 @@ from urllib.parse import quote, urlencode
 
 from edge.control.shapes.devices import DeviceView, Explanation
 from edge.control.shapes.features.feature_shapes import FeatureOfDevice
+from edge.page.acts.feature_plans import feature_address
 from edge.page.views.channel.failures import cause_words
 from edge.page.views.device.path import ToldPath
-from edge.page.views.features.shown import address_of
 from edge.page.words.numbers import UNKNOWN, cleaned, count, named
 from edge.page.words.times import moment, with_age
 from edge.page.words.values import value_words
@@ -91,7 +91,7 @@ def features_given(app: str, device: str, features: Sequence[FeatureOfDevice]) -
     rows = [
         {
             "cells": [
-                {"text": named(each.feature), "href": f"{address_of(app, each.feature)}?device={device}#ask"},
+                {"text": named(each.feature), "href": f"{feature_address(app, each.feature)}?device={device}#ask"},
                 {"text": value_words(each.value), "of": f"variant {named(each.variant)}"},
             ]
         }

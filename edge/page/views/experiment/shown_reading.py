@@ -22,9 +22,11 @@ from edge.page.charts.intervals import ratio_bar
 from edge.page.words.numbers import NB, UNKNOWN, count, duration, named
 from edge.page.words.rates import FEW, percent, ratio
 from edge.page.words.times import moment
+from edge.page.words.values import written_words
 
 _SHOWN = (ShownState.MORE, ShownState.FEWER)
 _DAY = 86_400
+_COMPARED = {"timing": "when it is offered", "criteria": "for whom it is", "features": "values"}
 
 
 def lede(reading: ExperimentReading) -> tuple[str, str]:
@@ -42,10 +44,12 @@ def pill(reading: ExperimentReading, now: float) -> tuple[str, str]:
 
 
 def facts(reading: ExperimentReading, now: float) -> list[tuple[str, str]]:
-    what = {"timing": "when it is offered", "criteria": "for whom it is"}.get(reading.kind, "releases")
+    of_feature = reading.kind == "features"
+    what = _COMPARED.get(reading.kind, "releases")
+    everybody = "every device that asks for it" if of_feature else "every device on the channel"
     found = [("Asks", reading.question)] if reading.question else []
     found += [("Since", moment(reading.began_ms / 1000, now, to_minute=True)), ("Compares", what)]
-    found.append(("Who", f"segment {named(reading.segment)}" if reading.segment else "every device on the channel"))
+    found.append(("Who", f"segment {named(reading.segment)}" if reading.segment else everybody))
     return found
 
 
@@ -72,6 +76,8 @@ def difference_table(reading: ExperimentReading) -> dict[str, Any]:
 def comparisons_words(reading: ExperimentReading) -> str:
     """Why the intervals are as wide as they are, and what was counted."""
     unit = "Unit: the device, from its first check in the experiment, whether it installed or not."
+    if reading.kind == "features":
+        unit = "Unit: the device, from the first time that it was given an arm's value."
     if reading.comparisons < 2:
         return f"The interval holds at 95{NB}%, at whatever day one looks. {unit}"
     share = f"{reading.confidence * 100:.2f}".rstrip("0").rstrip(".")
@@ -99,9 +105,10 @@ def sure_chart(reading: ExperimentReading, now: float) -> Markup | None:
 
 
 def arms_table(reading: ExperimentReading) -> dict[str, Any]:
+    of_feature = reading.kind == "features"  # which has nothing to install
     columns: list[dict[str, Any]] = [
         {"name": "Arm"},
-        {"name": "Offers"},
+        {"name": "Gives" if of_feature else "Offers"},
         {"name": "Weight", "num": True},
         {"name": "Devices", "num": True},
     ]
@@ -110,9 +117,9 @@ def arms_table(reading: ExperimentReading) -> dict[str, Any]:
         beside = _own(arm.windows, arm.spread_seconds, arm.segment)
         cells: list[Any] = [
             named(arm.name),
-            {"text": named(arm.bundle), "of": beside},
+            written_words(arm.value) if of_feature else {"text": named(arm.bundle), "of": beside},
             arm.share.replace("%", f"{NB}%"),
-            {"text": count(arm.devices), "of": f"{count(arm.installed)} have it"},
+            {"text": count(arm.devices), "of": "" if of_feature else f"{count(arm.installed)} have it"},
         ]
         rows.append({"cells": cells})
     return {"columns": columns, "rows": rows}

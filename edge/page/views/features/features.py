@@ -7,10 +7,10 @@ from urllib.parse import quote
 from edge.control.shapes.apps import AppView, HistoryEntry
 from edge.control.shapes.features.feature_shapes import FeatureExplanation, FeaturesReach, FeatureView
 from edge.domain.errors import EdgeError
-from edge.page.acts.feature_plans import KILL, REVIVE
+from edge.page.acts.feature_plans import KILL, REVIVE, feature_address
 from edge.page.acts.moves import foreign_words
 from edge.page.views.device.finding import device_id
-from edge.page.views.features.figures_shown import figures_table
+from edge.page.views.features.figures_shown import figures_table, trial_words
 from edge.page.views.features.shown import (
     buttons_of,
     explained_table,
@@ -52,8 +52,9 @@ async def show_feature(visit: Visit) -> Shown:
         visit.attempt("show_features_reach", of_app),
         visit.attempt("show_history", of_app, {"limit": str(SCANNED)}),
         visit.attempt("show_feature_figures", {"app": app, "name": name}),
+        visit.attempt("read_feature_experiment", {"app": app, "name": name}),
     )
-    found, history, figures = answers
+    found, history, figures, reading = answers
     reach = found if isinstance(found, FeaturesReach) else None
     given = next((each.given for each in reach.features if each.feature == name), None) if reach else None
     devices = reach.devices if reach is not None else 0
@@ -73,6 +74,7 @@ async def show_feature(visit: Visit) -> Shown:
         "unread": found if isinstance(found, Unread) else None,
         "days": _changes(history, name, shown, visit),
         "figures": figures_table(feature, figures),
+        "trial": trial_words(reading, f"{feature_address(app, name)}/experiment"),
         "device": device,
         "asked": await _asked(visit, name, device) if device else None,
         "commands": [

@@ -3,6 +3,7 @@
 from typing import Any
 
 from edge.control.shapes.features.feature_shapes import FeatureView
+from edge.domain.comparing.reading import ExperimentReading
 from edge.page.views.visit import Unread
 from edge.page.words.numbers import count, named, things
 from edge.page.words.rates import percent
@@ -25,6 +26,14 @@ def figures_table(feature: FeatureView, found: FeatureUse | Unread) -> dict[str,
         "words": " ".join(_words(feature, found)),
         "since": "in 7 days, distinct devices, within 2 %",
     }
+
+
+def trial_words(found: ExperimentReading | Unread, address: str) -> tuple[str, str, str] | None:
+    """What the experiment of the feature shows, or the last one did: its name, its address and its sentence."""
+    if isinstance(found, Unread):
+        return None
+    began = "Experiment" if found.ended_ms is None else "Ended experiment"
+    return f"{began} {named(found.name)}", address, found.sentence
 
 
 def _words(feature: FeatureView, found: FeatureUse) -> list[str]:

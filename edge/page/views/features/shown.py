@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -14,7 +13,7 @@ from edge.control.shapes.features.feature_shapes import (
     GivenView,
 )
 from edge.page.acts.buttons import ActButton
-from edge.page.acts.feature_plans import DELETE_FEATURE, KEEP_VALUE, KILL, REVIVE
+from edge.page.acts.feature_plans import DELETE_FEATURE, KILL, REVIVE, feature_address, keep_value_buttons
 from edge.page.charts.intervals import stacked_bar
 from edge.page.words.numbers import UNKNOWN, cleaned, count, named, things
 from edge.page.words.rates import percent
@@ -60,7 +59,7 @@ def table_of(app: str, features: Sequence[FeatureView], reach: FeaturesReach | N
 
 def _cells(app: str, feature: FeatureView, given: list[GivenView] | None, reach: FeaturesReach | None) -> list[Any]:
     name = Markup('<a href="{}"><b>{}</b></a><span class="of">{}</span>').format(
-        address_of(app, feature.name), named(feature.name), named(feature.about) or feature.type.value
+        feature_address(app, feature.name), named(feature.name), named(feature.about) or feature.type.value
     )
     return [name, _gives(feature), _shares(given, reach), _state(feature)]
 
@@ -108,15 +107,11 @@ def _state(feature: FeatureView) -> Any:
 
 def _act(app: str, feature: FeatureView) -> Markup:
     act = KILL if feature.on else REVIVE
-    href = f"{address_of(app, feature.name)}/acts/{act.name}"
+    href = f"{feature_address(app, feature.name)}/acts/{act.name}"
     cls = "btn danger" if act.danger else "btn"
     return Markup('<a class="{}" href="{}" data-act="{}" aria-label="{}">{}…</a>').format(
         cls, href, f"{act.name}-{named(feature.name)}", f"{act.verb} {named(feature.name)}", act.verb
     )
-
-
-def address_of(app: str, feature: str) -> str:
-    return f"/apps/{quote(app, safe='')}/features/{quote(feature, safe='')}"
 
 
 def sentence_of(feature: FeatureView, given: list[GivenView] | None, devices: int) -> tuple[str, str, str]:
@@ -169,7 +164,7 @@ def facts_of(app: str, feature: FeatureView) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = [
         ("About", named(feature.about)),
         ("Type", feature.type.value),
-        ("Version", f"r{feature.version}"),
+        ("Last changed", f"r{feature.version}"),
         ("Needs", f"bundle {named(feature.needs)} or newer" if feature.needs else ""),
         ("Prerequisites", _links(app, needs)),
         ("Needed by", _links(app, feature.needed_by)),
@@ -177,23 +172,25 @@ def facts_of(app: str, feature: FeatureView) -> list[tuple[str, Any]]:
     ]
     if (experiment := feature.experiment) is not None:
         held = f", {experiment.hold_out} held out" if experiment.hold_out != "0%" else ""
-        found.append(("Experiment", f"{named(experiment.name)}{held}. {cleaned(experiment.question)}"))
+        link = Markup('<a href="{}/experiment">{}</a>').format(
+            feature_address(app, feature.name), named(experiment.name)
+        )
+        found.append(("Experiment", Markup("{}{}. {}").format(link, held, cleaned(experiment.question))))
     return [(label, value) for label, value in found if value]
 
 
 def _links(app: str, names: Sequence[str]) -> Markup:
-    return Markup(", ").join(Markup('<a href="{}">{}</a>').format(address_of(app, each), named(each)) for each in names)
+    return Markup(", ").join(
+        Markup('<a href="{}">{}</a>').format(feature_address(app, each), named(each)) for each in names
+    )
 
 
 def buttons_of(app: str, feature: FeatureView, allowed: dict[str, bool], foreign: str) -> list[ActButton]:
     """The kill switch, the arms that can be kept, and apart what deletes."""
     switch = KILL if feature.on else REVIVE
-    base = f"{address_of(app, feature.name)}/acts"
+    base = f"{feature_address(app, feature.name)}/acts"
     found = [_button(switch.name, switch.verb, f"{base}/{switch.name}", danger=switch.danger)]
-    if feature.experiment is not None:
-        for arm in feature.experiment.arms:
-            href = f"{base}/{KEEP_VALUE.name}?arm={quote(arm.name, safe='')}"
-            found.append(_button(f"keep-{arm.name}", f"Keep {named(arm.name)}", href))
+    found += keep_value_buttons(app, feature)
     refused = f"{named(', '.join(feature.needed_by))} needs it" if feature.needed_by else ""
     refused = refused or ("an experiment runs on it" if feature.experiment is not None else "")
     gone = f"{base}/{DELETE_FEATURE.name}"

@@ -116,6 +116,14 @@ def test_what_is_an_arms_own_stands_beside_its_bundle():
     assert dict(facts(a_reading(kind="timing"), NOW))["Compares"] == "when it is offered"
 
 
+def test_an_arm_of_a_feature_shows_its_value_and_no_installation():
+    arm = ArmReading(name="new", bundle="", share="50%", devices=5, installed=0, value='{"a":1}')
+    reading = a_reading(kind="features", channel="feature:ads", arms=(a_reading().arms[0], arm))
+    assert arms_table(reading)["rows"][1]["cells"][1:] == ['{"a":1}', "50\u202f%", {"text": "5", "of": ""}]
+    assert dict(facts(reading, NOW))["Compares"] == "values"
+    assert "given an arm's value" in comparisons_words(reading)
+
+
 def test_names_and_questions_are_text():
     nasty = "<img src=x onerror=alert(1)>"
     source = rendered(a_reading(name=nasty, question=nasty, segment=nasty, sentence=nasty, notes=(nasty,)))

@@ -71,6 +71,11 @@ async def test_an_arm_is_kept_from_the_page(shown, api):
     await api("POST", f"{FEATURES}/checkout/experiment", {"name": "colours", "arms": arms})
     page = await shown.get(f"{PAGE}/checkout")
     assert f"{PAGE}/checkout/acts/keep?arm=a" in page.seen.links
+    listed = await shown.get(f"/apps/{APP}/experiments")
+    assert f"{PAGE}/checkout/experiment" in listed.seen.links and "feature checkout" in listed.text
+    reading = await shown.get(f"{PAGE}/checkout/experiment")
+    assert "every device that asks for it" in reading.text and "What differs" in reading.text
+    assert f"{PAGE}/checkout/acts/keep?arm=b" in reading.seen.links
     confirmation = await shown.get(f"{PAGE}/checkout/acts/keep?arm=a")
     await shown.post(f"{PAGE}/checkout/acts/keep?arm=a", confirmation.seen.fields)
     assert (await api("GET", f"{FEATURES}/checkout"))["share"] == {"share": "100%", "value": True}
@@ -78,6 +83,8 @@ async def test_an_arm_is_kept_from_the_page(shown, api):
 
 async def test_who_may_only_look_is_told_who_may(shown):
     await shown.sign_in("reader")
+    page = await shown.get(f"{PAGE}/checkout/experiment")
+    assert "edge experiment start" in page.text and "none is remembered" in page.text
     page = await shown.get(f"{PAGE}/checkout")
     assert f"{PAGE}/checkout/acts/kill" not in page.seen.links
     assert (await shown.get(f"{PAGE}/checkout/acts/kill")).status == 403

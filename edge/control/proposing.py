@@ -6,7 +6,7 @@ from typing import ClassVar
 import msgspec
 
 from edge.control.access.grants import Grant
-from edge.control.access.makers import hands_in
+from edge.control.access.judging.makers import hands_in
 from edge.control.access.tokens import Tokens
 from edge.control.shapes.approvals.approval_shapes import (
     EndorsementView,

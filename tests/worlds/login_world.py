@@ -7,7 +7,7 @@ from edge.control.access.people_document import HeldRole
 from edge.control.access.roles import Role
 from edge.control.access.shared_document import SharedDocument
 from edge.control.login.accounts import Accounts
-from edge.control.login.credential_document import CREDENTIALS_KIND
+from edge.control.login.credential_document import CREDENTIALS_KIND, ProviderIdentity, with_identity
 from edge.control.login.invitations import invite
 from edge.control.login.passkey_login import PasskeyLogin
 from edge.control.login.passwords.hashing import Passwords
@@ -16,6 +16,7 @@ from edge.control.login.people_login import PeopleLogin
 from edge.store.secrets.secret_box import SecretBox
 
 ANNA, BEN = "anna@example.com", "ben@example.com"
+ISSUER = "https://login.example.com"
 PASSWORD = "the heron waits by the lock"
 ROOT = Grant("root", (hold_of(Role.ADMIN),))
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -41,6 +42,12 @@ class LoginWorld:
     def add(self, mail, role):
         held = [HeldRole(role.value, "everything")] if role is not None else []
         self.people.add_person(ROOT, mail, "", held, self.now())
+
+    def at_provider(self, mail, groups):
+        """The person has signed in by a provider, which states these groups."""
+        identity = ProviderIdentity(issuer=ISSUER, subject=mail, bound=self.now())
+        self.accounts.change(lambda document: with_identity(document, mail, identity))
+        self.accounts.note_groups(mail, ISSUER, groups)
 
     def remove(self, mail):
         self.people.remove_person(ROOT, mail)

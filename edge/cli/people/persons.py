@@ -64,7 +64,7 @@ def show(client: ControlClient, out: Output, mail: str) -> None:
                 ("name", view["words"]),
                 ("roles", _roles(view)),
                 ("added", f"{moment(view['created'])} by {view['by']}"),
-                ("tokens made", ", ".join(view["tokens"])),
+                ("tokens", ", ".join(view["tokens"])),
             ]
         )
 
@@ -97,13 +97,14 @@ def revoke(client: ControlClient, out: Output, mail: str, role: str, scopes: lis
 @click.argument("mail")
 @with_api
 def remove(client: ControlClient, out: Output, mail: str) -> None:
-    """Remove the person with all roles. Tokens that the person made go on."""
+    """Remove the person with all roles. Tokens that the person made end, too."""
     gone = client.delete(_path(mail))
 
     def print_text() -> None:
         line(f"removed {gone['mail']}")
         if gone["tokens"]:
-            note(f"tokens that {gone['mail']} made go on: {', '.join(gone['tokens'])} (edge token revoke NAME)")
+            note(f"these tokens have ended with {gone['mail']}: {', '.join(gone['tokens'])}")
+            note("to go on with one, give it a new secret (edge token rotate NAME)")
 
     out.result(gone, print_text)
 

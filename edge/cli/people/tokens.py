@@ -102,7 +102,7 @@ def list_tokens(client: ControlClient, out: Output) -> None:
         [
             each["name"],
             each["role"],
-            _where(each),
+            _where(each) + _lessened(each),
             ", ".join(each.get("networks", ())),
             _day(each["created"]),
             each["by"],
@@ -118,6 +118,12 @@ def list_tokens(client: ControlClient, out: Output) -> None:
 def _where(view: dict[str, Any]) -> str:
     scopes = view.get("scopes") or ([f"app:{view['app']}"] if view["app"] else [])
     return ", ".join(scope for scope in scopes if scope != "everything")
+
+
+def _lessened(view: dict[str, Any]) -> str:
+    """What is not given any more, as the person may less in whose hands it is."""
+    gives = view.get("gives", "all")
+    return "" if gives == "all" else f" ({gives}, as {view['person']} may)"
 
 
 def _ends(view: dict[str, Any]) -> str:

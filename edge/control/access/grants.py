@@ -4,7 +4,9 @@
 operation is about: what it lets through is judged again by its effect.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 from edge.control.access.roles import (
@@ -25,6 +27,7 @@ from edge.control.access.scopes import (
     OrganisationScope,
     RoleScope,
     covers,
+    narrower,
     scope_words,
 )
 from edge.domain.model import AppId
@@ -128,6 +131,17 @@ class Grant(NamedTuple):
 
 
 NOBODY = Grant("nobody", ())
+
+
+def bounded(holds: Iterable[Hold], limits: Iterable[Hold]) -> tuple[Hold, ...]:
+    """What both give: of a token, no more than the person may in whose hands it is."""
+    limits, found = tuple(limits), dict[Hold, None]()
+    for hold, limit in product(holds, limits):
+        within = narrower(hold.within, limit.within)
+        permissions = hold.permissions & limit.permissions
+        if within is not None and permissions:
+            found[Hold(hold.role, permissions, within)] = None
+    return tuple(found)
 
 
 def means_something(permission: Permission, scope: RoleScope) -> bool:

@@ -5,17 +5,27 @@ it is made of. Calls block: run them off the event loop.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
-from edge.control.access.grants import Grant, Hold, means_something
+from edge.control.access.grants import Grant, Hold
+from edge.control.access.judging.giving import (
+    check_everywhere,
+    check_gives,
+    gives,
+    held_by_groups,
+    holds_of,
+    known_permissions,
+    more_than_held,
+    organisations_managed,
+    reaches,
+)
 from edge.control.access.people_document import (
     PEOPLE_KIND,
     HeldRole,
     OwnRole,
     PeopleDocument,
     PersonRecord,
-    check_held,
-    owner_of,
     parse_mail,
     parse_permissions,
     parse_role_name,
@@ -33,19 +43,8 @@ from edge.control.access.people_document import (
     without_person,
     without_person_hold,
 )
-from edge.control.access.roles import FOR_ALL, GRANTED, PERMISSIONS, Permission, Role
-from edge.control.access.scopes import (
-    DEFAULT_ORGANISATION,
-    EVERYTHING,
-    AppScope,
-    ChannelScope,
-    OrganisationScope,
-    RoleScope,
-    owned_by,
-    parse_organisation_name,
-    parse_scope_text,
-    scope_words,
-)
+from edge.control.access.roles import FOR_ALL, Permission
+from edge.control.access.scopes import EVERYTHING, parse_organisation_name
 from edge.control.access.shared_document import SharedDocument
 from edge.domain.errors import Forbidden
 from edge.domain.model import AppId
@@ -56,6 +55,14 @@ from edge.store.signing import Writer
 
 ASKED_NAMED = 5  # people who may give more: enough to reach one
 GROUPS_READ = 500  # of a login: providers that state more are cut, in their order
+
+
+PermitPeople = Callable[[PeopleDocument, PeopleDocument], PeopleDocument]
+
+
+def permitted(before: PeopleDocument, after: PeopleDocument) -> PeopleDocument:
+    """The document after a change, of which nothing more is to be judged."""
+    return after
 
 
 class AcceptedPeople(NamedTuple):
@@ -90,11 +97,23 @@ class People(SharedDocument[PeopleDocument]):
         document = self.last_good()
         person = document.people.get(name)
         held = list(person.holds) if person is not None else []
-        mapped = tuple(each for each, _ in zip(groups, range(GROUPS_READ), strict=False) if each in document.groups)
-        for group in mapped:
-            held += document.groups[group].holds
+        mapped = tuple(each for each in islice(groups, GROUPS_READ) if each in document.groups)
+        held += held_by_groups(document, mapped)
         holds = holds_of(document, dict.fromkeys(held))
         return Grant(name, holds, mapped) if holds else None
+
+    def held_for_good(self, name: str, since: float | None = None) -> tuple[Hold, ...] | None:
+        """What a person holds without groups: all that a token may have of the person. None: no such person, or one
+        who was added after `since`, who may be somebody else."""
+        document = self.last_good()
+        person = document.people.get(name)
+        if person is None or (since is not None and since < person.created):
+            return None
+        return holds_of(document, person.holds)
+
+    def mapped(self, groups: Iterable[str]) -> frozenset[str]:
+        """Those of a provider's groups that hold a role here."""
+        return frozenset(islice(groups, GROUPS_READ)) & self.last_good().groups.keys()
 
     def holds_of(self, held: Iterable[HeldRole]) -> tuple[Hold, ...]:
         """What these roles are now, as a token holds them."""
@@ -112,12 +131,12 @@ class People(SharedDocument[PeopleDocument]):
                 found.append(name)
         return found[:ASKED_NAMED]
 
-    def covers(self, grant: Grant, name: str) -> bool:
+    def covers(self, grant: Grant, name: str, groups: Iterable[str] = ()) -> bool:
         """Whether all that the person holds could have been given by `grant`: who makes an invitation for a person, or
-        changes how the person signs in, could become that person."""
+        changes how the person signs in, could become that person. `groups` are those of the person's last login."""
         document = self.last_good()
         person = document.people.get(name)
-        return person is not None and reaches(grant, document, person)
+        return person is not None and reaches(grant, document, person, groups)
 
     def may_give(self, grant: Grant, held: HeldRole) -> bool:
         return gives(grant, self.last_good(), held)
@@ -132,18 +151,27 @@ class People(SharedDocument[PeopleDocument]):
         check_everywhere(grant)
         self.change(lambda document: without_organisation(document, name), lending=True)
 
-    def give_app(self, grant: Grant, name: str, app: AppId) -> None:
-        """Who owns an app decides who may do what with it, so that is for who manages all people."""
+    def give_app(self, grant: Grant, name: str, app: AppId, permit: PermitPeople = permitted) -> None:
+        """Who owns an app decides who may do what with it, so that is for who manages all people. Raises what `permit`
+        raises of the document before and after."""
         check_everywhere(grant)
-        self.change(lambda document: with_owner(document, name, app))
+        self.change(lambda document: permit(document, with_owner(document, name, app)))
 
     def own_created(self, name: str, app: AppId) -> None:
         """The organisation owns an app that was created for it a moment ago."""
         self.change(lambda document: with_owner(document, name, app))
 
-    def set_role(self, grant: Grant, name: str, permissions: Sequence[str], words: str, now: float) -> None:
+    def set_role(
+        self,
+        grant: Grant,
+        name: str,
+        permissions: Sequence[str],
+        words: str,
+        now: float,
+        permit: PermitPeople = permitted,
+    ) -> None:
         """Whoever holds the role has these permissions at once, so one must hold them everywhere, and the former ones.
-        Raises Invalid `invalid_role_name`, `unknown_permission`."""
+        Raises Invalid `invalid_role_name`, `unknown_permission`, and what `permit` raises."""
         parse_role_name(name)
         wanted = parse_permissions(permissions)
         check_everywhere(grant)
@@ -151,10 +179,10 @@ class People(SharedDocument[PeopleDocument]):
 
         def edit(document: PeopleDocument) -> PeopleDocument:
             former = document.roles[name].permissions if name in document.roles else ()
-            for each in sorted(_known({*wanted, *former}) - FOR_ALL, key=lambda each: each.value):
+            for each in sorted(known_permissions({*wanted, *former}) - FOR_ALL, key=lambda each: each.value):
                 if not grant.may_within(each, EVERYTHING):
-                    raise Forbidden("forbidden", _more_than_held(grant, each, EVERYTHING))
-            return with_own_role(document, name, role)
+                    raise Forbidden("forbidden", more_than_held(grant, each, EVERYTHING))
+            return permit(document, with_own_role(document, name, role))
 
         self.change(edit)
 
@@ -164,7 +192,8 @@ class People(SharedDocument[PeopleDocument]):
 
     def add_person(self, grant: Grant, name: str, words: str, held: Sequence[HeldRole], now: float) -> None:
         """Raises Invalid `invalid_person_name`, Forbidden `forbidden`, and what `with_person` raises."""
-        mail, person = parse_mail(name), PersonRecord(words=parse_words(words), created=now, by=grant.name)
+        mail, homes = parse_mail(name), organisations_managed(grant)
+        person = PersonRecord(words=parse_words(words), created=now, by=grant.name, added_for=homes)
 
         def edit(document: PeopleDocument) -> PeopleDocument:
             if not grant.might(Permission.MANAGE_PEOPLE):
@@ -177,14 +206,15 @@ class People(SharedDocument[PeopleDocument]):
 
         self.change(edit)
 
-    def remove_person(self, grant: Grant, name: str) -> None:
-        """Whatever the person holds must be in reach of `grant`. Raises NotFound `unknown_person`."""
+    def remove_person(self, grant: Grant, name: str, groups: Iterable[str] = ()) -> None:
+        """Whatever the person holds, also by the `groups` of the last login, must be in reach of `grant`. Raises
+        NotFound `unknown_person`."""
 
         def edit(document: PeopleDocument) -> PeopleDocument:
             person = person_of(document, name)
             for held in person.holds:
                 check_gives(grant, document, held)
-            if not reaches(grant, document, person):
+            if not reaches(grant, document, person, groups):
                 check_everywhere(grant)
             return without_person(document, name)
 
@@ -225,120 +255,3 @@ class People(SharedDocument[PeopleDocument]):
             return edit(document)
 
         self.change(judged, lending=lending)
-
-
-def holds_of(document: PeopleDocument, held: Iterable[HeldRole]) -> tuple[Hold, ...]:
-    """A role or an organisation that is no longer there gives nothing, nor does an app of another owner by now."""
-    found = (_hold_of(document, each) for each in held)
-    return tuple(each for each in found if each is not None)
-
-
-def _hold_of(document: PeopleDocument, held: HeldRole) -> Hold | None:
-    permissions = permissions_of(document, held.role)
-    scope = scope_of(document, held.scope)
-    if scope is None or not permissions:
-        return None
-    if isinstance(scope, AppScope | ChannelScope) and held.owner and owner_of(document, scope.app) != held.owner:
-        return None
-    return Hold(held.role, permissions, scope)
-
-
-def permissions_of(document: PeopleDocument, role: str) -> frozenset[Permission]:
-    """Those of a role, none for one that is not there."""
-    for each in Role:
-        if each.value == role:
-            return GRANTED[each]
-    own = document.roles.get(role)
-    return _known(own.permissions) | FOR_ALL if own is not None else frozenset()
-
-
-def scope_of(document: PeopleDocument, text: str) -> RoleScope | None:
-    """As it is now; None for an organisation that is not there."""
-    scope = parse_scope_text(text)
-    if not isinstance(scope, OrganisationScope):
-        return scope
-    if scope.name != DEFAULT_ORGANISATION and scope.name not in document.organisations:
-        return None
-    return owned_by(scope.name, {name: frozenset(each.apps) for name, each in document.organisations.items()})
-
-
-def reaches(grant: Grant, document: PeopleDocument, person: PersonRecord) -> bool:
-    """Who holds nothing may hold anything by groups of the provider, so is in reach of whoever added him, and of who
-    manages all people."""
-    if not person.holds:
-        return person.by == grant.name or grant.may_within(Permission.MANAGE_PEOPLE, EVERYTHING)
-    return all(gives(grant, document, held) for held in person.holds)
-
-
-def gives(grant: Grant, document: PeopleDocument, held: HeldRole) -> bool:
-    """Whether one may give or take away this: people there are managed by one, and all of it is one's own."""
-    return _lacking(grant, document, held) is None
-
-
-def check_gives(
-    grant: Grant, document: PeopleDocument, held: HeldRole, by: Permission = Permission.MANAGE_PEOPLE
-) -> None:
-    """Raises Forbidden `forbidden`, and what `check_held` raises."""
-    lacking = _lacking(grant, document, check_held(document, held), by)
-    if lacking is not None:
-        scope = scope_of(document, held.scope) or EVERYTHING
-        raise Forbidden("forbidden", _more_than_held(grant, lacking, scope))
-
-
-def _lacking(
-    grant: Grant, document: PeopleDocument, held: HeldRole, by: Permission = Permission.MANAGE_PEOPLE
-) -> Permission | None:
-    """What one would have to hold there; None if nothing is missing."""
-    scope = scope_of(document, held.scope)
-    if scope is None:
-        return None if grant.may_within(by, EVERYTHING) else by
-    wanted = sorted(permissions_of(document, held.role), key=lambda each: each.value)
-    needed = [by, *(each for each in wanted if means_something(each, scope) and each not in FOR_ALL)]
-    return next((each for each in needed if not grant.may_within(each, scope)), None)
-
-
-def check_everywhere(grant: Grant) -> None:
-    """For what concerns all organisations. Raises Forbidden `forbidden`."""
-    if not grant.may_within(Permission.MANAGE_PEOPLE, EVERYTHING):
-        raise Forbidden("forbidden", _more_than_held(grant, Permission.MANAGE_PEOPLE, EVERYTHING))
-
-
-def organisation_for(
-    document: PeopleDocument, grant: Grant, app: AppId, wanted: str | None, *, existed: bool = False
-) -> str:
-    """The organisation that an app, which is to be created, will belong to: the one that owns its id already, the
-    `wanted` one, or the caller's own. An app that `existed` is taken from its owner only by who may create it there:
-    devices still ask for it. Raises Forbidden `forbidden`, NotFound `unknown_organisation`."""
-    owner = owner_of(document, app)
-    name = wanted or (owner if owner != DEFAULT_ORGANISATION else _own_organisation(grant))
-    scope = scope_of(document, f"org:{parse_organisation_name(name)}")
-    if scope is None or not grant.may_within(Permission.CREATE_APP, scope):
-        raise Forbidden("forbidden", _more_than_held(grant, Permission.CREATE_APP, OrganisationScope(name)))
-    former = scope_of(document, f"org:{owner}")
-    foreign = existed and former is not None and not grant.may_within(Permission.CREATE_APP, former)
-    if owner not in (name, DEFAULT_ORGANISATION) or foreign:
-        raise Forbidden("forbidden", f"app {app!r} belongs to organisation {owner!r}")
-    return name
-
-
-def _own_organisation(grant: Grant) -> str:
-    """Of who may create apps in one organisation alone."""
-    own = [hold.within for hold in grant.holds if Permission.CREATE_APP in hold.permissions]
-    names = {each.name for each in own if isinstance(each, OrganisationScope)}
-    if len(names) == 1 and EVERYTHING not in own:
-        return next(iter(names))
-    return DEFAULT_ORGANISATION
-
-
-def _known(names: Iterable[str]) -> frozenset[Permission]:
-    wanted = set(names)
-    return frozenset(each for each in Permission if each.value in wanted)
-
-
-def _more_than_held(grant: Grant, permission: Permission, scope: RoleScope) -> str:
-    row = PERMISSIONS[permission]
-    where = scope_words(scope)
-    return (
-        f"{grant.name} may not {row.words} ({permission.value}) for {where}, so neither give that nor take it away: "
-        "ask somebody who may"
-    )

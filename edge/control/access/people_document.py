@@ -67,13 +67,15 @@ class OwnRole(msgspec.Struct, frozen=True, kw_only=True):
     by: str
 
 
-class PersonRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """`words` is how people call the person."""
+class PersonRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`words` is how people call the person; `added_for` are the organisations whose admin added the person, none where
+    that was somebody who manages all people."""
 
     words: str = ""
     holds: tuple[HeldRole, ...] = ()
     created: float
     by: str
+    added_for: tuple[str, ...] = ()
 
 
 class GroupRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,7 +229,11 @@ def without_organisation(document: PeopleDocument, name: str) -> PeopleDocument:
         used = f"owns {len(record.apps)} app(s)" if record.apps else f"has roles held by {', '.join(holders[:5])}"
         raise Conflict("organisation_in_use", f"organisation {name!r} {used}: end that first")
     kept = {other: held for other, held in document.organisations.items() if other != name}
-    return replace(document, organisations=kept)
+    people = {
+        mail: replace(person, added_for=tuple(each for each in person.added_for if each != name))
+        for mail, person in document.people.items()
+    }
+    return replace(document, organisations=kept, people=people)
 
 
 def with_owner(document: PeopleDocument, name: str, app: AppId) -> PeopleDocument:

@@ -104,6 +104,13 @@ def covers(outer: RoleScope, inner: RoleScope) -> bool:
             return False
 
 
+def narrower(one: RoleScope, other: RoleScope) -> RoleScope | None:
+    """What lies in both; None for nothing."""
+    if covers(other, one):
+        return one
+    return other if covers(one, other) else None
+
+
 def scope_words(scope: RoleScope) -> str:
     """For people: "app com.acme.app, channel production"."""
     match scope:

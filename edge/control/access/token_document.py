@@ -8,6 +8,7 @@ import msgspec
 from edge.control.access.people_document import HeldRole
 from edge.control.access.roles import Role
 from edge.control.access.shared_document import DocumentKind, SharedFields
+from edge.domain.approving.hands import is_person
 from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from edge.domain.facts import DAY_SECONDS
 from edge.domain.model import AppId
@@ -34,10 +35,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
 
 
 class FormerSecret(msgspec.Struct, frozen=True):
-    """The hash of the secret before a rotation, which works `until` then, in seconds since the epoch."""
+    """The hash of the secret before a rotation, which works `until` then, in seconds since the epoch. `person` had it
+    in hand, `since` then."""
 
     hash: str
     until: float
+    person: str = ""
+    since: float = 0.0
 
 
 class TokenRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,7 +50,9 @@ class TokenRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     `role` and `app` are what it may do, unless it `holds` roles as people do: then `role` is the name of the first.
     Without `lifetime_seconds` the token does not expire; it counts from `renewed`, its last rotation, whose request has
-    the id `rotation`; `rotated_by` have seen a secret of it beside its maker. `used_day` is the day of its last use, in
+    the id `rotation`; `rotated_by` have seen a secret of it beside its maker. `person` is in whose hands it is: who
+    made it or gave it its secret, also by a token in the person's hands; "" for nobody's. It gives no more than the
+    person may. `used_day` is the day of its last use, in
     days since the epoch; 0: never. With `networks` it works from there alone.
     """
 
@@ -64,13 +70,19 @@ class TokenRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     renewed: float = 0.0
     rotation: str = ""
     rotated_by: tuple[str, ...] = ()
+    person: str = ""
+
+    @property
+    def since(self) -> float:
+        """When it got its secret, in seconds since the epoch."""
+        return self.renewed or self.created
 
     @property
     def expires(self) -> float | None:
         """In seconds since the epoch; None: never."""
         if self.lifetime_seconds is None:
             return None
-        return (self.renewed or self.created) + self.lifetime_seconds
+        return self.since + self.lifetime_seconds
 
     @property
     def last_used(self) -> float | None:
@@ -81,12 +93,13 @@ class TokenRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     def opens_all(self) -> bool:
         """Whether it is an admin's for good, whatever happens: of these one stays."""
         plain = self.role == Role.ADMIN.value and self.app is None and not self.holds
-        return plain and self.lifetime_seconds is None and not self.networks
+        return plain and self.lifetime_seconds is None and not self.networks and not self.person
 
     @property
     def is_of_people(self) -> bool:
         """Whether a release from before there were people would read it wrongly, or not at all."""
-        return bool(self.role not in _BEFORE_PEOPLE or self.holds or self.networks or self.former or self.renewed)
+        new = self.holds or self.networks or self.former or self.renewed or self.person
+        return bool(self.role not in _BEFORE_PEOPLE or new)
 
 
 class NewToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +190,7 @@ def with_new_token(document: TokenDocument, name: str, record: TokenRecord) -> T
 
     Raises Forbidden `outlives_its_maker`, Conflict `command_id_used`, `token_exists`, `too_many_tokens`.
     """
+    record = msgspec.structs.replace(record, person=_person_behind(document, record.by))
     _check_maker(document, record, record.by, record.created)
     _check_command(document, name, record)
     return _with_token(document, name, record)
@@ -186,12 +200,12 @@ def without_token(document: TokenDocument, name: str) -> TokenDocument:
     """Remove a token. Raises NotFound `unknown_token`, and Conflict `last_admin` if no one could create tokens then."""
     record = token_of(document, name)
     kept = {other: held for other, held in document.tokens.items() if other != name}
-    if not any(held.opens_all for held in kept.values()):
-        raise Conflict("last_admin", f"token {name!r} is the last admin token without an expiry; create another first")
+    after = msgspec.structs.replace(document, tokens=kept)
+    _check_admin_left(after, f"token {name!r} is the last admin token without an expiry; create another first")
     first = [record.hash] if record.by == FIRST_START else []
     revoked = [*document.revoked, *first][-REVOKED_LIMIT:]
     used = [*document.used_commands, *([record.command] if not first else [])][-REVOKED_LIMIT:]
-    return msgspec.structs.replace(document, tokens=kept, revoked=revoked, used_commands=used)
+    return msgspec.structs.replace(after, revoked=revoked, used_commands=used)
 
 
 def with_secret(
@@ -206,18 +220,28 @@ def with_secret(
             raise Conflict("command_id_used", f"command id {command!r} was used by another to rotate this token")
         again = msgspec.structs.replace(record, hash=hashed)
         return msgspec.structs.replace(document, tokens={**document.tokens, name: again})
-    former = FormerSecret(record.hash, now + keep_seconds) if keep_seconds else None
+    until = now + keep_seconds
+    former = FormerSecret(record.hash, until, record.person, record.since) if keep_seconds else None
     seen_by = tuple(dict.fromkeys((*record.rotated_by, by)))
     if len(seen_by) > ROTATORS_LIMIT:
         raise Conflict("too_many_rotators", f"{ROTATORS_LIMIT} others have rotated token {name!r}: create another")
     rotated = msgspec.structs.replace(
-        record, hash=hashed, former=former, renewed=now, rotation=command, rotated_by=seen_by
+        record,
+        hash=hashed,
+        former=former,
+        renewed=now,
+        rotation=command,
+        rotated_by=seen_by,
+        person=_person_behind(document, by),
     )
     _check_maker(document, rotated, by, now)
     # The file on the node must not bring the former secret back as a token of its own.
     first = [record.hash] if record.by == FIRST_START else []
     revoked = [*document.revoked, *first][-REVOKED_LIMIT:]
-    return msgspec.structs.replace(document, tokens={**document.tokens, name: rotated}, revoked=revoked)
+    after = msgspec.structs.replace(document, tokens={**document.tokens, name: rotated}, revoked=revoked)
+    if record.opens_all:
+        _check_admin_left(after, f"token {name!r} is the last admin token that is no person's; rotate it by itself")
+    return after
 
 
 def parse_token_name(text: str) -> str:
@@ -242,6 +266,18 @@ def check_keep(seconds: int) -> None:
     """Raises Invalid `invalid_lifetime`."""
     if not 0 <= seconds <= KEEP_LIMIT_SECONDS:
         raise Invalid("invalid_lifetime", f"a former secret works for {format_duration(KEEP_LIMIT_SECONDS)} at most")
+
+
+def _person_behind(document: TokenDocument, by: str) -> str:
+    """In whose hands a token is that `by` makes, a person or a token; "" for nobody's."""
+    if is_person(by):
+        return by
+    return document.tokens[by].person if by in document.tokens else ""
+
+
+def _check_admin_left(document: TokenDocument, words: str) -> None:
+    if not any(held.opens_all for held in document.tokens.values()):
+        raise Conflict("last_admin", words)
 
 
 def _check_maker(document: TokenDocument, record: TokenRecord, by: str, now: float) -> None:

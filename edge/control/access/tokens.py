@@ -14,14 +14,15 @@ import secrets
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from edge.control.access.grants import Grant, hold_of
+from edge.control.access.grants import Grant, Hold, bounded, hold_of
+from edge.control.access.judging.giving import check_gives, gives, scope_of
 from edge.control.access.networks import is_from, parse_networks
-from edge.control.access.people import People, check_gives, scope_of
-from edge.control.access.people_document import HeldRole, check_held
+from edge.control.access.people import People
+from edge.control.access.people_document import HeldRole, PeopleDocument, check_held
 from edge.control.access.roles import Permission, Role
 from edge.control.access.scopes import EVERYTHING
 from edge.control.access.shared_document import SharedDocument
@@ -60,12 +61,24 @@ log = logging.getLogger(__name__)
 _SECRET = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9_-]{{43}}")
 
 
+Gives = Literal["all", "less", "nothing"]
+
+
 class AcceptedTokens(NamedTuple):
     """Why the tokens were refused; which of those that were restored are revoked again, and which ones were missing."""
 
     problem: str
     revoked: list[str]
     brought_back: list[str]
+
+
+class PresentedToken(NamedTuple):
+    """By its secret or by the former one: `person` has that one in hand, `since` then; "" for nobody."""
+
+    name: str
+    record: TokenRecord
+    person: str
+    since: float
 
 
 class Tokens(SharedDocument[TokenDocument]):
@@ -89,49 +102,71 @@ class Tokens(SharedDocument[TokenDocument]):
 
     def authenticate(self, secret: str, now: float, address: str = "") -> Grant:
         """Look up the token of this secret; `now` is in seconds since the epoch, `address` whence it is presented. The
-        first use of a day is noted in the store. Raises Unauthorized `unauthorized`, `token_expired`, `wrong_address`;
+        first use of a day is noted in the store. Raises Unauthorized `unauthorized`, `token_expired`, `wrong_address`,
+        `maker_gone`;
         an unknown secret takes as long as a known one."""
         found = self._found(hash_secret(secret[:SECRET_LIMIT]), now)
         if found is None:
             raise Unauthorized("unauthorized", "unknown or revoked token")
-        name, record = found
+        name, record, person, _ = found
         if record.expires is not None and record.expires <= now:
             raise Unauthorized("token_expired", f"token {name!r} has expired; create another with `edge token create`")
         if not is_from(record.networks, address):
             where = address or "an unknown address"
             raise Unauthorized("wrong_address", f"token {name!r} may not be used from {where}")
+        grant = self._grant(found)
+        if grant is None:
+            raise Unauthorized(
+                "maker_gone",
+                f"token {name!r} ended with {person}, who had it in hand and was removed: whoever may create it "
+                "gives it a new secret (`edge token rotate`)",
+            )
         if self._writer is not None and record.used_day < _day(now):
             self._note_use(name, now)
-        return self._grant(name, record)
+        return grant
 
     def standing(self, hashed: str, now: float, address: str = "") -> Grant | None:
         """The token whose secret has this hash, unless it has been revoked or has expired or is not for this address:
         what a session of the page stands for."""
         found = self._found(hashed, now)
-        if found is None or (found[1].expires is not None and found[1].expires <= now):
+        if found is None or (found.record.expires is not None and found.record.expires <= now):
             return None
-        return self._grant(*found) if is_from(found[1].networks, address) else None
+        return self._grant(found) if is_from(found.record.networks, address) else None
 
     def grant_of(self, name: str) -> Grant | None:
-        """What the token of this name may do; None if there is none."""
+        """What the token of this name may do; None if there is none, or it is of somebody who is gone."""
         record = self.records().get(name)
-        return self._grant(name, record) if record is not None else None
+        return self._grant(PresentedToken(name, record, record.person, record.since)) if record is not None else None
 
-    def _grant(self, name: str, record: TokenRecord) -> Grant:
-        if not record.holds:
-            role = next((each for each in Role if each.value == record.role), None)
-            return Grant(name, (hold_of(role, record.app),) if role is not None else ())
-        return Grant(name, self.people.holds_of(record.holds))
+    def gives(self, record: TokenRecord) -> Gives:
+        """How much of what it is for a token gives now: no more than the person may in whose hands it is."""
+        held, grant = self._holds(record), self._grant(PresentedToken("", record, record.person, record.since))
+        if grant is None or not grant.holds:
+            return "nothing"
+        return "all" if set(held) <= set(grant.holds) else "less"
 
-    def _found(self, hashed: str, now: float) -> tuple[str, TokenRecord] | None:
+    def _grant(self, token: PresentedToken) -> Grant | None:
+        holds = self._holds(token.record)
+        if not token.person:
+            return Grant(token.name, holds)
+        limits = self.people.held_for_good(token.person, token.since)
+        return Grant(token.name, bounded(holds, limits)) if limits is not None else None
+
+    def _holds(self, record: TokenRecord) -> tuple[Hold, ...]:
+        if record.holds:
+            return self.people.holds_of(record.holds)
+        role = next((each for each in Role if each.value == record.role), None)
+        return (hold_of(role, record.app),) if role is not None else ()
+
+    def _found(self, hashed: str, now: float) -> PresentedToken | None:
         """By its secret, or by the former one while that works."""
         found = None
         for name, record in self.last_good().tokens.items():
             if hmac.compare_digest(record.hash, hashed):
-                found = name, record
+                found = PresentedToken(name, record, record.person, record.since)
             former = record.former
             if former is not None and hmac.compare_digest(former.hash, hashed) and now < former.until:
-                found = name, record
+                found = PresentedToken(name, record, former.person, former.since)
         return found
 
     def look(self, now: float) -> None:
@@ -248,7 +283,7 @@ class Tokens(SharedDocument[TokenDocument]):
         document = self.people.last_good()
         held = tuple(check_held(document, HeldRole(wanted.role, scope)) for scope in wanted.scopes or ("everything",))
         for each in held:
-            check_gives(grant, document, each, Permission.MANAGE_TOKENS)
+            self._check_gives(grant, document, each)
         app = plain_app(wanted.role, held)
         if app is not None and grant.may(Permission.MANAGE_TOKENS):
             return msgspec.structs.replace(made, app=app or None)
@@ -257,7 +292,21 @@ class Tokens(SharedDocument[TokenDocument]):
     def _check_may(self, grant: Grant, record: TokenRecord) -> None:
         """Raises Forbidden unless the caller could have created the token: who gets its secret is it."""
         for each in held_by(record):
-            check_gives(grant, self.people.last_good(), each, Permission.MANAGE_TOKENS)
+            self._check_gives(grant, self.people.last_good(), each)
+
+    def _check_gives(self, grant: Grant, document: PeopleDocument, held: HeldRole) -> None:
+        """Of a person only own roles go into a token: those of groups end with what the provider says, which a machine
+        cannot be asked to show."""
+        check_gives(grant, document, held, Permission.MANAGE_TOKENS)
+        if not grant.is_person:
+            return
+        own = Grant(grant.name, self.people.held_for_good(grant.name) or ())
+        if not gives(own, document, held, Permission.MANAGE_TOKENS):
+            raise Forbidden(
+                "by_group_alone",
+                f"{grant.name} may give that by a group of the login provider alone, and a token would outlive it: "
+                "a token needs a role of one's own (`edge person grant`)",
+            )
 
     def _check_reach(self, grant: Grant, record: TokenRecord) -> None:
         if not self._reaches(grant, record):

@@ -19,6 +19,7 @@ from edge.control.login.credential_document import (
     begun,
     credentials_of,
     signed_out,
+    with_groups,
     without_person,
 )
 from edge.control.login.region_credentials import RegionCredentials
@@ -66,7 +67,16 @@ class Accounts:
 
     def covers(self, grant: Grant, mail: str) -> bool:
         """Whether `grant` may do all that the person may, and so may become the person."""
-        return self._people.covers(grant, mail)
+        return self._people.covers(grant, mail, self.stated_groups(mail))
+
+    def stated_groups(self, mail: str) -> frozenset[str]:
+        """Those with a role here that a provider stated of the person last."""
+        return frozenset(each for identity in self.credentials(mail).identities for each in identity.groups)
+
+    def note_groups(self, mail: str, issuer: str, groups: Iterable[str]) -> None:
+        """What the provider has stated of the person a moment ago. Possible on a full disk, too."""
+        kept = tuple(sorted(self._people.mapped(sorted(groups))))
+        self._credentials.change(lambda document: with_groups(document, mail, issuer, kept), lending=True)
 
     def may_give(self, grant: Grant, held: HeldRole) -> bool:
         return self._people.may_give(grant, held)

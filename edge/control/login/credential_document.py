@@ -41,11 +41,12 @@ class Passkey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """Who somebody is at a provider of OpenID Connect."""
+    """Who somebody is at a provider of OpenID Connect. `groups` are those with a role here that it stated last."""
 
     issuer: str
     subject: str
     bound: float
+    groups: tuple[str, ...] = ()
 
 
 class Invitation(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +71,8 @@ class Terminal(msgspec.Struct, frozen=True, kw_only=True):
 class PersonCredentials(msgspec.Struct, frozen=True, kw_only=True):
     """Of one person. `handle` is what a passkey calls the person: random, and no mail address. Sessions opened in
     another `era` have ended; it is random, so that none comes back. `password` is sealed; "" for none. `invited_by`
-    made the invitation that all of this began with, and may have kept its link; "" for who may do everything anyway."""
+    made the invitation that all of this began with, and may have kept its link; "" for who may do everything anyway.
+    `inviter_handle` is that person's handle then, "" for a token."""
 
     handle: str
     era: str
@@ -81,6 +83,7 @@ class PersonCredentials(msgspec.Struct, frozen=True, kw_only=True):
     invitation: Invitation | None = None
     terminals: tuple[Terminal, ...] = ()
     invited_by: str = ""
+    inviter_handle: str = ""
 
     @property
     def any(self) -> bool:
@@ -160,7 +163,9 @@ def with_invitation(
     if held is None and len(document.people) >= PEOPLE_LIMIT:
         raise Conflict("too_many_people", f"at most {PEOPLE_LIMIT} people can have credentials")
     by = invitation.by if limited else ""
-    return _with(document, mail, msgspec.structs.replace(_new(), invitation=invitation, invited_by=by))
+    begun_by = credentials_of(document, by).handle
+    fresh = msgspec.structs.replace(_new(), invitation=invitation, invited_by=by, inviter_handle=begun_by)
+    return _with(document, mail, fresh)
 
 
 def begun(document: CredentialDocument, mail: str) -> CredentialDocument:
@@ -239,6 +244,17 @@ def with_identity(document: CredentialDocument, mail: str, identity: ProviderIde
         raise Conflict("too_many_identities", f"a person has at most {IDENTITIES_LIMIT} accounts at providers")
     changed = msgspec.structs.replace(held, identities=(*held.identities, identity), invitation=None)
     return _with(document, mail, changed)
+
+
+def with_groups(document: CredentialDocument, mail: str, issuer: str, groups: tuple[str, ...]) -> CredentialDocument:
+    """What the provider states of the person now. The same document where that is known."""
+    held = credentials_of(document, mail)
+    stated = tuple(
+        msgspec.structs.replace(each, groups=groups) if each.issuer == issuer else each for each in held.identities
+    )
+    if stated == held.identities:
+        return document
+    return _with(document, mail, msgspec.structs.replace(held, identities=stated))
 
 
 def with_terminal(document: CredentialDocument, mail: str, terminal: Terminal, now: float) -> CredentialDocument:

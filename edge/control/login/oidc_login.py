@@ -91,6 +91,7 @@ class OidcLogin:
         code = check_return(query, pending, provider, browser)
         stated = await self._client.redeem(code, pending, now)
         mail = await asyncio.to_thread(self._person_of, stated, invitation, now)
+        await asyncio.to_thread(self._accounts.note_groups, mail, stated.issuer, stated.groups)
         held = await asyncio.to_thread(self._accounts.credentials, mail)
         return SignedIn(mail, held.era, BY_PROVIDER, stated.groups)
 

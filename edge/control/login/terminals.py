@@ -1,6 +1,7 @@
 """Tokens for the command line: a signed-in person makes one on the page, and it is the person for half a day.
 
-What it may do is looked up at each use; signing out everywhere ends it. Calls block: run them off the event loop.
+What it may do is looked up at each use, and of groups only what the provider stated at the person's last login counts;
+signing out everywhere ends it. Calls block: run them off the event loop.
 """
 
 import secrets
@@ -54,7 +55,7 @@ def person_of_secret(accounts: Accounts, secret: str, now: float) -> TerminalGra
     mail, terminal = found
     if terminal.until <= now:
         raise Unauthorized("token_expired", "this token of a person has expired: make another on the page")
-    grant = accounts.grant(mail, terminal.groups)
+    grant = accounts.grant(mail, accounts.stated_groups(mail) & frozenset(terminal.groups))
     if grant is None:
         raise Unauthorized("unauthorized", "this person has been removed")
     return TerminalGrant(grant, terminal.until)

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from edge.control.access.people import organisation_for
+from edge.control.access.judging.giving import organisation_for
 from edge.control.access.people_document import owner_of
 from edge.control.access.roles import CHANGES, Permission
 from edge.control.calls import Call, commit, load_app

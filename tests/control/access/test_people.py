@@ -1,14 +1,23 @@
 """People: what they may do by their roles and groups, and that nobody gives, keeps or takes more than he may."""
 
+from itertools import product
+
 import pytest
 from factories import NOW
 from token_making import admin
 
-from edge.control.access.grants import Grant
-from edge.control.access.people import People, organisation_for
+from edge.control.access.grants import Grant, Hold, bounded
+from edge.control.access.judging.giving import organisation_for
+from edge.control.access.people import People
 from edge.control.access.people_document import HOLD_LIMIT, HeldRole, owner_of
-from edge.control.access.roles import Permission
-from edge.control.access.scopes import parse_scope_text
+from edge.control.access.roles import CARRIED, FOR_ALL, GRANTED, Permission, Role
+from edge.control.access.scopes import (
+    EVERYTHING,
+    AppScope,
+    ChannelScope,
+    OrganisationScope,
+    parse_scope_text,
+)
 from edge.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from edge.domain.model import AppId
 from edge.store.key_set import open_trust
@@ -308,3 +317,21 @@ def test_every_scope_is_read_as_it_is_written():
 
 def test_nobody_holds_nothing():
     assert Grant("x", ()).words == "no role" and not Grant("x", ()).might(P.READ_SELF)
+
+
+def test_what_is_bounded_gives_only_what_both_give():
+    """Every permission, in every place, for every pair of places."""
+    acme = OrganisationScope("acme", frozenset({APP}))
+    places = [EVERYTHING, acme, OrganisationScope("default", frozenset({APP}), all_but=True)]
+    places += [AppScope(APP), AppScope(OTHER), ChannelScope(APP, "beta"), ChannelScope(APP, "production")]
+    asked = [(None, None), (APP, None), (OTHER, None), (APP, "beta"), (APP, "production"), (OTHER, "beta")]
+    for one, other in product(places, places):
+        holds = Hold("admin", GRANTED[Role.ADMIN], one), Hold("releaser", GRANTED[Role.RELEASER], other)
+        both = Grant("ci", bounded(holds[:1], holds[1:]))
+        for permission, (app, channel) in product(Permission, asked):
+            each = [Grant("", (hold,)).may(permission, app, channel) for hold in holds]
+            apart = not both.holds and permission in CARRIED | FOR_ALL  # no place in common, and yet the app
+            assert both.may(permission, app, channel) == (all(each) and not apart)
+        for permission, scope in product(Permission, places):
+            if both.may_within(permission, scope):
+                assert all(Grant("", (hold,)).may_within(permission, scope) for hold in holds)

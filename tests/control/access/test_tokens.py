@@ -11,6 +11,7 @@ import pytest
 from token_making import admin, make_token
 
 from edge.control.access.grants import Grant, hold_of
+from edge.control.access.people_document import HeldRole
 from edge.control.access.roles import Permission, Role
 from edge.control.access.token_document import (
     KEEP_LIMIT_SECONDS,
@@ -688,3 +689,18 @@ def test_yesterdays_document_is_read_and_its_tokens_keep_their_rights(world):
     assert (written["format"], written["sequence"], written["epoch"]) == (4, 42, 2)
     assert (written["revoked"], written["used_commands"]) == (["e" * 64], ["k0"])
     assert written["tokens"]["ci"]["lifetime_seconds"] == 7_776_000
+
+
+def test_a_person_does_not_make_the_last_admin_token_their_own(tokens):
+    """It would end with the person, and everybody would be locked out."""
+    make_token(tokens, "root", now=NOW)
+    tokens.people.add_person(admin(), "anna@example.com", "", [HeldRole("admin", "everything")], NOW)
+    anna = tokens.people.grant_of("anna@example.com", NOW)
+    with pytest.raises(Conflict, match="rotate it by itself") as refused:
+        tokens.rotate("root", 0, grant=anna, now=NOW, command="k")
+    assert refused.value.code == "last_admin"
+    make_token(tokens, "other", now=NOW)
+    tokens.rotate("root", 0, grant=anna, now=NOW, command="k")
+    assert tokens.records()["root"].person == "anna@example.com"
+    with pytest.raises(Conflict):
+        tokens.revoke("other", anna)

@@ -21,6 +21,8 @@ def terminal(logins, world):
 
     def make(mail, groups=(), now=NOW):
         logins.accounts.with_handle(mail)
+        if groups:
+            logins.at_provider(mail, groups)
         era = logins.accounts.credentials(mail).era
         secret, _ = make_terminal(logins.accounts, SignedIn(mail, era, "oidc", frozenset(groups)), "laptop", now)
         world.secrets[mail] = secret
@@ -97,6 +99,90 @@ async def test_who_holds_roles_by_groups_alone_is_in_reach_of_no_other_organisat
     await api("DELETE", f"/v1/people/{dora}", by=boss)
 
 
+async def test_an_own_role_grows_for_nobody_whose_inviter_could_not_give_that(api, logins, boss):
+    """Nor by the way of an app that gets another owner, nor once the inviter is somebody else."""
+    cora, here = "cora@example.com", {"scope": "org:acme"}
+    role = {"permissions": ["read_app", "manage_people"]}
+    await api("PUT", "/v1/roles/steward", role)
+    await api("POST", f"/v1/people/{boss}/grant", here | {"role": "steward"})
+    await api("POST", f"/v1/people/{boss}/revoke", here | {"role": "admin"})
+    await api("POST", "/v1/people", {"mail": cora, "holds": [here | {"role": "steward"}]}, by=boss)
+    await api("POST", f"/v1/people/{cora}/invitation", by=boss)
+    await api("PUT", "/v1/organisations/acme/apps/com.acme.app", None)  # as much as the inviter gets
+    await api("POST", f"/v1/people/{boss}/revoke", here | {"role": "steward"})
+    assert await api("PUT", "/v1/organisations/acme/apps/com.acme.more", None, status=409) == "invited_by_other"
+    await api("PUT", "/v1/organisations/default/apps/com.acme.app", None)  # takes, and gives nobody anything
+    more = {"permissions": [*role["permissions"], "roll_back"]}
+    assert await api("PUT", "/v1/roles/steward", more, status=409) == "invited_by_other"
+    await api("PUT", "/v1/roles/steward", {"permissions": ["manage_people"]})
+    await api("POST", f"/v1/people/{boss}/grant", here | {"role": "admin"})
+    await api("PUT", "/v1/roles/steward", more)
+    await api("POST", f"/v1/people/{boss}/invitation")  # whoever was boss then may be another
+    grown = {"permissions": [*more["permissions"], "change_guard"]}
+    assert await api("PUT", "/v1/roles/steward", grown, status=409) == "invited_by_other"
+    await api("POST", f"/v1/people/{cora}/invitation")
+    await api("PUT", "/v1/roles/steward", grown)
+
+
+async def test_a_role_by_a_group_keeps_a_person_out_of_another_organisations_reach(api, logins, boss):
+    logins.at_provider(BEN, ["releases"])
+    await api("POST", f"/v1/people/{BEN}/revoke", {"role": "viewer", "scope": "everything"})
+    await api("POST", f"/v1/people/{BEN}/grant", {"role": "viewer", "scope": "org:acme"}, by=boss)
+    for method, what in (("POST", "/invitation"), ("POST", "/sign-out"), ("GET", "/credentials"), ("DELETE", "")):
+        assert await api(method, f"/v1/people/{BEN}{what}", by=boss, status=403) == "forbidden"
+    logins.at_provider(BEN, [])
+    await api("POST", f"/v1/people/{BEN}/invitation", by=boss)
+
+
+async def test_an_organisations_admin_knows_its_own_people_alone(api, logins, boss):
+    await api("POST", "/v1/organisations", {"name": "other"})
+    await api("POST", "/v1/people", {"mail": "olaf@example.com", "holds": [{"role": "admin", "scope": "org:other"}]})
+    logins.add("nobody@example.com", None)
+    await api("POST", "/v1/people", {"mail": "cora@example.com", "holds": []}, by=boss)
+    await api("POST", "/v1/people", {"mail": "peer@example.com", "holds": [{"role": "admin", "scope": "org:acme"}]})
+    listed = [each["mail"] for each in await api("GET", "/v1/people", by=boss)]
+    assert listed == [boss, "cora@example.com", "peer@example.com"]
+    assert await api("GET", "/v1/people/nobody@example.com", by=boss, status=404) == "unknown_person"
+    assert {"nobody@example.com", "olaf@example.com"} <= {each["mail"] for each in await api("GET", "/v1/people")}
+    # A small role does not make somebody's person one's own.
+    logins.people.add_person(logins.accounts.grant("olaf@example.com"), "nils@example.com", "", [], NOW)
+    await api("POST", "/v1/people/nils@example.com/grant", {"role": "viewer", "scope": "org:acme"}, by=boss)
+    assert await api("POST", "/v1/people/nils@example.com/invitation", by=boss, status=403) == "forbidden"
+
+
+async def test_a_token_gives_no_more_than_the_person_who_made_it_may(api, logins, terminal, world):
+    """However long it was to work: the login that made it lasts for half a day."""
+    terminal(ANNA)
+    made = await api("POST", "/v1/tokens", {"name": "ci", "role": "admin"}, by=ANNA)
+    world.secrets["ci"] = made["token"]
+    world.secrets["its"] = (await api("POST", "/v1/tokens", {"name": "its", "role": "releaser"}, by="ci"))["token"]
+    assert "manage_people" in (await api("GET", "/v1/token", by="ci"))["permissions"]
+    await api("POST", f"/v1/people/{ANNA}/grant", {"role": "uploader", "scope": "app:com.acme.app"})
+    await api("POST", f"/v1/people/{ANNA}/revoke", {"role": "admin", "scope": "everything"})
+    for name, role in (("ci", "admin"), ("its", "releaser")):
+        own = await api("GET", "/v1/token", by=name)
+        assert [(each["role"], each["scope"]) for each in own["holds"]] == [(role, "app:com.acme.app")]
+        assert {"upload_bundles", "roll_back", "manage_people"} & set(own["permissions"]) == {"upload_bundles"}
+    gone = await api("DELETE", f"/v1/people/{ANNA}")
+    assert gone["tokens"] == ["ci", "its"]
+    logins.people.add_person(ROOT, ANNA, "", [HeldRole("admin", "everything")], NOW + 1)
+    for name in ("ci", "its"):
+        assert await api("GET", "/v1/token", by=name, status=401) == "maker_gone"
+    listed = {each["name"]: each for each in await api("GET", "/v1/tokens")}
+    assert (listed["its"]["person"], listed["its"]["gives"]) == (ANNA, "nothing")
+    await api("POST", "/v1/tokens/ci/rotate", {"keep_seconds": 3_600})
+    assert await api("GET", "/v1/token", by="ci", status=401) == "maker_gone", "the former secret is hers still"
+
+
+async def test_what_a_group_gives_goes_into_no_token(api, logins, terminal):
+    logins.people.map_group(ROOT, "chiefs", HeldRole("admin", "everything"))
+    terminal(BEN, groups=("chiefs",))
+    asked = {"name": "ci", "role": "uploader"}
+    assert await api("POST", "/v1/tokens", asked, by=BEN, status=403) == "by_group_alone"
+    logins.people.grant_role(ROOT, BEN, HeldRole("admin", "everything"))
+    await api("POST", "/v1/tokens", asked, by=BEN)
+
+
 async def test_a_person_at_the_command_line_is_the_author(api, logins, terminal):
     terminal(ANNA)
     own = await api("GET", "/v1/token", by=ANNA)
@@ -111,6 +197,10 @@ async def test_what_the_person_may_is_looked_up_each_time(api, logins, terminal)
     terminal(BEN, groups=("releases",))
     assert "change_channels" in (await api("GET", "/v1/token", by=BEN))["permissions"]
     logins.people.unmap_group(ROOT, "releases", HeldRole("releaser", "everything"))
+    assert "change_channels" not in (await api("GET", "/v1/token", by=BEN))["permissions"]
+    logins.people.map_group(ROOT, "releases", HeldRole("releaser", "everything"))
+    assert "change_channels" in (await api("GET", "/v1/token", by=BEN))["permissions"]
+    logins.at_provider(BEN, [])  # the next login, or what the page asked again meanwhile
     assert "change_channels" not in (await api("GET", "/v1/token", by=BEN))["permissions"]
     logins.remove(BEN)
     assert await api("GET", "/v1/token", by=BEN, status=401) == "unauthorized"

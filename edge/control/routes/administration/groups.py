@@ -3,11 +3,12 @@
 import asyncio
 from typing import Any
 
+from edge.control.access.judging.giving import sees
 from edge.control.access.people_document import GroupRecord, HeldRole, PeopleDocument, parse_group
 from edge.control.access.roles import Permission
 from edge.control.calls import Call
 from edge.control.operations import Operation
-from edge.control.routes.administration.people import sees, view_holds
+from edge.control.routes.administration.people import view_holds
 from edge.control.shapes.access.people import GroupBody, GroupView
 
 
@@ -33,7 +34,7 @@ async def handle_unmap_group(call: Call[GroupBody]) -> GroupView:
 
 
 def _view_group(call: Call[Any], document: PeopleDocument, name: str, group: GroupRecord) -> GroupView:
-    seen = [each for each in group.holds if sees(call, document, each)]
+    seen = [each for each in group.holds if sees(call.grant, document, each)]
     return GroupView(group=name, holds=view_holds(document, seen), by=group.by)
 
 

@@ -3,7 +3,8 @@
 import asyncio
 from typing import Any
 
-from edge.control.access.people import holds_of, scope_of
+from edge.control.access.judging.giving import holds_of, knows, scope_of, sees
+from edge.control.access.people import PermitPeople, permitted
 from edge.control.access.people_document import (
     HeldRole,
     OrganisationRecord,
@@ -14,9 +15,10 @@ from edge.control.access.people_document import (
     person_of,
 )
 from edge.control.access.roles import Permission
-from edge.control.access.scopes import DEFAULT_ORGANISATION, EVERYTHING, AppScope, ChannelScope, OrganisationScope
+from edge.control.access.scopes import DEFAULT_ORGANISATION, AppScope, ChannelScope, OrganisationScope
 from edge.control.access.token_document import held_by
 from edge.control.calls import Call
+from edge.control.login.inviters import Inviters
 from edge.control.operations import Operation
 from edge.control.shapes.access.people import (
     AppOwned,
@@ -68,7 +70,7 @@ async def handle_delete_organisation(call: Call[None]) -> OrganisationDeleted:
 async def handle_own(call: Call[None]) -> AppOwned:
     name, app, people = call.part("organisation"), parse_app_id(call.part("app")), call.ports.people
     before = await asyncio.to_thread(people.last_good)
-    await asyncio.to_thread(people.give_app, call.grant, name, app)
+    await asyncio.to_thread(people.give_app, call.grant, name, app, permit_widening(call))
     after = await asyncio.to_thread(people.last_good)
     lapsed = sum(
         len(holds_of(before, [held])) > len(holds_of(after, [held]))
@@ -79,11 +81,13 @@ async def handle_own(call: Call[None]) -> AppOwned:
 
 
 async def handle_list_people(call: Call[None]) -> list[PersonView]:
-    """By mail address: those who hold a role where the caller manages people, and those who hold none."""
+    """By mail address: those who hold a role where the caller manages people, or were added for an organisation there,
+    or by the caller."""
     document = await asyncio.to_thread(call.ports.people.last_good)
     made = await asyncio.to_thread(_tokens_made, call)
-    views = (_view_person(call, document, name, person, made) for name, person in sorted(document.people.items()))
-    return [view for view in views if view.holds or not view.more]
+    known = ((name, each) for name, each in sorted(document.people.items()) if knows(call.grant, document, each))
+    views = (_view_person(call, document, name, person, made) for name, person in known)
+    return list(views)
 
 
 async def handle_show_person(call: Call[None]) -> PersonView:
@@ -102,7 +106,9 @@ async def handle_add_person(call: Call[PersonRequest]) -> PersonView:
 
 async def handle_remove_person(call: Call[None]) -> PersonRemoved:
     name = parse_mail(call.part("person"))
-    await asyncio.to_thread(call.ports.people.remove_person, call.grant, name)
+    login, people = call.ports.login, call.ports.people
+    groups = await asyncio.to_thread(login.accounts.stated_groups, name) if login is not None else frozenset()
+    await asyncio.to_thread(people.remove_person, call.grant, name, groups)
     await _forget(call, name)
     made = await asyncio.to_thread(_tokens_made, call)
     return PersonRemoved(mail=name, removed=True, tokens=made.get(name, []))
@@ -122,18 +128,16 @@ async def handle_grant(call: Call[HeldBody]) -> PersonView:
 
 
 def _check_invited(call: Call[Any], name: str, held: HeldRole) -> None:
-    """Whoever invited a person may have become that person, so must not come by more in this way. Raises Conflict
-    `invited_by_other`."""
-    by = call.ports.login.accounts.credentials(name).invited_by if call.ports.login is not None else ""
-    if by in ("", call.grant.name):
-        return
-    inviter = call.ports.people.grant_of(by, call.ports.clock.now()) if "@" in by else call.ports.tokens.grant_of(by)
-    if inviter is None or not call.ports.people.may_give(inviter, held):
-        raise Conflict(
-            "invited_by_other",
-            f"{name} was invited by {by}, who may not give this role and could have kept the link: "
-            f"invite {name} anew (`edge person invite`), then give the role",
-        )
+    """Raises Conflict `invited_by_other`."""
+    login, document = call.ports.login, call.ports.people.last_good()
+    if login is not None:
+        Inviters(login.accounts, call.ports.tokens).check_given(call.grant.name, document, name, held)
+
+
+def permit_widening(call: Call[Any]) -> PermitPeople:
+    """For a change that gives more to whoever holds a role already: raises Conflict `invited_by_other`."""
+    login = call.ports.login
+    return permitted if login is None else Inviters(login.accounts, call.ports.tokens).check_widened
 
 
 async def handle_revoke(call: Call[HeldBody]) -> PersonView:
@@ -144,16 +148,16 @@ async def handle_revoke(call: Call[HeldBody]) -> PersonView:
 
 async def _person_view(call: Call[Any], name: str) -> PersonView:
     document = await asyncio.to_thread(call.ports.people.last_good)
-    view = _view_person(call, document, name, person_of(document, name), await asyncio.to_thread(_tokens_made, call))
-    if view.more and not view.holds:  # of another organisation: not even that there is such a person
+    person = person_of(document, name)
+    if not knows(call.grant, document, person):  # of another organisation: not even that there is such a person
         raise NotFound("unknown_person", f"unknown person {name!r}")
-    return view
+    return _view_person(call, document, name, person, await asyncio.to_thread(_tokens_made, call))
 
 
 def _view_person(
     call: Call[Any], document: PeopleDocument, name: str, person: PersonRecord, made: dict[str, list[str]]
 ) -> PersonView:
-    seen = [each for each in person.holds if sees(call, document, each)]
+    seen = [each for each in person.holds if sees(call.grant, document, each)]
     return PersonView(
         mail=name,
         words=person.words,
@@ -194,20 +198,15 @@ def _manages(call: Call[Any], document: PeopleDocument, organisation: str) -> bo
     return scope is not None and call.grant.may_within(Permission.MANAGE_PEOPLE, scope)
 
 
-def sees(call: Call[Any], document: PeopleDocument, held: HeldRole) -> bool:
-    """Whether the caller manages people there; what is gone, only who does so everywhere."""
-    return call.grant.may_within(Permission.MANAGE_PEOPLE, scope_of(document, held.scope) or EVERYTHING)
-
-
 def _is_in(record: Any, scope: str) -> bool:
     return any(each.scope == scope for each in held_by(record))
 
 
 def _tokens_made(call: Call[Any]) -> dict[str, list[str]]:
-    """The names of the tokens that the caller may see, by who made them. Blocks."""
+    """The names of the tokens that the caller may see, by the person in whose hands they are. Blocks."""
     made: dict[str, list[str]] = {}
     for name, record in call.ports.tokens.seen_by(call.grant).items():
-        made.setdefault(record.by, []).append(name)
+        made.setdefault(record.person, []).append(name)
     return made
 
 
@@ -286,7 +285,7 @@ OPERATIONS = (
         name="remove_person",
         method="DELETE",
         path=_PERSON,
-        summary="Remove a person with all roles; tokens that the person made go on",
+        summary="Remove a person with all roles; tokens that the person made end, too",
         permission=Permission.MANAGE_PEOPLE,
         handle=handle_remove_person,
         answer=PersonRemoved,

@@ -8,6 +8,7 @@ from edge.control.access.roles import GRANTED, PERMISSIONS, ROLE_WORDS, Permissi
 from edge.control.access.token_document import held_by
 from edge.control.calls import Call
 from edge.control.operations import Operation
+from edge.control.routes.administration.people import permit_widening
 from edge.control.shapes.access.people import OwnRoleRequest, PermissionTable, PermissionView, RoleDeleted, RoleView
 from edge.domain.errors import Conflict
 
@@ -22,7 +23,8 @@ async def handle_show(call: Call[None]) -> PermissionTable:
 
 async def handle_set(call: Call[OwnRoleRequest]) -> RoleView:
     people, name, body = call.ports.people, call.part("role"), call.body
-    await asyncio.to_thread(people.set_role, call.grant, name, body.permissions, body.words, call.ports.clock.now())
+    now, permit = call.ports.clock.now(), permit_widening(call)
+    await asyncio.to_thread(people.set_role, call.grant, name, body.permissions, body.words, now, permit)
     document = await asyncio.to_thread(people.last_good)
     return next(view for view in _own(document) if view.name == name)
 

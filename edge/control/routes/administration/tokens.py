@@ -7,6 +7,7 @@ from aiohttp import hdrs
 
 from edge.control.access.roles import Permission
 from edge.control.access.token_document import NewToken, TokenRecord, held_by
+from edge.control.access.tokens import Gives
 from edge.control.calls import Call, command_id
 from edge.control.login.terminals import is_of_person, person_of_secret
 from edge.control.operations import Operation
@@ -26,11 +27,15 @@ from edge.domain.errors import NotFound
 
 async def handle_list(call: Call[None]) -> list[TokenView]:
     """By name: those that the caller may revoke."""
-    records = await asyncio.to_thread(call.ports.tokens.seen_by, call.grant)
-    return [_view(name, record, call.ports.clock.now()) for name, record in records.items()]
+    tokens, now = call.ports.tokens, call.ports.clock.now()
+
+    def listed() -> list[TokenView]:
+        return [_view(name, record, now, tokens.gives(record)) for name, record in tokens.seen_by(call.grant).items()]
+
+    return await asyncio.to_thread(listed)
 
 
-def _view(name: str, record: TokenRecord, now: float) -> TokenView:
+def _view(name: str, record: TokenRecord, now: float, gives: Gives) -> TokenView:
     former = record.former
     return TokenView(
         name=name,
@@ -44,6 +49,8 @@ def _view(name: str, record: TokenRecord, now: float) -> TokenView:
         last_used=record.last_used,
         rotated=record.renewed or None,
         former_until=former.until if former is not None and former.until > now else None,
+        person=record.person or None,
+        gives=gives,
     )
 
 

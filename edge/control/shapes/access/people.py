@@ -63,7 +63,7 @@ class PersonRequest(RequestBody, frozen=True, kw_only=True):
 
 class PersonView(AnswerBody, frozen=True, kw_only=True):
     """`holds` are the roles that the caller may see; `more`: the person holds others elsewhere. `tokens` are the names
-    of those that the person made."""
+    of those that the person has in hand."""
 
     mail: str
     words: str
@@ -75,7 +75,7 @@ class PersonView(AnswerBody, frozen=True, kw_only=True):
 
 
 class PersonRemoved(AnswerBody, frozen=True, kw_only=True):
-    """`tokens` that the person made go on: revoke them, if they are to end."""
+    """`tokens` that the person had in hand end: who may create one gives it a new secret, and it goes on."""
 
     mail: str
     removed: bool

@@ -1,6 +1,6 @@
 """Request bodies and answers about tokens."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -31,7 +31,8 @@ class RotateRequest(RequestBody, frozen=True, kw_only=True):
 class TokenView(AnswerBody, frozen=True, kw_only=True):
     """Times are in seconds since the epoch: `expires` is null for a token that does not expire, `last_used` is the
     start of the day of its last use, null before the first. `by` is the name of who created this one. `rotated` is
-    when it got its secret, if not the first one; the one before works until `former_until`."""
+    when it got its secret, if not the first one; the one before works until `former_until`. `person` is in whose hands
+    it is, null for nobody's: it `gives` all of what it is for, less or nothing, as the person may."""
 
     name: str
     role: str
@@ -44,6 +45,8 @@ class TokenView(AnswerBody, frozen=True, kw_only=True):
     last_used: float | None
     rotated: float | None
     former_until: float | None
+    person: str | None
+    gives: Literal["all", "less", "nothing"]
 
 
 class OwnHold(AnswerBody, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """Whose hands a token may be in, from the document of tokens; with names that were used again."""
 
-from edge.control.access.makers import hands_in
+from edge.control.access.judging.makers import hands_in
 from edge.control.access.token_document import FIRST_START, TokenRecord
 from edge.domain.approving.hands import OPERATOR, is_known
 

@@ -1,0 +1,1 @@
+"""What one may give and take away, and in whose hands a name may be."""

@@ -5,11 +5,15 @@ What is marked `long` is not in the gate: `python -m tests.drills.long_tests` ru
 """
 
 import asyncio
+import os
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 import uvloop
+from aiohttp import web_app
 from hypothesis import settings
 
 pytest_plugins = ["buckets"]  # fixtures of servers that several folders' tests use
@@ -18,16 +22,20 @@ pytest_plugins = ["buckets"]  # fixtures of servers that several folders' tests 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# The stores of tests sync thousands of files, which on a disk is most of the gate's time.
+IN_MEMORY = Path("/dev/shm")
+ROOM_BYTES = 4 * 1024**3  # what tests need at once, several times over: a container's own 64 MB are not enough
+if "TMPDIR" not in os.environ and IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free >= ROOM_BYTES:
+    os.environ["TMPDIR"] = str(IN_MEMORY)  # for the programs that tests start too
+    tempfile.tempdir = None
+
 settings.register_profile("gate", deadline=None, derandomize=True)  # a busy machine is not a fault of the code
 settings.register_profile("search", deadline=None, print_blob=True)
 settings.load_profile("gate")
 
-# Tests of what only ever runs on the supervisor's loop, uvloop, beside workers that have loops of their own: whole
-# nodes and the control API. Each starts a node or a store, so asyncio's half of them is `long`.
-OF_ONE_LOOP = {
-    *("assembly", "control", "control/routes", "node/processes", "node/succession"),
-    "node/proving/test_scrubbing.py",
-}
+# Tests of what only ever runs on uvloop, beside workers that have loops of their own: whole nodes, the control API, the
+# page. Each starts a node or a store, so asyncio's half of them is `long`.
+OF_ONE_LOOP = ("assembly", "control", "page", "regions", "node/processes", "node/succession", "node/proving")
 
 
 def pytest_asyncio_loop_factories(config, item):
@@ -38,8 +46,13 @@ def pytest_asyncio_loop_factories(config, item):
 def pytest_collection_modifyitems(items):
     for item in items:
         path = item.path.relative_to(Path(__file__).parent)
-        if OF_ONE_LOOP & {str(path), str(path.parent)} and loop_of(item) == "asyncio":
+        if any(path.is_relative_to(each) for each in OF_ONE_LOOP) and loop_of(item) == "asyncio":
             item.add_marker("long")
+
+
+def pytest_runtest_teardown():
+    """aiohttp remembers the handlers of a thousand applications, and with them all that their tests made."""
+    web_app._cached_build_middleware.cache_clear()
 
 
 def loop_of(item):

@@ -7,6 +7,7 @@ import random
 import socket
 import ssl
 import struct
+import tempfile
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,12 +53,12 @@ async def a_connection():
 
 
 @pytest.fixture
-def fd(tmp_path):
-    path = tmp_path / "blob"
-    path.write_bytes(CONTENT)
-    descriptor = os.open(path, os.O_RDONLY)
-    yield descriptor
-    os.close(descriptor)
+def fd():
+    """On a disk: a filesystem in memory cannot say whether a read would wait."""
+    with tempfile.TemporaryFile(dir="/var/tmp") as file:
+        file.write(CONTENT)
+        file.seek(0)
+        yield file.fileno()
 
 
 async def send_file(transport, fd, offset, count, intact=lambda: True, **patience):

@@ -85,8 +85,8 @@ class PushOutboxFile:
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {OUTBOX_NUMBER}")
             self._db.execute(
-                "UPDATE sends SET state = ?, code = 'interrupted', at = ? WHERE state = ?",
-                (SendState.UNKNOWN, int(now), SendState.SENDING),
+                "UPDATE sends INDEXED BY sends_tried SET state = ?, code = 'interrupted', at = ? WHERE state = 2",
+                (SendState.UNKNOWN, int(now)),
             )
 
     @classmethod
@@ -223,7 +223,8 @@ class PushOutboxFile:
         """What was being tried of an app by a provider is in doubt: whoever tried it failed."""
         with self._changing():
             self._db.execute(
-                "UPDATE sends SET state = ?, code = 'interrupted', at = ? WHERE state = 2 AND provider = ?"
+                "UPDATE sends INDEXED BY sends_tried SET state = ?, code = 'interrupted', at = ? WHERE state = 2"
+                " AND provider = ?"
                 " AND message IN (SELECT id FROM messages WHERE app = ?)",
                 (SendState.UNKNOWN, int(now), provider, app),
             )
@@ -244,8 +245,8 @@ class PushOutboxFile:
     def is_over(self, message: int) -> bool:
         """Whether nothing of it is open or being sent."""
         return not any(
-            self._db.execute(f"SELECT 1 FROM sends WHERE message = ? AND {state} LIMIT 1", (message,)).fetchone()  # noqa: S608
-            for state in (f"state IN ({_OPEN})", "state = 2")  # as the indexes of those alone have it
+            self._db.execute(f"SELECT 1 FROM sends INDEXED BY {only} AND message = ? LIMIT 1", (message,)).fetchone()  # noqa: S608
+            for only in (f"sends_open WHERE state IN ({_OPEN})", "sends_tried WHERE state = 2")
         )
 
     def near_sends(self, keys: Sequence[int], message: str) -> Mapping[int, Sequence[int]]:

@@ -1,4 +1,5 @@
 """Messages to the doubles of all push providers: `python -m tests.drills.push_million [--messages N] [--only fcm …]`.
+With `--outbox` all the way: registrations are folded, planned and sent from the outbox.
 
 Each double is a process that checks protocol, signature, encryption and size of every message. One in a hundred devices
 is dead, one in two hundred for later, one in five hundred refused. Printed for each provider: messages a second, CPU a
@@ -23,13 +24,21 @@ import uvloop
 
 from edge.domain.pushing.payload import ProviderKind, PushPayload, PushTarget, PushVerdict
 from edge.messages.addresses import parse_networks
+from edge.push.outbox_schema import SendState
 from edge.push.providers.apple.apns import ApnsProvider
 from edge.push.providers.browsers.webpush import WebPushProvider
-from edge.push.providers.credentials import make_push_webhook, make_webpush, parse_apns_key, parse_fcm_file
+from edge.push.providers.credentials import (
+    PER_SECOND_LIMIT,
+    make_push_webhook,
+    make_webpush,
+    parse_apns_key,
+    parse_fcm_file,
+)
 from edge.push.providers.google.fcm import FcmProvider
 from edge.push.providers.port import PushProvider
 from edge.push.providers.posting import PostingRules
 from edge.push.providers.webhook import PushWebhookProvider
+from tests.drills.push_outbox import OutboxRun
 
 WORLDS = Path(__file__).parent.parent / "worlds"
 GROWTH_LIMIT_MB = 20  # beyond a tenth of the way: nothing is kept of a message that is over
@@ -94,7 +103,7 @@ def way_of(kind: str, double: Double) -> Way:
 
             return Way(WebPushProvider(vapid, rules, (told["url"].removeprefix("https://"),)), subscription)
         case "webhook":
-            receiver = make_push_webhook(told["url"], allow_http=False)
+            receiver = make_push_webhook(told["url"], allow_http=False, per_second=PER_SECOND_LIMIT)
             double.report(receiver.secret)
             provider = PushWebhookProvider(receiver, rules, "com.example.app")
             return Way(provider, lambda fate, number: f"{fate}!{number}")
@@ -169,6 +178,36 @@ def run(kind: str, count: int) -> bool:
     return exact and not seen["faults"] and growth <= GROWTH_LIMIT_MB
 
 
+def run_all_the_way(kind: str, count: int) -> bool:
+    """Whether all is as it has to be."""
+
+    def fate(number: int) -> str:
+        return "fine" if fate_of(number) == "later" else fate_of(number)
+
+    with tempfile.TemporaryDirectory() as folder:
+        double = Double(kind, Path(folder))
+        way = way_of(kind, double)
+        before = double.report()["cpu_seconds"]
+        print(f"{kind}, {count:,} devices", flush=True)
+        path = Path(folder) / "node"
+        path.mkdir()
+        outbox_run = OutboxRun(path, ProviderKind(kind), count, way.token)
+        outbox_run.register(fate)
+        found = uvloop.run(outbox_run.send(way.provider))
+        seen = double.report()
+        double.close()
+    fates = Counter(fate(number) for number in range(count))
+    states = {"fine": SendState.SENT, "dead": SendState.DEAD, "ours": SendState.FAILED}
+    wanted = Counter({states[each]: n for each, n in fates.items()})
+    faults = [*outbox_run.faults, *seen["faults"]]
+    faults += [f"the outbox has {dict(found)}, not {dict(wanted)}"] * (found != wanted)
+    faults += [f"{outbox_run.dead} dead tokens were told"] * (outbox_run.dead != fates["dead"])
+    faults += [f"the double has {seen}"] * (not seen["requests"] == count == seen["taken"] + count - fates["fine"])
+    theirs = (seen["cpu_seconds"] - before) / count * 1e6
+    print(f"  the double {theirs:.0f} µs a device; " + ("; ".join(faults) or "exact"))
+    return not faults
+
+
 def _memory_mb() -> float:
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
@@ -178,8 +217,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--only", choices=KINDS, nargs="+", default=KINDS)
+    parser.add_argument("--outbox", action="store_true", help="registrations, plan and outbox as well")
     options = parser.parse_args()
-    found = [run(kind, options.messages) for kind in options.only]
+    run_one = run_all_the_way if options.outbox else run
+    found = [run_one(kind, options.messages) for kind in options.only]
     return int(not all(found))
 
 

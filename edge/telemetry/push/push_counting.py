@@ -29,6 +29,7 @@ from edge.wire.push.registrations import PROVIDERS
 
 _CHUNK = 500  # keys in one question
 _MINUTE_MS, _HOUR_MS, _HOUR_SECONDS = 60_000, 3_600_000, 3_600
+_BY_HASH = "push_tokens INDEXED BY push_tokens_by_hash"  # SQLite would read all tokens of the app
 _EFFECT_MINUTES = EFFECT_HOURS * 60
 
 
@@ -151,17 +152,14 @@ class PushCounting:
         held = execute(query, (app, key, provider))
         if (row := held.fetchone()) is not None and row[0] > noted.at_ms:
             return
-        newer = "SELECT 1 FROM push_tokens WHERE app = ? AND hash = ? AND token = ? AND key <> ? AND seen_ms > ?"
-        if execute(newer, (app, hashed, record.token, key, noted.at_ms)).fetchone():
+        others = f"SELECT key FROM {_BY_HASH} WHERE app = ? AND hash = ? AND token = ? AND token <> '' AND key <> ?"  # noqa: S608
+        if execute(f"{others} AND seen_ms > ?", (app, hashed, record.token, key, noted.at_ms)).fetchone():
             return  # the token has moved on since
         known = execute("SELECT zone, locale, platform, custom_id, seen_ms FROM push_devices WHERE app = ? AND key = ?",
                         (app, key)).fetchone()  # fmt: skip
         if known is None and not self._admit(app):
             return
-        for (other,) in execute(
-            "SELECT key FROM push_tokens WHERE app = ? AND hash = ? AND token = ? AND key <> ?",
-            (app, hashed, record.token, key),
-        ).fetchall():
+        for (other,) in execute(others, (app, hashed, record.token, key)).fetchall():
             self._end_tokens(app, other, noted.at_ms, provider)
         execute(
             "INSERT OR REPLACE INTO push_tokens VALUES (?, ?, ?, ?, ?, ?)",

@@ -25,7 +25,7 @@ class _Nobody(NamedTuple):
 NOBODY = _Nobody()
 _HEADINGS = {
     400: "This address is not understood",
-    403: "Your token may not do this",
+    403: "You may not do this",
     404: "There is nothing here",
     405: "There is nothing here",
     409: "This does not fit what is there now",
@@ -35,6 +35,7 @@ _HEADINGS = {
     500: "This is a fault of the node",
     503: "The node cannot answer this now",
 }
+_OF_CODES = {"not_a_person": "A token has no account"}
 
 
 async def look_at(house: House, visitor: Visitor, visit: Visit, shown: Shown) -> bytes:
@@ -53,7 +54,7 @@ async def answer_shown(house: House, visitor: Visitor, visit: Visit, shown: Show
 
 async def answer_refusal(house: House, visitor: Visitor | None, visit: Visit | None, error: EdgeError) -> web.Response:
     """The refusal as a page: inside the frame for who is signed in, if that can be made."""
-    heading = _HEADINGS.get(error.status, "This did not work")
+    heading = _OF_CODES.get(error.code) or _HEADINGS.get(error.status, "This did not work")
     values = {
         "heading": heading,
         "sentence": on_page(error.message)[:1_000],

@@ -51,7 +51,7 @@ def login_link(client: ControlClient, out: Output) -> None:
     It works once, within ten minutes. It takes a token of role admin.
     """
     made = client.post("/v1/login-links", None)
-    shown = {"url": f"{client.url}{made['path']}", "expires": made["expires"]}
+    shown = {"url": f"{made.get('page') or client.url}{made['path']}", "expires": made["expires"]}
 
     def print_text() -> None:
         note(f"opens the page once, until {moment(made['expires'])}:")

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import click
 
 from edge.cli.people import signing_in
-from edge.cli.people.scoping import ROLES_HELP, held_words, scoped
+from edge.cli.people.scoping import ROLES_HELP, held_words, note_absent, scoped
 from edge.cli.terminal.client import ControlClient
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, fields, line, moment, note, table
@@ -33,7 +33,12 @@ def add(client: ControlClient, out: Output, mail: str, words: str, role: str | N
         raise click.UsageError("a scope is one of a role: give --role, too")
     holds = [{"role": role, "scope": scope} for scope in scopes or ["everything"]] if role is not None else []
     made = client.post("/v1/people", {"mail": mail, "words": words, "holds": holds})
-    out.result(made, lambda: line(f"added {made['mail']}: {held_words(made['holds']) or 'no role yet'}"))
+
+    def print_text() -> None:
+        line(f"added {made['mail']}: {held_words(made['holds']) or 'no role yet'}")
+        note_absent(made)
+
+    out.result(made, print_text)
 
 
 @person.command("list")
@@ -79,7 +84,12 @@ def show(client: ControlClient, out: Output, mail: str) -> None:
 def grant(client: ControlClient, out: Output, mail: str, role: str, scopes: list[str]) -> None:
     """Give the person a role, for everything or for what --org, --app and --channel name."""
     view = _each(client, f"{_path(mail)}/grant", {"role": role}, scopes)
-    out.result(view, lambda: line(f"{view['mail']}: {_roles(view)}"))
+
+    def print_text() -> None:
+        line(f"{view['mail']}: {_roles(view)}")
+        note_absent(view)
+
+    out.result(view, print_text)
 
 
 @person.command()
@@ -126,7 +136,12 @@ def list_groups(client: ControlClient, out: Output) -> None:
 def map_group(client: ControlClient, out: Output, group: str, role: str, scopes: list[str]) -> None:
     """Give the members of GROUP, as the login provider calls it, a role."""
     view = _each(client, "/v1/groups/grant", {"group": group, "role": role}, scopes)
-    out.result(view, lambda: line(f"members of {view['group']}: {held_words(view['holds'])}"))
+
+    def print_text() -> None:
+        line(f"members of {view['group']}: {held_words(view['holds'])}")
+        note_absent(view)
+
+    out.result(view, print_text)
 
 
 @person.command("unmap")
@@ -142,10 +157,8 @@ def unmap_group(client: ControlClient, out: Output, group: str, role: str, scope
 
 def _each(client: ControlClient, path: str, asked: dict[str, str], scopes: list[str]) -> dict[str, Any]:
     """One request for each scope; the last answer has them all."""
-    view: dict[str, Any] = {}
-    for scope in scopes or ["everything"]:
-        view = client.post(path, asked | {"scope": scope})
-    return view
+    views: list[dict[str, Any]] = [client.post(path, asked | {"scope": scope}) for scope in scopes or ["everything"]]
+    return views[-1] | {"absent": [scope for view in views for scope in view.get("absent", ())]}
 
 
 def _roles(view: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from edge.cli.terminal.output import note
 from edge.control.access.roles import ROLE_WORDS, Role
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,6 +48,12 @@ def scope_words(scope: str) -> str:
     if kind != "app":
         return ""
     return f" of channel {channel} of app {app}" if slash else f" of app {app}"
+
+
+def note_absent(view: dict[str, Any]) -> None:
+    """Of an answer to what gives a role: where it counts for nothing yet."""
+    for scope in view.get("absent", ()):
+        note(f"there is no{scope_words(scope).removeprefix(' of')} here: this counts once there is")
 
 
 def held_words(holds: list[dict[str, Any]]) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 import click
 
-from edge.cli.people.scoping import ROLES_HELP, scope_words, scoped
+from edge.cli.people.scoping import ROLES_HELP, note_absent, scope_words, scoped
 from edge.cli.terminal.client import ControlClient, parse_address
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, line, moment, note, table
@@ -63,6 +63,7 @@ def create(
         places = f", from {', '.join(networks)}" if networks else ""
         note(f"token {made['name']} ({made['role']}{where}{places}{until}); it is not shown again:")
         line(made["token"])
+        note_absent(made)
         if "join" in made:
             note("on the node's machine, with its region for REGION, and for THIS-NODE this machine's name:")
             note(made["join"])

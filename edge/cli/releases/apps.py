@@ -24,13 +24,15 @@ app.add_command(doctor)
 @app.command()
 @click.argument("app")
 @click.option("--expose-metadata", is_flag=True, help="Send a bundle's link and comment to devices.")
+@click.option("--org", metavar="NAME", help="The organisation that owns it; default: your own one.")
 @with_change
-def create(client: ControlClient, out: Output, app: str, expose_metadata: bool) -> None:
+def create(client: ControlClient, out: Output, app: str, expose_metadata: bool, org: str | None) -> None:
     """Create APP, named by the native app's id, such as com.example.app.
 
     An id has at most 128 characters: letters, digits, '-' and '_', in parts separated by '.'.
     """
-    made = client.post("/v1/apps", {"app": app, "expose_metadata": expose_metadata})
+    owner = {"organisation": org} if org is not None else {}  # older nodes do not know it
+    made = client.post("/v1/apps", {"app": app, "expose_metadata": expose_metadata, **owner})
     out.result(made, lambda: line(f"created {made['app']}"))
 
 

@@ -1,6 +1,7 @@
 """Apps: list, create, show, delete, their event keys, their history of revisions, and undo of the latest one."""
 
 import asyncio
+import re
 import secrets
 from typing import Any
 
@@ -43,6 +44,10 @@ from edge.store.revision_document import RevisionLine
 EVENT_KEY_BYTES = 18  # of chance: 24 characters
 HISTORY_DEFAULT = 50
 HISTORY_LIMIT = 1_000  # revisions per answer; each is read from the store and verified
+HIDDEN = "device=(hidden)"  # of a summary, for who may not look up devices
+
+_OF_ONE_DEVICE = frozenset({"set_override", "clear_override"})
+_DEVICE = re.compile(r"device=\S+")  # ids have no spaces
 
 
 async def handle_list(call: Call[None]) -> list[AppSummary]:
@@ -109,7 +114,7 @@ async def handle_history(call: Call[None]) -> list[HistoryEntry]:
     limit = parse_number(call.request, "limit", HISTORY_DEFAULT, 1, HISTORY_LIMIT)
     before = parse_number(call.request, "before", WHOLE_LIMIT, 1, WHOLE_LIMIT)
     lines = await asyncio.to_thread(call.ports.releases.history, call.app, limit, before)
-    return [_view_line(line) for line in lines]
+    return [_view_line(call, line) for line in lines]
 
 
 async def handle_undo(call: Call[UndoRequest]) -> UndoDone:
@@ -124,7 +129,7 @@ async def handle_undo(call: Call[UndoRequest]) -> UndoDone:
         app=state.app,
         revision=state.revision,
         changed=committed.changed,
-        undone=_view_line(latest) if committed.changed and latest.number == wanted else None,
+        undone=_view_line(call, latest) if committed.changed and latest.number == wanted else None,
     )
 
 
@@ -144,11 +149,12 @@ async def handle_put_back(call: Call[PutBackRequest]) -> PutBackDone:
     line, command = await asyncio.to_thread(plan)
     committed = await commit(call, call.app, command)
     return PutBackDone(
-        app=call.app, revision=committed.state.revision, changed=committed.changed, put_back=_view_line(line)
+        app=call.app, revision=committed.state.revision, changed=committed.changed, put_back=_view_line(call, line)
     )
 
 
-def _view_line(line: RevisionLine) -> HistoryEntry:
+def _view_line(call: Call[Any], line: RevisionLine) -> HistoryEntry:
+    may_see = line.kind not in _OF_ONE_DEVICE or call.grant.may(Permission.LOOK_UP_DEVICES, call.app)
     return HistoryEntry(
         revision=line.number,
         digest=line.digest,
@@ -156,7 +162,7 @@ def _view_line(line: RevisionLine) -> HistoryEntry:
         at=line.at,
         by=line.by,
         kind=line.kind,
-        summary=line.summary,
+        summary=line.summary if may_see else _DEVICE.sub(HIDDEN, line.summary),
         reason=line.reason,
         channels=[view_channel_impact(each) for each in line.channels],
         changes=[AlteredView(**each._asdict()) for each in line.changes],

@@ -110,8 +110,8 @@ class HistoryEntry(AnswerBody, frozen=True, kw_only=True):
 
     `digest` is the SHA-256 of the revision document, `summary` the command in one line. `channels` are those that it
     changed, with what they offered before and after. `reason` is why, in its author's words. `changes` say from what to
-    what, except for overrides, which `summary` names. A change that was proposed was `approved_by` these, as
-    `proposal`; an `emergency` is a rollback that passed without.
+    what, except for overrides, which `summary` names: the device's id only to who may look up devices. A change that
+    was proposed was `approved_by` these, as `proposal`; an `emergency` is a rollback that passed without.
     """
 
     revision: int

@@ -19,7 +19,7 @@ from edge.control.login.passkeys import no_passkeys_here
 from edge.control.login.passwords.password_rules import PASSWORD_LEAST
 from edge.control.login.people_login import PeopleLogin
 from edge.control.login.terminals import end_terminal, make_terminal
-from edge.domain.errors import EdgeError, Forbidden, Invalid, NotFound
+from edge.domain.errors import Conflict, EdgeError, Forbidden, Invalid, NotFound
 from edge.domain.facts import DAY_SECONDS
 from edge.page.acting import PageNotice
 from edge.page.answers import NOBODY, answer_page, answer_shown, see_other
@@ -65,7 +65,7 @@ async def ask_welcome_passkey(house: House, request: web.Request, form: AccountF
 async def show_account(
     house: House, visitor: Visitor, request: web.Request, visit: Visit, made: str = ""
 ) -> web.Response:
-    """`made` is the secret of a token for the command line: shown once. Raises NotFound `not_a_person`."""
+    """`made` is the secret of a token for the command line: shown once. Raises Conflict `not_a_person`."""
     person, people = person_of(visitor), _people(house)
     held, now = await asyncio.to_thread(people.accounts.credentials, person.mail), house.now()
     values = {
@@ -186,9 +186,9 @@ async def carry_out(
 
 
 def person_of(visitor: Visitor) -> SignedIn:
-    """Raises NotFound `not_a_person`."""
+    """Raises Conflict `not_a_person`."""
     if visitor.session.person is None:
-        raise NotFound("not_a_person", "a token has no account: this page is for people")
+        raise Conflict("not_a_person", "you are signed in by a token, and an account is a person's")
     return visitor.session.person
 
 

@@ -14,6 +14,7 @@ def acme(node):
     node.text("org", "create", "acme")
     node.text("app", "create", APP)
     node.text("org", "own", "acme", APP)
+    node.text("app", "create", "com.people.third", "--org", "acme")
     for app in (APP, OTHER):
         for channel in ("production", "beta"):
             node.text("channel", "create", app, channel)
@@ -31,9 +32,9 @@ def as_token(node, *args, role, **options):
 
 def test_organisations_own_apps(node):
     (row,) = [each for each in node.json("org", "list") if each["name"] == "acme"]
-    assert row["apps"] == [APP]
+    assert row["apps"] == [APP, "com.people.third"]
     assert "all that no other owns" in node.text("org", "list")
-    assert "owns 1 app(s)" in node.failure("org", "delete", "acme")
+    assert "owns 2 app(s)" in node.failure("org", "delete", "acme")
     assert "unknown organisation" in node.failure("org", "show", "none")
     assert node.text("org", "create", "gone").startswith("created organisation gone")
     assert node.text("org", "delete", "gone").strip() == "deleted organisation gone"
@@ -45,6 +46,9 @@ def test_people_hold_roles(node):
     node.text("person", "grant", "anna@example.com", "releaser", "--app", APP, "--channel", "production")
     shown = node.text("person", "show", "anna@example.com")
     assert f"releaser of channel production of app {APP}" in shown and "by admin" in shown
+    typo = node.run("person", "grant", "anna@example.com", "viewer", "--app", f"{APP}.typo")
+    assert f"there is no app {APP}.typo here" in typo.stderr
+    node.text("person", "revoke", "anna@example.com", "viewer", "--app", f"{APP}.typo")
     assert "anna@example.com" in node.text("org", "show", "acme") and "Anna" in node.text("person", "list")
     assert "give exactly one --app" in node.run("person", "grant", "a@b", "viewer", "--channel", "x").stderr
     left = node.text("person", "revoke", "anna@example.com", "viewer", "--org", "acme")

@@ -232,3 +232,29 @@ async def test_a_node_that_follows_keeps_no_credentials(serve, world, logins):
 async def test_secrets_that_look_like_a_persons_are_refused_alike(api, logins, world):
     world.secrets["forged"] = "edge_person_" + "x" * 43
     assert await api("GET", "/v1/token", by="forged", status=401) == "unauthorized"
+
+
+async def test_a_role_for_what_is_not_there_is_given_and_told(api, logins, world):
+    await api("POST", "/v1/apps", {"app": "com.acme.app"})
+    path = f"/v1/people/{BEN}/grant"
+    for scope, absent in (("app:com.acme.app", []), ("app:com.acme.typo", ["app:com.acme.typo"])):
+        assert (await api("POST", path, {"role": "viewer", "scope": scope}))["absent"] == absent
+        assert (await api("POST", "/v1/groups/grant", {"group": "g", "role": "viewer", "scope": scope}))[
+            "absent"
+        ] == absent
+        asked = {"name": "ci", "role": "uploader", "scopes": [scope, "org:default", f"{scope}/beta"]}
+        made = await api("POST", "/v1/tokens", asked, headers={"Idempotency-Key": scope.removeprefix("app:")})
+        assert made["absent"] == [*absent, f"{scope}/beta"]
+        await api("DELETE", "/v1/tokens/ci")
+
+
+async def test_a_device_is_named_in_the_history_only_to_who_may_look_it_up(api, logins, terminal):
+    app, device = "/v1/apps/com.acme.app", "00009a6b-eefe-490a-9c60-8e965132ae51"
+    await api("POST", "/v1/apps", {"app": "com.acme.app"})
+    await api("POST", f"{app}/channels", {"name": "beta"})
+    await api("PUT", f"{app}/overrides/{device}", {"channel": "beta"})
+    await api("DELETE", f"{app}/overrides/{device}")
+    terminal(BEN)
+    shown = [each["summary"] for each in await api("GET", f"{app}/history?limit=2", by=BEN)]
+    assert shown == ["device=(hidden)", "device=(hidden) channel=beta"]
+    assert device in (await api("GET", f"{app}/history?limit=1"))[0]["summary"]

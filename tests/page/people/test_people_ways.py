@@ -296,7 +296,7 @@ async def test_changes_need_the_sessions_own_form_and_its_origin(anna, path):
 
 async def test_a_token_has_no_account(root):
     shown = await root.get("/account")
-    assert shown.status == 404 and "not_a_person" in shown.text
+    assert shown.status == 409 and "A token has no account" in shown.text
 
 
 async def test_tokens_still_sign_in_beside_people(page):

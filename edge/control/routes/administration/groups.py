@@ -3,11 +3,14 @@
 import asyncio
 from typing import Any
 
+import msgspec
+
 from edge.control.access.judging.giving import sees
 from edge.control.access.people_document import GroupRecord, HeldRole, PeopleDocument, parse_group
 from edge.control.access.roles import Permission
 from edge.control.calls import Call
 from edge.control.operations import Operation
+from edge.control.routes.administration.absent import absent_scopes
 from edge.control.routes.administration.people import view_holds
 from edge.control.shapes.access.people import GroupBody, GroupView
 
@@ -23,7 +26,8 @@ async def handle_map_group(call: Call[GroupBody]) -> GroupView:
     group, held = parse_group(call.body.group), HeldRole(call.body.role, call.body.scope)
     await asyncio.to_thread(call.ports.people.map_group, call.grant, group, held)
     document = await asyncio.to_thread(call.ports.people.last_good)
-    return _view_group(call, document, group, document.groups[group])
+    absent = await asyncio.to_thread(absent_scopes, call.ports.releases, [held.scope])
+    return msgspec.structs.replace(_view_group(call, document, group, document.groups[group]), absent=absent)
 
 
 async def handle_unmap_group(call: Call[GroupBody]) -> GroupView:

@@ -1,7 +1,10 @@
 """Organisations and people: who holds which role where. Nobody gives more than he holds (`access/people`)."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
+
+import msgspec
 
 from edge.control.access.judging.giving import holds_of, knows, scope_of, sees
 from edge.control.access.people import PermitPeople, permitted
@@ -20,6 +23,7 @@ from edge.control.access.token_document import held_by
 from edge.control.calls import Call
 from edge.control.login.inviters import Inviters
 from edge.control.operations import Operation
+from edge.control.routes.administration.absent import absent_scopes
 from edge.control.shapes.access.people import (
     AppOwned,
     HeldBody,
@@ -101,7 +105,7 @@ async def handle_add_person(call: Call[PersonRequest]) -> PersonView:
     if known is None:
         await _forget(call, name)  # what somebody of this address had before, and a removal could not take away
     await asyncio.to_thread(people.add_person, call.grant, body.mail, body.words, held, call.ports.clock.now())
-    return await _person_view(call, name)
+    return await _person_view(call, name, [each.scope for each in body.holds])
 
 
 async def handle_remove_person(call: Call[None]) -> PersonRemoved:
@@ -124,7 +128,7 @@ async def handle_grant(call: Call[HeldBody]) -> PersonView:
     name, held = parse_mail(call.part("person")), HeldRole(call.body.role, call.body.scope)
     await asyncio.to_thread(_check_invited, call, name, held)
     await asyncio.to_thread(call.ports.people.grant_role, call.grant, name, held)
-    return await _person_view(call, name)
+    return await _person_view(call, name, [held.scope])
 
 
 def _check_invited(call: Call[Any], name: str, held: HeldRole) -> None:
@@ -146,12 +150,15 @@ async def handle_revoke(call: Call[HeldBody]) -> PersonView:
     return await _person_view(call, name)
 
 
-async def _person_view(call: Call[Any], name: str) -> PersonView:
+async def _person_view(call: Call[Any], name: str, given: Sequence[str] = ()) -> PersonView:
+    """`given` are the scopes of the roles that the caller has just given."""
     document = await asyncio.to_thread(call.ports.people.last_good)
     person = person_of(document, name)
     if not knows(call.grant, document, person):  # of another organisation: not even that there is such a person
         raise NotFound("unknown_person", f"unknown person {name!r}")
-    return _view_person(call, document, name, person, await asyncio.to_thread(_tokens_made, call))
+    absent = await asyncio.to_thread(absent_scopes, call.ports.releases, given)
+    view = _view_person(call, document, name, person, await asyncio.to_thread(_tokens_made, call))
+    return msgspec.structs.replace(view, absent=absent)
 
 
 def _view_person(

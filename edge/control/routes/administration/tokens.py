@@ -11,6 +11,7 @@ from edge.control.access.tokens import Gives
 from edge.control.calls import Call, command_id
 from edge.control.login.terminals import is_of_person, person_of_secret
 from edge.control.operations import Operation
+from edge.control.routes.administration.absent import absent_scopes
 from edge.control.shapes.access.tokens import (
     LoginLinkMade,
     OwnHold,
@@ -95,7 +96,8 @@ async def handle_create(call: Call[TokenRequest]) -> TokenMade:
     create = partial(ports.tokens.create, grant=call.grant, now=now, command=command_id(call.request))
     secret = await asyncio.to_thread(create, body.name, wanted)
     expires = now + body.lifetime_seconds if body.lifetime_seconds is not None else None
-    return TokenMade(name=body.name, role=body.role, app=body.app, expires=expires, token=secret)
+    absent = await asyncio.to_thread(absent_scopes, ports.releases, wanted.scopes)
+    return TokenMade(name=body.name, role=body.role, app=body.app, expires=expires, token=secret, absent=absent)
 
 
 async def handle_rotate(call: Call[RotateRequest]) -> TokenRotated:
@@ -125,7 +127,8 @@ async def handle_make_link(call: Call[None]) -> LoginLinkMade:
     if record is None:
         raise NotFound("unknown_token", f"unknown token {name!r}")
     secret, until = ports.login_links.make(record.hash, ports.clock.now())
-    return LoginLinkMade(path=f"/login?link={secret}", expires=until)
+    page = ports.login.public_url if ports.login is not None else ""
+    return LoginLinkMade(path=f"/login?link={secret}", page=page, expires=until)
 
 
 OPERATIONS = (

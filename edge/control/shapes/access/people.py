@@ -63,7 +63,8 @@ class PersonRequest(RequestBody, frozen=True, kw_only=True):
 
 class PersonView(AnswerBody, frozen=True, kw_only=True):
     """`holds` are the roles that the caller may see; `more`: the person holds others elsewhere. `tokens` are the names
-    of those that the person has in hand."""
+    of those that the person has in hand. `absent`, when roles were just given, are the scopes of apps and channels that
+    are not there: roles count once they are."""
 
     mail: str
     words: str
@@ -72,6 +73,7 @@ class PersonView(AnswerBody, frozen=True, kw_only=True):
     tokens: list[str]
     created: float
     by: str
+    absent: list[str] = msgspec.field(default_factory=list)
 
 
 class PersonRemoved(AnswerBody, frozen=True, kw_only=True):
@@ -89,9 +91,12 @@ class GroupBody(HeldBody, frozen=True, kw_only=True):
 
 
 class GroupView(AnswerBody, frozen=True, kw_only=True):
+    """`absent` as of a person."""
+
     group: str
     holds: list[HeldView]
     by: str
+    absent: list[str] = msgspec.field(default_factory=list)
 
 
 class OwnRoleRequest(RequestBody, frozen=True, kw_only=True):

@@ -72,13 +72,15 @@ class OwnToken(AnswerBody, frozen=True, kw_only=True):
 
 
 class TokenMade(AnswerBody, frozen=True, kw_only=True):
-    """`token` is the secret, shown here and never again."""
+    """`token` is the secret, shown here and never again. `absent` are the scopes of apps and channels that are not
+    there: it counts for them once they are."""
 
     name: str
     role: str
     app: str | None
     expires: float | None
     token: str
+    absent: list[str] = msgspec.field(default_factory=list)
 
 
 class TokenRotated(AnswerBody, frozen=True, kw_only=True):
@@ -91,10 +93,11 @@ class TokenRotated(AnswerBody, frozen=True, kw_only=True):
 
 
 class LoginLinkMade(AnswerBody, frozen=True, kw_only=True):
-    """`path` on the control port signs a browser in as this token, once, until `expires`, in seconds since the
-    epoch."""
+    """`path` on the page signs a browser in as this token, once, until `expires`, in seconds since the epoch. `page` is
+    the page's address, "" if the node's configuration names none."""
 
     path: str
+    page: str
     expires: float
 
 

@@ -93,7 +93,7 @@ class Witness:
             error = refusal_of_room(error) or error
         code = error.code if isinstance(error, EdgeError) else "internal_error"
         if isinstance(error, ProposalMade):  # no refusal: the change has a record of its own once it is approved
-            await self.audit.record(self._entry(ActOutcome.DONE, code))
+            await self.audit.record(self._entry(ActOutcome.WAITING, code))
             return
         ours = not isinstance(error, EdgeError) or error.status >= 500
         await self.audit.record(self._entry(ActOutcome.FAILED if ours else ActOutcome.REFUSED, code))

@@ -21,6 +21,7 @@ from edge.domain.app_parts.stored_features import Feature
 from edge.domain.app_parts.stored_messages import MESSAGE_CAPS
 from edge.domain.changes.approving.approval_commands import Propose
 from edge.domain.changes.commands import AcceptRestored, Change
+from edge.domain.changes.features.feature_commands import SwitchFeature
 from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
 from edge.domain.decision.foresight.differences import BundleSize, ComparedParts, FromTo, differences
 from edge.domain.decision.foresight.impact import ChannelImpact, Offering, offering_of
@@ -232,6 +233,8 @@ def parse_line(content: bytes, app: AppId, number: int) -> RevisionLine:
     made = line.change
     guard = _guard_of(made.command)
     kind = str(made.command.pop("kind", ""))
+    if kind == SwitchFeature.__struct_config__.tag:  # as the two operations are called that make it
+        kind = "revive_feature" if made.command.pop("on", False) else "kill_feature"
     if kind == AcceptRestored.__struct_config__.tag:
         summary = _accepted(made.command, before, line.state.bundles)
     elif isinstance(guard, GuardActs):
@@ -343,6 +346,9 @@ def _accepted(command: Mapping[str, Any], restored: int, bundles: Mapping[Versio
     return told[:SUMMARY_LIMIT]
 
 
+_UNTOLD = frozenset({"latest", "digest"})  # of no use to a person
+
+
 def _pairs(command: Mapping[str, Any]) -> Iterator[str]:
     for name, value in command.items():
         if isinstance(value, dict):
@@ -350,7 +356,7 @@ def _pairs(command: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{key}={_word(key, part)}" for key, part in inner.items())
         elif name == "hold_out_group" and not command.get("hold_out"):
             continue
-        elif name != "latest" and value not in (None, "", False, []):  # what was left out
+        elif name not in _UNTOLD and value not in (None, "", False, []):  # what was left out
             yield f"{name}={_word(name, value)}"
 
 
@@ -367,6 +373,8 @@ def _word(name: str, value: Any) -> str:
             text = f"{format_share(share)}:{given}"
         case "begins" | "ends", float(at) if 0 <= at < YEAR_10000:
             text = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%MZ}"
+        case "texts", [*texts]:
+            text = " | ".join(str(each.get("title") or each.get("body") or "silent") for each in texts)
         case "arms", [*arms] if all(map(_is_arm, arms)):
             text = ",".join(f"{arm['name']}={arm['bundle']}:{format_share(arm['weight'])}" for arm in arms)
         case _:

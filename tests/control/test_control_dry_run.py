@@ -50,7 +50,7 @@ CHANGES = {
     "cancel_message": ((MESSAGE,), ("POST", f"{MESSAGES}/{MESSAGE_ID}/cancel", None)),
     "set_message_caps": ((), ("PUT", f"/v1/apps/{APP}/message-caps", {"per_day": 5})),
     "undo": ((), ("POST", f"/v1/apps/{APP}/undo", {})),
-    "set_approval_rule": ((), ("PUT", f"{STABLE}/approval", {"people": 2})),
+    "set_approval": ((), ("PUT", f"{STABLE}/approval", {"people": 2})),
     "start_freeze": ((), FREEZE),
     "end_freeze": ((FREEZE,), ("DELETE", f"/v1/apps/{APP}/freezes/f6", None)),
     "set_guard": ((), ("PATCH", f"{STABLE}/guard", {"max_failure": "1%"})),

@@ -34,7 +34,7 @@ CALLS = [
     ("read_experiment", "GET", "/experiment/reading", None),
     ("stop_experiment", "POST", "/experiment/stop", {"keep": "a"}),
     ("show_windows", "GET", "/windows", None),
-    ("set_approval_rule", "PUT", "/approval", {"people": 1}),
+    ("set_approval", "PUT", "/approval", {"people": 1}),
     ("roll_channel_back", "POST", "/rollback", {"to": "builtin"}),
     ("delete_channel", "DELETE", "", None),
 ]

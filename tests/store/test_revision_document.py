@@ -264,6 +264,8 @@ def test_history_tells_shares_and_times_as_they_were_entered():
     )
     assert told == "share=10%:true begins=2026-12-23T00:00Z ends=1e300"
     assert summarize({"title": "New", "share": 100_000}) == "title=New share=100%"
+    texts = [{"title": "New", "body": "It is here"}, {"title": "", "body": "Look"}]
+    assert summarize({"texts": texts, "digest": "sha256:ab", "when": "now"}) == "texts=New | Look when=now"
 
 
 def test_a_summary_is_one_short_line_whatever_it_is_given():

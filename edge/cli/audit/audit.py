@@ -32,8 +32,8 @@ _FILTERS = (
         "--what",
         metavar="WORDS",
         default="",
-        help="Only these kinds (change, access, login, logout, export, erasure, audit, node, read), operations, codes "
-        "or outcomes, separated by commas.",
+        help="Only these, separated by commas: kinds (change, access, login, logout, export, erasure, audit, node, "
+        "read), operations or words of them (freeze, message, set_channel), codes, outcomes.",
     ),
     click.option("--app", metavar="APP", help="Only what concerns this app."),
     click.option("--refused", is_flag=True, help="Only what was refused, failed or was cut off."),
@@ -81,7 +81,7 @@ def audit(client: ControlClient, out: Output, query: dict[str, str], app: str | 
             write_rows(sys.stdout, page, head=number == 0)
         return
     entries = [each for page in pages for each in page]
-    out.result(entries, lambda: _print_text(entries, limit))
+    out.result(entries, lambda: _print_text(entries, limit, filtered=bool(query or app)))
 
 
 def _pages(client: ControlClient, app: str | None, query: dict[str, str], limit: int) -> Iterator[list[dict[str, Any]]]:
@@ -102,17 +102,27 @@ def _path(app: str | None, *parts: str) -> str:
     return app_path(app, "audit", *parts) if app else "/".join(("/v1/audit", *parts))
 
 
-def _print_text(entries: list[dict[str, Any]], limit: int) -> None:
+def _print_text(entries: list[dict[str, Any]], limit: int, *, filtered: bool) -> None:
     rows = [
         [
             *(moment(each["at"]), each["who"] or "-", each["address"], each["operation"], _outcome(each), each["app"]),
-            [each["target"], *([f"r{each['revision']}: {each['summary']}"] if each["summary"] else [])],
+            _about(each),
         ]
         for each in entries
     ]
-    table(("when", "who", "from", "what", "outcome", "app", "about"), rows, "nothing is recorded of that")
+    empty = "nothing recorded matches: edge audit alone lists the newest" if filtered else "nothing is recorded yet"
+    table(("when", "who", "from", "what", "outcome", "app", "about"), rows, empty)
     if len(entries) == limit:
         note("for older ones: --until, or a higher --limit")
+
+
+def _about(entry: dict[str, Any]) -> str:
+    """What the revision says, and of the record what is not said there."""
+    summary = entry["summary"]
+    if not summary:
+        return str(entry["target"])
+    more = [word for word in entry["target"].split() if word not in summary]
+    return " ".join([f"r{entry['revision']}: {summary}", *more])
 
 
 def _outcome(entry: dict[str, Any]) -> str:

@@ -6,13 +6,15 @@ The private keys never leave this machine: the verbs work on the store itself, n
 import os
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from edge.cli.store.places import StorePlace, require_store
 from edge.cli.terminal.output import note
+from edge.control.audit.entry import ActKind
 from edge.control.audit.local import record_local
 from edge.control.login.signed_documents import SIGNED_DOCUMENTS
-from edge.domain.errors import Forbidden, Invalid
+from edge.domain.errors import EdgeError, Forbidden, Invalid
 from edge.store.key_set import Trust, open_trust, read_trust
 from edge.store.keys.key_changes import KeyChanges
 from edge.store.keys.root_keys import RootKeys
@@ -40,15 +42,26 @@ class KeyOffice:
         self.changes = KeyChanges(self.store, self.trust, self.writer, domains)
 
     def note(self, operation: str, target: str) -> None:
-        """Have the audit know what was done. It stands, even if that cannot be written."""
-        try:
-            record_local(self.node_dir, self.trust.store_id, self.writer, operation, target, time.time())
-        except OSError as error:
-            note(f"warning: this is not in the audit, which cannot be written: {error}")
+        """As `tell_audit`."""
+        tell_audit(self.node_dir, lambda: self.trust, operation, target)
 
     def root(self, elsewhere: Path | None) -> Writer:
         """See `RootKeys.signer`."""
         return self.roots.signer(self.trust.held, elsewhere)
+
+
+def tell_audit(
+    node_dir: Path, trust: Callable[[], Trust], operation: str, target: str, kind: ActKind = ActKind.ACCESS
+) -> None:
+    """Have the node's audit know what was done, if it has one yet. What was done stands, even if that cannot be
+    written: there, another user would leave files that the node cannot write."""
+    if not (node_dir / "id").is_file():
+        return
+    try:
+        check_user(node_dir)
+        record_local(node_dir, trust().store_id, operation, target, time.time(), kind)
+    except (EdgeError, OSError) as error:
+        note(f"warning: this is not in the audit: {error}")
 
 
 def truth_of(place: StorePlace) -> ObjectStore:

@@ -107,9 +107,10 @@ def accept(out: Output, place: StorePlace, fingerprint: str) -> None:
     Only for a fingerprint that you have from the operators of the origin themselves, not from a log or from the origin:
     whoever made that key can put any code on your devices. A running node takes it at its next look.
     """
-    from edge.cli.keys.office import parse_fingerprint, trust_to_pin
+    from edge.cli.keys.office import parse_fingerprint, tell_audit, trust_to_pin
 
     trust = trust_to_pin(place)
     there = trust.accept_root(parse_fingerprint(fingerprint))
+    tell_audit(place.paths.node_dir, lambda: trust, "accept_root_key", f"root={fingerprint.strip().lower()}")
     told = "it is in use" if there else "it is used as soon as the node above shows it"
     out.result({"fingerprint": fingerprint, "in_use": there}, lambda: line(f"accepted: {fingerprint}; {told}"))

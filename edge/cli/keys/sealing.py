@@ -36,12 +36,13 @@ def rotate(out: Output, place: StorePlace) -> None:
     What is sealed stays sealed with its key, and readable, until it is set again. Copy the file to the other origins of
     the store and to its backup.
     """
-    from edge.cli.keys.office import check_user
+    from edge.cli.keys.office import check_user, tell_audit, trust_to_read
     from edge.store.secrets.key_file import rotate_keys
 
     path = _path(place)
     check_user(path.parent)
     made = rotate_keys(path)
+    tell_audit(place.paths.node_dir, lambda: trust_to_read(place), "rotate_secrets_key", f"key={made}")
 
     def print_text() -> None:
         line(f"sealed with key {made} from now on")

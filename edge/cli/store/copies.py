@@ -35,12 +35,16 @@ def export_store(out: Output, place: StorePlace, file: str, with_keys: bool) -> 
     as it was written. It is readable by you alone, since it holds unreleased bundles; with --with-keys also the key
     that signs releases. Reports and facts about devices are not in it.
     """
+    from edge.cli.keys.office import tell_audit, trust_to_read
+    from edge.control.audit.entry import ActKind
     from edge.store.upkeep.export import StoreExport
 
     retention = place.config.store.retention_days * DAY_SECONDS
     with reading(place) as files, _target(file) as target, stages() as reach:
         job = StoreExport(files, place.paths.node_dir, access_documents(files, place.paths.node_dir))
         done = job.write(target, now=time.time(), retention_seconds=retention, keys=with_keys, reach=reach)
+    subject = f"to={file}{' keys' if done.keys else ''}"
+    tell_audit(place.paths.node_dir, lambda: trust_to_read(place), "export_store", subject, ActKind.EXPORT)
     view = {"file": file, "store": done.store, "apps": done.apps, "objects": done.objects.files}
     view |= {"bytes": done.objects.bytes, "keys": done.keys}
     told = f"exported {counted(done.apps, 'app')}, {counted(done.objects.files, 'object')} ({size(done.objects.bytes)})"

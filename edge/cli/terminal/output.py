@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Advance = Callable[[int], None]  # bytes just done
 ReachStage = Callable[[str, int, int], None]  # stage, bytes done, bytes in all
 
+PADDED_LIMIT, PADDED_LEAST = 40, 6  # characters that every row is padded to; cells of a column where few are longer
 COLUMN_GAP = 2  # characters between drawn columns
 LAST_LEAST = 20  # characters; a narrower last column reads worse than one row below the other
 size = rough_size
@@ -95,11 +96,19 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> 
     cells = [[cell(value) for value in row] for row in rows]
     if sys.stdout.isatty():
         return _draw(columns, cells, numeric)
-    widths = [max(len(text) for text in column) for column in zip(columns, *cells, strict=True)]
+    widths = [_padded_width([len(text) for text in column]) for column in zip(columns, *cells, strict=True)]
     for row in [[name.upper() for name in columns], *cells]:
         aligned = (t.rjust(w) if right else t.ljust(w) for t, w, right in zip(row, widths, numeric, strict=True))
         line("  ".join(aligned).rstrip())
     return None
+
+
+def _padded_width(lengths: Sequence[int]) -> int:
+    """Of a column: of many cells, the longest tenth pushes the rest of its own rows alone."""
+    ordered = sorted(lengths)
+    if ordered[-1] <= PADDED_LIMIT or len(ordered) < PADDED_LEAST:
+        return ordered[-1]
+    return max(ordered[len(ordered) * 9 // 10 - 1], PADDED_LIMIT)
 
 
 @contextmanager

@@ -22,11 +22,13 @@ SCANNED_LIMIT = 100_000  # of which a filter may leave nothing, per page: a seco
 APPS_LIMIT = 1_000  # whose revisions are merged if no app is named: each costs a document to read the first time
 COVER_SECONDS = 600.0  # how long after its revision a record is written at most
 CURSOR_LIMIT = 512
+PREFIX_LEAST = 4  # letters: three, such as `app`, begin too many words
+_SPELT = {"rollback": "roll_back", "people": "person", "signin": "login", "secret": "secrets"}
 
 
 class AuditQuery(NamedTuple):
-    """Times are in seconds since the epoch, `since` inclusive, `until` exclusive. `what` are kinds, operations, codes
-    or outcomes; empty texts ask for all."""
+    """Times are in seconds since the epoch, `since` inclusive, `until` exclusive. `what` are kinds, outcomes, codes or
+    operations, or words of operations; empty texts ask for all."""
 
     since: float = 0.0
     until: float = float("inf")
@@ -222,12 +224,26 @@ def _with_summaries(entries: list[ListedAct], timelines: Timelines) -> list[List
 
 
 def _matches(listed: ListedAct, query: AuditQuery) -> bool:
-    if query.refused and listed.outcome == ActOutcome.DONE.value:
+    if query.refused and listed.outcome in (ActOutcome.DONE.value, ActOutcome.WAITING.value):
         return False
     if query.who and listed.who.casefold() != query.who.casefold():
         return False
     words = (listed.kind, listed.operation, listed.code, listed.outcome)
-    return not query.what or not query.what.isdisjoint(words)
+    if not query.what or not query.what.isdisjoint(words):
+        return True
+    return any(is_of(word, listed.operation) for word in query.what)
+
+
+def is_of(word: str, operation: str) -> bool:
+    """Whether a person who asks for `freezes` or `rollback` means this operation: it has each part of the word, or from
+    four letters on a word that begins with it."""
+    asked = _SPELT.get(word.casefold(), word.casefold()).replace("-", "_").replace(" ", "_").split("_")
+    parts = operation.split("_")
+    return all(any(_begins(part, each) for part in parts) for each in asked)
+
+
+def _begins(part: str, asked: str) -> bool:
+    return part in (asked, asked.removesuffix("s")) or (len(asked) >= PREFIX_LEAST and part.startswith(asked))
 
 
 def format_cursor(place: Position) -> str:

@@ -20,9 +20,10 @@ IPV4_PREFIX, IPV6_PREFIX = 24, 48  # what is kept of an address where the whole 
 BROKEN = "audit_broken"  # what a node records that finds less of its chain than it had
 # Of a body, only these say whom or what an operation is about, and none of them is ever a secret.
 NAMED_FIELDS = (
-    *("name", "role", "roles", "app", "version", "channel", "bundle"),
+    *("name", "role", "roles", "app", "version", "channel", "bundle", "segment", "when"),
     *("person", "mail", "organisation", "group", "scope", "scopes", "networks", "permissions", "holds", "to"),
 )
+_DEVICE = re.compile(r"[\w.:-]+")  # which a cap of one device, such as 3/week, is not
 _PLAIN = re.compile(r"[\w.@:/,+*-]+")
 
 
@@ -44,6 +45,7 @@ class ActOutcome(enum.Enum):
     """How it ended."""
 
     DONE = "done"
+    WAITING = "waiting"  # for approval: a proposal was made
     REFUSED = "refused"  # `code` says why
     FAILED = "failed"  # by the node's own fault, or for want of something
     UNKNOWN = "unknown"  # it was cut off: the change may have been made
@@ -101,6 +103,9 @@ def target_of(parts: Mapping[str, str], body: object) -> str:
         if value and name not in told:
             several = value if isinstance(value, list | tuple) else [value]
             told[name] = ",".join(filter(None, map(_text_of, several)))
+    device = getattr(body, "device", None)
+    if isinstance(device, str) and _DEVICE.fullmatch(device) and "device" not in told:
+        told["device"] = device_digest(device)
     return " ".join(f"{name}={_quoted(value)}" for name, value in told.items() if value)
 
 

@@ -1,4 +1,4 @@
-"""The audit of a machine, from beside its node, which need not run: verified, and told what a command did to keys."""
+"""The audit of a machine, from beside its node, which need not run: verified, and told what commands did there."""
 
 import os
 import pwd
@@ -19,7 +19,7 @@ from edge.store.key_set import read_trust
 from edge.store.keys.key_document import fingerprint_of, unbase64
 from edge.store.keys.pin import PIN_FILE, read_pin
 from edge.store.objects.port import ObjectStore
-from edge.store.signing import Writer
+from edge.store.signing import load_writer
 
 WRITER_FILE = "writer.key"
 FIRST_ANCHOR_SECONDS = 120.0  # of a node that has just begun: the first one comes within a minute
@@ -67,14 +67,18 @@ def _begun_at(files: list[tuple[str, bytes]]) -> float:
     return next((record.at for _, content in files for record, _ in records_of(content)), float("inf"))
 
 
-def record_local(node_dir: Path, store_id: str, writer: Writer, operation: str, target: str, now: float) -> None:
-    """Record what the machine's own user did to keys with a command, beside a node that may run. `now` is in seconds
-    since the epoch. A node that has never started has no chain yet, and nothing is recorded. Blocks. Raises OSError."""
+def record_local(
+    node_dir: Path, store_id: str, operation: str, target: str, now: float, kind: ActKind = ActKind.ACCESS
+) -> None:
+    """Record what the machine's own user did with a command, beside a node that may run. `now` is in seconds since the
+    epoch. A node that has never started has no chain yet, and nothing is recorded. Blocks. Raises OSError."""
     id_file = node_dir / "id"
     if not id_file.is_file():
         return
     who = f"local:{pwd.getpwuid(os.getuid()).pw_name}"
-    entry = within_limits(AuditEntry(at=now, kind=ActKind.ACCESS, operation=operation, who=who, target=target))
+    entry = within_limits(AuditEntry(at=now, kind=kind, operation=operation, who=who, target=target))
+    key_file = node_dir / WRITER_FILE
+    writer = load_writer(key_file) if key_file.exists() else None  # a node that follows has no key
     owner = Owner(store_id, id_file.read_text().strip())
     Journal(AuditFiles(node_dir / FOLDER), owner, writer, NoReserve()).commit([entry])
 

@@ -36,7 +36,7 @@ def test_a_feature_lives_from_its_first_value_to_its_end(node, request):
     assert node.json("feature", "explain", app, "checkout", "--context", said)["reason"] == "DISABLED"
     node.text("feature", "revive", app, "checkout", "--yes")
     assert node.json("feature", "used", app, "checkout")["given"] == []
-    assert "Killed" not in node.text("history", app) and "switch_feature" in node.text("history", app)
+    assert "kill_feature" in node.text("history", app) and "revive_feature" in node.text("history", app)
 
 
 def test_an_experiment_on_a_feature_is_started_shown_and_stopped(node, request):

@@ -15,5 +15,11 @@ def test_an_operator_rotates_and_what_was_sealed_stays_readable(node, tmp_path):
     assert node.json("secrets", "show", "--data-dir", copy)["keys"] == [made["key"], *shown["keys"]]
     assert box.open(sealed, "here") == b"secret"
     assert node.json("secrets", "show") == shown
+    node.json("store", "export", tmp_path / "all.tar", "--with-keys", "--data-dir", copy)
+    node.json("keys", "root", "accept", "ab" * 32, "--data-dir", copy)
+    told = "".join(path.read_text() for path in sorted((copy / "node" / "audit").glob("*.jsonl")))
+    order = [told.index(name) for name in ("rotate_secrets_key", "export_store", "accept_root_key")]
+    assert order == sorted(order) and f"key={made['key']}" in told and "all.tar keys" in told
+    assert node.json("audit", "verify", "--data-dir", copy)["faults"] == []
     (copy / "node" / "secrets.key").unlink()
     assert "is missing" in node.failure("secrets", "rotate", "--data-dir", copy)

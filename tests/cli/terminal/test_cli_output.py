@@ -46,6 +46,12 @@ def test_a_table_aligns_numbers_to_the_right(capsys):
     assert capsys.readouterr().out == "NAME    N\na       1\nbb    200\n"
 
 
+def test_one_long_cell_of_many_does_not_pad_the_others(capsys):
+    table(("a", "b"), [["x", "y"]] * 5 + [["x" * 90, "y"]], "nothing")
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert (len(first), last) == (43, f"{'x' * 90}  y")
+
+
 def test_an_empty_table_is_a_sentence(capsys):
     table(("name",), [], "nothing yet")
     assert capsys.readouterr().out == "nothing yet\n"

@@ -3,6 +3,7 @@
 import pytest
 from control_world import APP, DEVICE, NOW, OTHER
 
+from edge.control.audit.asking import is_of
 from edge.control.audit.entry import device_digest
 from edge.control.audit.exporting import entries_of, verify_export
 from edge.control.audit.local import head_is_kept
@@ -142,6 +143,25 @@ async def test_filters_by_time_and_name(acme):
     assert await told(acme, "?who=publisher") == ["publisher create_channel done"]
     assert await told(acme, f"?since_ms={int(NOW * 1000) + 1}") == []
     assert await told(acme, f"?until_ms={int(NOW * 1000)}") == []
+
+
+@pytest.mark.parametrize(
+    ("word", "meant", "others"),
+    [
+        ("freeze", "start_freeze end_freeze list_freezes", "start_rollout"),
+        ("Freezes", "start_freeze", "set_feature"),
+        ("approval", "set_approval", "approve_proposal"),
+        ("appro", "set_approval approve_proposal", "create_app"),
+        ("app", "create_app", "approve_proposal"),
+        ("rollback", "roll_back roll_channel_back roll_back_rollout", "start_rollout put_back"),
+        ("create-channel", "create_channel", "create_app set_channel"),
+        ("people", "add_person", "add_webhook"),
+        ("", "", "create_app"),
+    ],
+)
+def test_words_that_people_type_find_operations(word, meant, others):
+    assert all(is_of(word, each) for each in meant.split())
+    assert not any(is_of(word, each) for each in others.split())
 
 
 @pytest.mark.parametrize("cursor", ["x", "====", "W10", "e30", "A" * 513])

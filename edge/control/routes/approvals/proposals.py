@@ -169,7 +169,7 @@ OPERATIONS = (
         answer=list[ApprovalRuleView],
     ),
     Operation(
-        name="set_approval_rule",
+        name="set_approval",
         method="PUT",
         path="/v1/apps/{app}/channels/{name}/approval",
         summary="Set how many people stand behind a change of the channel; asking for fewer needs their approval",

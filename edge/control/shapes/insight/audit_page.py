@@ -5,11 +5,11 @@ from edge.control.shapes.common import AnswerBody
 
 class AuditEntryView(AnswerBody, frozen=True, kw_only=True):
     """One act. `who` is a token or a person that is known, empty for nobody known; `operation` is of this API, a way to
-    sign in, or the command of a revision that this node did not write. `outcome` is `done`, `refused`, `failed` or
-    `unknown`, with the `code` of the refusal. `target` says what it was about; a device only by a digest of its id.
-    `revision` is the app's, if it made one, with its `summary` and `reason`. `count` repeats since `since` are one
-    entry. `n` and `digest` are the number and the digest of the record in the node's chain; a revision that no record
-    is of has 0 and its own digest."""
+    sign in, or the command of a revision that this node did not write. `outcome` is `done`, `waiting` (for approval),
+    `refused`, `failed` or `unknown`, with the `code` of the refusal. `target` says what it was about; a device only by
+    a digest of its id. `revision` is the app's, if it made one, with its `summary` and `reason`. `count` repeats since
+    `since` are one entry. `n` and `digest` are the number and the digest of the record in the node's chain; a revision
+    that no record is of has 0 and its own digest."""
 
     at: float
     who: str

@@ -54,7 +54,7 @@ def start_freeze(state: AppState, command: StartFreeze, at: float, by: str, reas
         raise Invalid("invalid_freeze", "a freeze ends after it begins, and in the future")
     if begins > at + FREEZE_LIMIT_SECONDS or command.ends - begins > FREEZE_LIMIT_SECONDS:
         most = format_duration(FREEZE_LIMIT_SECONDS)
-        raise Invalid("invalid_freeze", f"a freeze begins within {most} and lasts at most {most}")
+        raise Invalid("invalid_freeze", f"a freeze begins at most {most} from now, and lasts at most {most}")
     if len(kept := _not_over(state, at)) >= FREEZES_LIMIT:
         raise Conflict("too_many_freezes", f"app {state.app!r} has {len(kept)} freezes on or to come: end one first")
     freeze = Freeze(

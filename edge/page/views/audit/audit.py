@@ -24,7 +24,12 @@ KINDS = {
     "node": "Of the node",
     "read": "What may not be read",
 }
-_STATES = {"refused": ("warn", "refused"), "failed": ("bad", "failed"), "unknown": ("warn", "cut off")}
+_STATES = {
+    "waiting": ("run", "waits for approval"),
+    "refused": ("warn", "refused"),
+    "failed": ("bad", "failed"),
+    "unknown": ("warn", "cut off"),
+}
 _COLUMNS = (
     {"name": "When"},
     {"name": "Who"},

@@ -53,7 +53,7 @@ _GROUP_OF = {
     **dict.fromkeys(("publish_bundle", "delete_bundle", "prune_bundles", "withdraw_bundle"), "bundles"),
     **dict.fromkeys(("create_channel", "set_channel", "delete_channel"), "channels"),
     **dict.fromkeys(("set_segment", "delete_segment", "put_id_set", "delete_id_set"), "segments"),
-    **dict.fromkeys(("set_feature", "switch_feature", "delete_feature"), "features"),
+    **dict.fromkeys(("set_feature", "kill_feature", "revive_feature", "delete_feature"), "features"),
     **dict.fromkeys(
         ("start_experiment", "stop_experiment", "start_feature_experiment", "stop_feature_experiment"), "experiments"
     ),
@@ -88,7 +88,7 @@ _INSTEAD = {
 _PUT_BACK = frozenset(
     {
         *("set_segment", "delete_segment", "set_override", "clear_override"),
-        *("set_feature", "switch_feature", "delete_feature"),
+        *("set_feature", "kill_feature", "revive_feature", "delete_feature"),
     }
 )
 
@@ -139,8 +139,10 @@ def title_of(entry: HistoryEntry) -> str:
             return f"{'Made' if _is_new(entry) else 'Changed'} the segment {name}"
         case "set_feature":
             return f"{'Made' if _is_new(entry, 'feature') else 'Changed'} the feature {name}"
-        case "switch_feature":
-            return f"{'Revived' if 'on' in said else 'Killed'} the feature {name}"
+        case "kill_feature":
+            return f"Killed the feature {name}"
+        case "revive_feature":
+            return f"Revived the feature {name}"
         case "start_feature_experiment":
             return f"Started the experiment {name} on feature {said.get('feature', '')}"
         case "stop_feature_experiment":

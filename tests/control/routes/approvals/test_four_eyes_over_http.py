@@ -243,4 +243,4 @@ async def test_an_answer_that_waits_is_of_its_shape(ready):
 async def test_a_proposal_is_no_refusal_in_the_audit(ready):
     await ask(ready, "PATCH", PRODUCTION, {"bundle": "1.1.0"})
     entries = (await ready("GET", f"/v1/apps/{APP}/audit?limit=1", by="boss"))["entries"]
-    assert [(each["outcome"], each["code"], each["who"]) for each in entries] == [("done", "needs_approval", "ann")]
+    assert [(each["outcome"], each["code"], each["who"]) for each in entries] == [("waiting", "needs_approval", "ann")]

@@ -3,24 +3,17 @@
 The private keys never leave this machine: the verbs work on the store itself, not through the control API.
 """
 
-import os
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 
+from edge.cli.store.beside import check_user, tell_audit, truth_of
 from edge.cli.store.places import StorePlace, require_store
-from edge.cli.terminal.output import note
-from edge.control.audit.entry import ActKind
-from edge.control.audit.local import record_local
 from edge.control.login.signed_documents import SIGNED_DOCUMENTS
-from edge.domain.errors import EdgeError, Forbidden, Invalid
-from edge.store.key_set import Trust, open_trust, read_trust
+from edge.domain.errors import Forbidden, Invalid
+from edge.store.key_set import Trust, open_trust
 from edge.store.keys.key_changes import KeyChanges
 from edge.store.keys.root_keys import RootKeys
-from edge.store.objects.fs import FsStore
-from edge.store.objects.port import ObjectStore
-from edge.store.s3.opening import open_bucket
 from edge.store.signing import KeyId, Writer, load_writer
 
 WRITER_FILE = "writer.key"
@@ -50,32 +43,6 @@ class KeyOffice:
         return self.roots.signer(self.trust.held, elsewhere)
 
 
-def tell_audit(
-    node_dir: Path, trust: Callable[[], Trust], operation: str, target: str, kind: ActKind = ActKind.ACCESS
-) -> None:
-    """Have the node's audit know what was done, if it has one yet. What was done stands, even if that cannot be
-    written: there, another user would leave files that the node cannot write."""
-    if not (node_dir / "id").is_file():
-        return
-    try:
-        check_user(node_dir)
-        record_local(node_dir, trust().store_id, operation, target, time.time(), kind)
-    except (EdgeError, OSError) as error:
-        note(f"warning: this is not in the audit: {error}")
-
-
-def truth_of(place: StorePlace) -> ObjectStore:
-    """Where the key set is changed: on this disk, or in the bucket of which it has a copy."""
-    mirror = FsStore(place.paths.store_dir)
-    return open_bucket(place.bucket, mirror) if place.bucket is not None else mirror
-
-
-def trust_to_read(place: StorePlace) -> Trust:
-    """Of any node, as it is: nothing is written."""
-    require_store(place.paths)
-    return read_trust(truth_of(place), place.paths.node_dir)
-
-
 def trust_to_pin(place: StorePlace) -> Trust:
     """Of any node, whose pin may be changed; its own store is read, which for one that follows is its copy."""
     require_store(place.paths)
@@ -92,15 +59,6 @@ def parse_fingerprint(text: str) -> KeyId:
             f"{text[:80]!r} is not a key's id or fingerprint: 16 to 64 hexadecimal digits, as `edge keys show` prints",
         )
     return KeyId(found)
-
-
-def check_user(node_dir: Path) -> None:
-    """What another user writes there, the node cannot read. Raises Forbidden `other_user`."""
-    owner = node_dir.stat().st_uid
-    if os.geteuid() != owner:
-        raise Forbidden(
-            "other_user", f"{node_dir} belongs to user {owner}, and you are {os.geteuid()}: run this as the node's user"
-        )
 
 
 def _writer(node_dir: Path) -> Writer:

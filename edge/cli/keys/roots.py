@@ -107,7 +107,8 @@ def accept(out: Output, place: StorePlace, fingerprint: str) -> None:
     Only for a fingerprint that you have from the operators of the origin themselves, not from a log or from the origin:
     whoever made that key can put any code on your devices. A running node takes it at its next look.
     """
-    from edge.cli.keys.office import parse_fingerprint, tell_audit, trust_to_pin
+    from edge.cli.keys.office import parse_fingerprint, trust_to_pin
+    from edge.cli.store.beside import tell_audit
 
     trust = trust_to_pin(place)
     there = trust.accept_root(parse_fingerprint(fingerprint))

@@ -36,7 +36,7 @@ def rotate(out: Output, place: StorePlace) -> None:
     What is sealed stays sealed with its key, and readable, until it is set again. Copy the file to the other origins of
     the store and to its backup.
     """
-    from edge.cli.keys.office import check_user, tell_audit, trust_to_read
+    from edge.cli.store.beside import check_user, tell_audit, trust_to_read
     from edge.store.secrets.key_file import rotate_keys
 
     path = _path(place)

@@ -29,7 +29,8 @@ def show(out: Output, place: StorePlace) -> None:
 
     Works on any node, also on one that follows. Compare the root's fingerprint with what the origin shows.
     """
-    from edge.cli.keys.office import WRITER_FILE, trust_to_read  # imports cryptography, which --help does not need
+    from edge.cli.keys.office import WRITER_FILE  # imports cryptography, which --help does not need
+    from edge.cli.store.beside import trust_to_read
     from edge.store.keys.key_document import fingerprint_of
     from edge.store.signing import load_writer
 

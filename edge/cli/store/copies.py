@@ -35,7 +35,7 @@ def export_store(out: Output, place: StorePlace, file: str, with_keys: bool) -> 
     as it was written. It is readable by you alone, since it holds unreleased bundles; with --with-keys also the key
     that signs releases. Reports and facts about devices are not in it.
     """
-    from edge.cli.keys.office import tell_audit, trust_to_read
+    from edge.cli.store.beside import tell_audit, trust_to_read
     from edge.control.audit.entry import ActKind
     from edge.store.upkeep.export import StoreExport
 

@@ -189,7 +189,7 @@ def test_every_metric_is_in_the_tables():
     families += build_sharing_metrics({}, {}, None)
     families += [*build_received_metrics((), {}, 0.0), *build_sent_metrics(None)]
     families += [*build_follow_metrics(None), *build_audit_metrics(None)]
-    families += build_sending_metrics(SendingSeen(is_up=True, active=0, halted=0, restarts=0))
+    families += build_sending_metrics(SendingSeen(is_up=True, active=0, halted=0, restarts=0, unreadable=0))
     told = re.findall(r"^\| `(edge_\w+)` \|", section("config/README.md", "Metrics"), re.MULTILINE)
     assert sorted(told) == sorted(family.name for family in families)
 

@@ -17,7 +17,15 @@ from edge.assembly.watching_room import is_short
 from edge.control.access.tokens import Tokens
 from edge.control.login.people_login import PeopleLogin
 from edge.control.shapes.common import DamageView
-from edge.control.shapes.node import CountingView, DiskView, GuardConditionView, HeadView, NodeStatus, WorkerView
+from edge.control.shapes.node import (
+    CountingView,
+    DiskView,
+    GuardConditionView,
+    HeadView,
+    NodeStatus,
+    SendingConditionView,
+    WorkerView,
+)
 from edge.control.upload_quota import UploadQuota
 from edge.domain.errors import Unavailable
 from edge.domain.model import AppId
@@ -56,9 +64,11 @@ class NodeConditions:
         spool_limit_bytes: int = 0,
         of_nodes: Callable[[], Awaitable[list[Family]]] | None = None,
         login: PeopleLogin | None = None,
+        sending: Callable[[], SendingConditionView] | None = None,
     ) -> None:
         """`guard` None: this node acts on no release. `devices_url` is where devices reach it. `of_nodes` are the
-        metrics of the nodes that report here."""
+        metrics of the nodes that report here; `sending` blocks."""
+        self._sending = sending
         self._devices_url = devices_url
         self._directory = directory
         self._tokens, self._login = tokens, login
@@ -95,6 +105,7 @@ class NodeConditions:
             certificate_ends=self._supervisor.certificate_ends,
             disk=await asyncio.to_thread(self._view_disk),
             counting=self._view_counting(),
+            sending=await asyncio.to_thread(self._sending) if self._sending is not None else None,
         )
 
     def _view_disk(self) -> DiskView:

@@ -1,5 +1,6 @@
 """A standalone node: the control API, the supervisor and its workers, started and stopped in order."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -188,6 +189,7 @@ class Standalone(ServingNode):
             spool_limit_bytes=spool_limit,
             of_nodes=self._nodes_metrics,
             login=self.login,
+            sending=(lambda: self.message_sending.view(self.push_credentials)) if self._to_home is None else None,
         )
 
     def _send_home(self, config: Config, home: Upstream) -> FiguresElsewhere:
@@ -223,7 +225,8 @@ class Standalone(ServingNode):
     async def _nodes_metrics(self) -> list[Family]:
         nodes = reported_until(self.fleet, self._receiving.ledger)
         received = build_received_metrics(nodes, self._receiving.taken_bytes, time.time())
-        messages = build_sending_metrics(self.message_sending.seen())
+        unreadable = await asyncio.to_thread(self.push_credentials.unreadable)
+        messages = build_sending_metrics(self.message_sending.seen(len(unreadable)))
         return [*await super()._nodes_metrics(), *received, *build_sent_metrics(self._reports), *messages]
 
     def _blindness(self) -> str:

@@ -24,6 +24,8 @@ from edge.assembly.pushing.sender_messages import (
     WantCredentials,
 )
 from edge.control.ports import ASKED_BY
+from edge.control.push.push_credentials import PushCredentials
+from edge.control.shapes.node import SendingConditionView
 from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.model import AppId
 from edge.messages.notice import Notice, NoticeKind
@@ -62,7 +64,7 @@ class MessageSending:
         *,
         restart_seconds: Sequence[float] = RESTART_SECONDS,
     ) -> None:
-        self.condition = SenderCondition(0, 0)
+        self.condition = SenderCondition(0, [])
         self.asked = Counter[str]()
         self._setup, self._heads, self._post, self._credentials_of = setup, heads, post, credentials_of
         self._process = KeptProcess(
@@ -79,9 +81,22 @@ class MessageSending:
     def pid(self) -> int | None:
         return self._process.pid
 
-    def seen(self) -> SendingSeen:
+    def seen(self, unreadable: int) -> SendingSeen:
         """For metrics."""
-        return SendingSeen(self.is_up, self.condition.active, self.condition.halted, self._process.restarts)
+        halted = len(self.condition.halted)
+        return SendingSeen(self.is_up, self.condition.active, halted, self._process.restarts, unreadable)
+
+    def view(self, credentials: PushCredentials) -> SendingConditionView:
+        """For people. Blocks."""
+        now = self.condition
+        return SendingConditionView(
+            up=self._process.is_linked,
+            active=now.active,
+            halted=now.halted,
+            unreadable=credentials.unreadable(),
+            failing=now.failing,
+            keys=credentials.box.problem(),
+        )
 
     def hear_heads(self) -> None:
         """Apps changed."""

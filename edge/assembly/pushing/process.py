@@ -126,12 +126,19 @@ class SendingProcess:
     async def _beat(self) -> None:
         while True:
             self._link.send(Beat())
-            halted = await self._outbox.do(lambda file: len(file.halts()))
-            active = len(await self._outbox.do(lambda file: file.messages()))
-            self._link.send(SenderCondition(active, halted, self._director.failing))
-            for key in await asyncio.to_thread(self._erased.new_keys):
-                await self._outbox.do(partial(PushOutboxFile.erase, key=key))
+            try:
+                await self._tell_condition()
+            except Unavailable as error:  # the outbox: a full disk
+                self._link.send(SenderCondition(0, [], error.message))
             await asyncio.sleep(BEAT_SECONDS)
+
+    async def _tell_condition(self) -> None:
+        halts = await self._outbox.do(lambda file: file.halts())
+        halted = sorted(f"{app} {provider}" for app, provider in halts)
+        active = len(await self._outbox.do(lambda file: file.messages()))
+        self._link.send(SenderCondition(active, halted, self._director.failing))
+        for key in await asyncio.to_thread(self._erased.new_keys):
+            await self._outbox.do(partial(PushOutboxFile.erase, key=key))
 
     async def _answer(self, ask: Ask) -> None:
         try:

@@ -40,11 +40,10 @@ class SenderTold(msgspec.Struct, frozen=True, tag=True):
 
 
 class SenderCondition(msgspec.Struct, frozen=True, tag=True):
-    """Sent every some seconds. `sends` by state, of messages that are being sent; `failing` is why the last look
-    failed."""
+    """Sent every some seconds. `halted` credentials as `APP PROVIDER`; `failing` is why the last look failed."""
 
     active: int
-    halted: int
+    halted: list[str]
     failing: str = ""
 
 

@@ -32,7 +32,8 @@ from edge.push.providers.credentials import (
     encode_credentials,
 )
 from edge.push.providers.signed_tokens import TokenSigner
-from edge.store.secrets.secret_box import SecretBox
+from edge.store.secrets.key_file import SecretsKey
+from edge.store.secrets.secret_box import SecretBox, sealed_with
 
 Make = Callable[[Credentials | None], Credentials]  # from the earlier ones of this provider, if there are any
 
@@ -88,6 +89,16 @@ class PushCredentials:
         if found.kind is not kind:
             raise Unavailable("secret_damaged", f"the secret of {context} is another provider's: set it again")
         return found
+
+    def unreadable(self) -> list[str]:
+        """Those whose sealing key is not here, as `APP PROVIDER`. Blocks."""
+        try:
+            held = {*self.box.key_ids()}
+        except SecretsKey:
+            held = set()
+        apps = self.document.last_good().apps
+        return [f"{app} {of}" for app in sorted(apps) for of, each in stored_of(self.document.last_good(), app).items()
+                if sealed_with(each.sealed) not in held]  # fmt: skip
 
     def _earlier(self, app: AppId, kind: ProviderKind) -> Credentials | None:
         stored = self.stored(app).get(kind.value)

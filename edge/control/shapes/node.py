@@ -58,12 +58,25 @@ class CountingView(AnswerBody, frozen=True, kw_only=True):
     restarts: int = 0
 
 
+class SendingConditionView(AnswerBody, frozen=True, kw_only=True):
+    """The process that sends messages: `failing` is why they wait. `halted` are the credentials that a provider
+    refuses, `unreadable` those whose sealing key is not here, both as `APP PROVIDER`; `keys` is what is wrong with the
+    file of these keys, empty if nothing is."""
+
+    up: bool
+    active: int
+    halted: list[str]
+    unreadable: list[str]
+    failing: str = ""
+    keys: str = ""
+
+
 class NodeStatus(AnswerBody, frozen=True, kw_only=True):
     """`heads` are by app id. `refused` is about documents of the store that this node did not accept: how many, by
     error code, and what is wrong with a head shard, the `keys` or the `tokens` now, by name. `damaged` is what workers
     cannot serve, the first hundred of each; their counts have how many. `guard` is of all apps. `devices_url` is where
-    devices reach the node. `at` is its clock, and `certificate_ends` when the devices' certificate does, null without
-    TLS; both in seconds since the epoch."""
+    devices reach the node. `sending` is null at nodes that send no messages. `at` is its clock, and `certificate_ends`
+    when the devices' certificate does, null without TLS; both in seconds since the epoch."""
 
     version: str
     apps: int
@@ -78,6 +91,7 @@ class NodeStatus(AnswerBody, frozen=True, kw_only=True):
     certificate_ends: float | None = None
     disk: DiskView = DiskView()
     counting: CountingView = CountingView()
+    sending: SendingConditionView | None = None
 
 
 class NodeView(AnswerBody, frozen=True, kw_only=True):

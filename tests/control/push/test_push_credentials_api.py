@@ -15,6 +15,7 @@ from push.webpush_double import WebPushDouble
 from edge.control.push.push_document import PUSH_KEY
 from edge.domain.errors import Unavailable
 from edge.domain.pushing.payload import ProviderKind, PushTarget
+from edge.store.secrets.key_file import rotate_keys
 
 P8 = (
     ec.generate_private_key(ec.SECP256R1())
@@ -89,7 +90,32 @@ async def test_without_the_key_everything_else_goes_on(acme, world):
     assert await acme("POST", f"{PATH}/webhook/test", status=503) == "secrets_key"
     assert await acme("PUT", f"{PATH}/webpush", WEBPUSH, status=503) == "secrets_key"
     await acme("GET", f"/v1/apps/{APP}")
+    assert world.push().credentials.unreadable() == [f"{APP} webhook"]  # also with a new key
     assert await acme("DELETE", f"{PATH}/webhook")
+
+
+async def test_after_a_rotation_what_was_sealed_opens_and_what_is_set_has_the_new_key(acme, world):
+    await acme("PUT", f"{PATH}/webhook", WEBHOOK)
+    credentials = world.push().credentials
+    before, (old,) = credentials.all_of(APP), credentials.box.key_ids()
+    new = rotate_keys(world.store.root.parent / "node" / "secrets.key")
+    assert credentials.all_of(APP) == before and credentials.unreadable() == []
+    await acme("PUT", f"{PATH}/webpush", WEBPUSH)
+    assert {each["provider"]: each["sealed_with"] for each in await acme("GET", PATH)} == {
+        "webhook": old,
+        "webpush": new,
+    }
+
+
+async def test_an_older_document_put_back_is_refused(acme, world):
+    """A restored bucket brings no withdrawn credentials back."""
+    await acme("PUT", f"{PATH}/webhook", WEBHOOK)
+    older = world.store.get(PUSH_KEY).data
+    await acme("DELETE", f"{PATH}/webhook")
+    world.store.swap(PUSH_KEY, older, world.store.get(PUSH_KEY).tag)
+    credentials = world.push().credentials
+    assert credentials.stored(APP) == {} and credentials.document.problem
+    assert await acme("PUT", f"{PATH}/webpush", WEBPUSH, status=409) == "older_store"
 
 
 async def test_a_value_that_was_moved_to_another_app_does_not_open(acme, world):

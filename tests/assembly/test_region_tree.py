@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import aiohttp
 import pytest
 from region_world import APP, RegionWorld
 
@@ -42,6 +43,7 @@ async def test_a_release_arrives_through_a_region(tmp_path):
         for version in ("1.0.1", "1.0.2"):
             await world.release(version)
             await arrived(world, [near, far])
+        await a_killed_feature_is_heard_of(world, far)
         world.origin.kill()
         for node in (far, near):
             await node.stop()
@@ -49,3 +51,27 @@ async def test_a_release_arrives_through_a_region(tmp_path):
         far.settings["upstream"]["source"] = near.control_url
         await far.start()
         assert revision_of(far) == revision_of(near) and blobs_of(far) == blobs_of(near)
+
+
+async def a_killed_feature_is_heard_of(world, far):
+    """A client of the farthest region has a stream open, asks again when that says so, and gets nothing older."""
+    feature, base = f"/v1/apps/{APP}/features/checkout", f"/features/{APP}/ofrep/v1/evaluate/flags"
+    settings = {"type": "boolean", "default": False, "rules": [{"where": 'platform == "ios"', "value": True}]}
+    context = {"context": {"targetingKey": "user-7", "platform": "ios"}}
+    await world.change("PATCH", feature, settings)
+    await arrived(world, [far])
+    async with aiohttp.ClientSession(far.devices_url) as session, asyncio.timeout(60):
+        said = {"flags": []}
+        while not said["flags"]:  # its workers hear of the revision after its store has it
+            async with session.post(base, json=context) as answer:
+                said = await answer.json()
+        async with session.get(said["eventStreams"][0]["endpoint"]["requestUri"]) as stream:
+            assert (await stream.content.readline()).startswith(b"retry:")
+            await world.change("POST", f"{feature}/kill")
+            while not (line := await stream.content.readline()).startswith(b"data: "):
+                assert line, "the stream ended"
+        told = json.loads(line.removeprefix(b"data: "))["etag"]
+        async with session.post(f"{base}?flagConfigEtag={told}", json=context) as answer:
+            after = await answer.json()
+    assert [(each["value"], each["reason"]) for each in said["flags"]] == [(True, "TARGETING_MATCH")]
+    assert [(each["value"], each["reason"]) for each in after["flags"]] == [(False, "DISABLED")]

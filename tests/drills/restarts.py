@@ -4,8 +4,9 @@
 
 First `edge restart`, again and again, then SIGTERM and a start while the parent holds the sockets, as systemd does.
 Meanwhile there are checks on kept and on new connections, downloads that no single process outlives, reports, choices
-of a channel, and a publisher. Nothing may fail; every acknowledged report is counted once and every acknowledged choice
-is there in the end. No request is sent twice. With `--tls` the device port speaks TLS 1.3.
+of a channel, streams of features' changes, which end and are opened again, and a publisher. Nothing may fail; every
+acknowledged report is counted once and every acknowledged choice is there in the end. No request is sent twice. With
+`--tls` the device port speaks TLS 1.3.
 """
 
 import argparse
@@ -37,6 +38,7 @@ APP = "com.example.drill"
 OLD_PLUGIN = "6.14.0"  # keeps its choice on the node
 DOWNLOAD_BYTES = 3_000_000
 DOWNLOAD_SECONDS = 4.0  # a download takes this long, so that it sees a change-over
+STREAMS = 50
 PATIENCE_SECONDS = 60.0  # of a client; a node that takes longer has lost the request
 PROGRAM = "import sys; from edge.cli.main import cli; cli(sys.argv[1:], prog_name='edge')"
 # Puts the inherited sockets where systemd would, and names this process as the one that they are for.
@@ -65,6 +67,7 @@ class Load:
         self.chosen: list[str] = []  # devices whose choice was acknowledged
         self.reported = 0
         self._devices = 0
+        self._stream = ""
         self._stopping = False
 
     @contextlib.asynccontextmanager
@@ -75,9 +78,10 @@ class Load:
             "download": self.download,
             "report": self.report,
             "choice": self.choose,
+            "stream": self.stream,
             "publish": self.publish,
         }
-        parallel = {"check": 4, "fresh check": 2, "download": 3}
+        parallel = {"check": 4, "fresh check": 2, "download": 3, "stream": STREAMS}
         timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
         async with self._session(timeout=timeout) as session:
             self.session = session
@@ -159,6 +163,20 @@ class Load:
         self.chosen.append(wish["device_id"])
         await asyncio.sleep(0.02)
 
+    async def stream(self) -> None:
+        """Until its end, which is a clean one; it is opened again at the address that was told once."""
+        if not self._stream:
+            said = await self.ask("POST", f"/features/{APP}/ofrep/v1/evaluate/flags", {"context": {}})
+            self._stream = said["eventStreams"][0]["endpoint"]["requestUri"]
+        for_ever = aiohttp.ClientTimeout(total=None)
+        async with self.session.get(self.devices + self._stream, timeout=for_ever) as response:
+            assert response.status == 200, f"{response.status}: {await response.text()}"
+            while not self._stopping:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        if not await response.content.readline():
+                            return
+
     async def publish(self) -> None:
         """Another bundle on the channel; answered when every worker offers it."""
         version = f"1.0.{1 + self.done['publish'] % 2}"
@@ -192,6 +210,7 @@ def prepare(node: Node, folder: Path) -> None:
         node.text("bundle", "publish", APP, build, "--version", f"1.0.{number}", "--no-channel")
     node.text("channel", "create", APP, "production", "--public", "--bundle", "1.0.1", "--yes")
     node.text("channel", "create", APP, "beta", "--self-set", "--bundle", "1.0.1", "--yes")
+    node.text("feature", "set", APP, "checkout", "--type", "boolean", "--default", "true")
 
 
 def environ_of(workers: int, pair: Files | None, **settings: str) -> dict[str, str]:
@@ -217,7 +236,7 @@ async def restart_again_and_again(folder: Path, restarts: int, workers: int, pai
     try:
         await asyncio.to_thread(prepare, node, folder)
         load = Load(node, pair)
-        async with load.running("check", "fresh check", "download", "report", "choice", "publish"):
+        async with load.running("check", "fresh check", "download", "report", "choice", "stream", "publish"):
             for _ in range(restarts):
                 await more(load, "check", 100)
                 begun = time.perf_counter()
@@ -250,7 +269,7 @@ async def stop_and_start(folder: Path, stops: int, workers: int, pair: Files | N
         serving = await asyncio.to_thread(node_of)
         await asyncio.to_thread(prepare, node, folder)
         load = Load(node, pair)
-        async with load.running("check", "fresh check", "report"):
+        async with load.running("check", "fresh check", "report", "stream"):
             for _ in range(stops):
                 await more(load, "check", 100)
                 serving.send_signal(signal.SIGTERM)

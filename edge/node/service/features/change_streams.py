@@ -124,13 +124,18 @@ class ChangeStreams:
         self, snapshot: AppSnapshot, token: str, last_id: str, prefix: str, now: float
     ) -> Iterator[ChangeStream]:
         """A stream that hears of changes during the block; `last_id` is what its client heard of before, `prefix` the
-        peer's. Raises StreamRefused."""
+        peer's. Raises StreamRefused. While the worker leaves it is over at once: a client opens an ended stream again,
+        and finds the next worker; one that was refused it would not."""
         given = read_pass(token)
         if given is None or not is_current(given, now) or not self._is_held(snapshot, given, token, now):
             raise StreamRefused(401)
-        if self._closed or not self._held.take(prefix):
-            raise StreamRefused(429)
         stream = ChangeStream(snapshot.app, given.key, given.seen)
+        if self._closed:
+            stream.end()
+            yield stream
+            return
+        if not self._held.take(prefix):
+            raise StreamRefused(429)
         heard = parse_config_tag(last_id)
         if heard is not None:
             stream.seen = seen_mark(heard.fingerprint)

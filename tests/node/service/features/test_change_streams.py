@@ -148,4 +148,7 @@ async def test_all_end_when_the_worker_leaves():
         streams.close()
         assert await heard(stream) is None
         assert stream.is_over
-    assert refused(streams, token) == 429
+    with streams.opened(SNAPSHOT, token, "", "192.0.2.1", NOW) as late:
+        assert late.is_over  # and so its client comes again, to the next worker
+    assert refused(streams, "") == 401
+    assert streams.open == 0

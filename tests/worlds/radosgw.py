@@ -18,7 +18,7 @@ from s3_servers import wait_for_port
 
 PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph-authtool", "monmaptool", "ceph")
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
-COMMAND_SECONDS = 120
+COMMAND_SECONDS = 300
 
 CONFIG = """
 [global]

@@ -114,7 +114,7 @@ async def test_what_cannot_be_read_is_served_from_what_the_node_has_seen(tmp_pat
     ensure_admin_token(tokens, truth.node_dir, NOW)
     async with running(a_config(tmp_path), truth) as (_, address), aiohttp.ClientSession() as session:
         assert (await check(session, address))["version"] == "1.0.1"
-    assert tokens.authenticate(secret, NOW).role is Role.ADMIN
+    assert tokens.authenticate(secret, NOW).is_role(Role.ADMIN)
     problems = [*truth.releases.problems.values(), truth.trust.problem, tokens.problem]
     assert any("cannot be read" in each and lost in each for each in problems)
     assert shard_of(APP) not in truth.releases.unserved

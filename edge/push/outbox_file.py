@@ -304,10 +304,10 @@ class PushOutboxFile:
         with self._changing():
             self._db.execute("DELETE FROM halts WHERE app = ? AND provider = ?", (app, provider))
 
-    def erase(self, key: int) -> int:
-        """All rows of a device; a send of its that is being tried goes on to its end. Returns how many."""
+    def erase(self, keys: Iterable[int]) -> int:
+        """All rows of devices; a send that is being tried goes on to its end. Returns how many."""
         with self._changing():
-            return self._db.execute("DELETE FROM sends WHERE key = ?", (key,)).rowcount
+            return self._db.executemany("DELETE FROM sends WHERE key = ?", ((key,) for key in keys)).rowcount
 
     def age(self, now: float) -> int:
         """Rows of messages that ended long ago become sums. Returns how many."""

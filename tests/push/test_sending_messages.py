@@ -18,12 +18,14 @@ from push.webhook_double import PushReceiver
 from telemetry_lines import write_segment
 
 from edge.domain.changes.messages.message_commands import CancelMessage, CreateMessage, NewMessageText, SetMessageCaps
+from edge.domain.errors import Unavailable
 from edge.domain.facts import NO_FACTS
 from edge.domain.pushing.payload import ProviderKind, PushAttempt, PushVerdict
 from edge.domain.statistics.device_key import device_key
 from edge.domain.targeting.places import NO_PLACE
 from edge.push.audience import open_audience
 from edge.push.director import DirectorParts, PushDirector
+from edge.push.erasing import ErasedFromOutbox
 from edge.push.outbox_file import PushOutboxFile
 from edge.push.outbox_schema import MessagePhase, SendState
 from edge.push.providers.credentials import make_push_webhook
@@ -34,6 +36,7 @@ from edge.push.serial_outbox import SerialOutbox
 from edge.store.revisions import Revisions
 from edge.telemetry.folding.fold import fold
 from edge.telemetry.spool.push_records import DeadPushToken, PushAssigned, PushRegistration, encode_push
+from edge.telemetry.upkeep.erasures import note_erasure, settle_erasure
 
 HELLO = CreateMessage(texts=(NewMessageText(title="Hello"),), when="now", expected=0)
 
@@ -296,11 +299,12 @@ class Held:
     at_once, per_second = 1, 0.0
 
     def __init__(self, came):
-        self.begun, self.let_go = asyncio.Event(), asyncio.Event()
+        self.begun, self.let_go, self.asked = asyncio.Event(), asyncio.Event(), 0
         self._came = came
 
     async def send(self, target, payload, now):
         self.begun.set()
+        self.asked += 1
         await self.let_go.wait()
         return self._came
 
@@ -325,6 +329,70 @@ async def test_an_attempt_that_fails_after_the_cancel_is_cancelled_too(tmp_path)
             while (await director.outbox.do(lambda file: file.tally(held.id)))["A", SendState.CANCELLED] < 3:
                 await director.look()
                 await asyncio.sleep(0.01)
+
+
+async def test_a_full_disk_loses_no_outcome_and_repeats_nothing(tmp_path):
+    async with a_world(tmp_path, 3) as world:
+        provider = Held(PushAttempt(PushVerdict.SENT, "sent"))
+        world.providers = lambda app: {ProviderKind.WEBHOOK: provider}
+        message = world.change(HELLO)
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+            await provider.begun.wait()
+            await director.outbox.do(lambda file: file._db.set_progress_handler(lambda: 1, 10))  # every change fails
+            provider.let_go.set()
+            with pytest.raises(Unavailable):
+                await director.look()
+            await director.outbox.do(lambda file: file._db.set_progress_handler(None, 10))
+            assert await world.send_all(director, message) == {("A", SendState.SENT): 3}
+        assert provider.asked == 3
+
+
+async def test_two_providers_together_begin_no_more_than_the_day_has(tmp_path):
+    async with a_world(tmp_path, 0) as world:
+        kinds = ("webhook", "fcm")
+        world.fold(*(PushRegistration(APP, device_id(n), kinds[n % 2], f"t!{n}") for n in range(40)))
+        providers = {ProviderKind(each): Held(PushAttempt(PushVerdict.SENT, "sent")) for each in kinds}
+        for each in providers.values():
+            each.at_once = 7
+            each.let_go.set()
+        world.providers = lambda app: providers
+        world.change(HELLO)
+        message = world.change(SetMessageCaps(per_day=25))
+        async with world.sender() as director:
+            found = await world.send_all(director, message)
+        assert found == {("A", SendState.SENT): 25, ("A", SendState.CAPPED): 15}
+        assert sum(each.asked for each in providers.values()) == 25
+
+
+async def test_what_waits_is_sent_by_the_next_process_once(tmp_path):
+    async with a_world(tmp_path, 5) as world:
+        message = world.change(CreateMessage(texts=HELLO.texts, when="best", expected=5, ttl_seconds=172_800))
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+        world.now += 86_400
+        async with world.sender() as director:
+            assert await world.send_all(director, message) == {("A", SendState.SENT): 5}
+        assert set(world.receiver.seen.taken.values()) == {1}
+
+
+async def test_a_page_of_a_plan_brings_no_erased_device_back(tmp_path):
+    """Read before the erasure, and written after the outbox was told first."""
+    async with a_world(tmp_path, 3) as world:
+        message = world.change(CreateMessage(texts=HELLO.texts, when="best", expected=3))
+        erased = ErasedFromOutbox(tmp_path / "erasures")
+        noted = note_erasure(tmp_path / "erasures", APP, device_id(1), world.now)
+        async with world.sender() as director:
+            await director.outbox.do(lambda file: file.erase(erased.keys(0.0)))
+            await director.look()
+            await director.planned()
+            settle_erasure(tmp_path / "erasures", noted)
+            await director.outbox.do(lambda file: file.erase(erased.keys(5.0)))
+            held = await director.outbox.do(lambda file: file.message(APP, message))
+            assert sum((await director.outbox.do(lambda file: file.tally(held.id))).values()) == 2
+        assert erased.keys(99.0) == []
 
 
 async def test_a_halt_is_remembered_and_ends_with_a_message_that_is_taken(tmp_path):

@@ -137,8 +137,8 @@ class SendingProcess:
         halted = sorted(f"{app} {provider}" for app, provider in halts)
         active = len(await self._outbox.do(lambda file: file.messages()))
         self._link.send(SenderCondition(active, halted, self._director.failing))
-        for key in await asyncio.to_thread(self._erased.new_keys):
-            await self._outbox.do(partial(PushOutboxFile.erase, key=key))
+        if keys := await asyncio.to_thread(self._erased.keys, time.monotonic()):
+            await self._outbox.do(partial(PushOutboxFile.erase, keys=keys))
 
     async def _answer(self, ask: Ask) -> None:
         try:

@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from edge.domain.app_parts.stored_messages import DeviceCap, MessageCaps, MessageText, SendTime, StoredMessage
 from edge.domain.messaging.planning import (
     HELD_OUT,
@@ -51,6 +53,26 @@ def test_local_time_is_each_devices_own():
     nine = {"time": SendTime.LOCAL, "at": NOW + 21 * HOUR}  # 09:00 on 2 December
     dues = [planned(a_device(zone=zone), **nine).due for zone in ("Asia/Tokyo", "UTC", "America/New_York", "")]
     assert [due - NOW for due in dues] == [12 * HOUR, 21 * HOUR, 26 * HOUR, 21 * HOUR]
+
+
+def at(text):
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("reading", "quiet", "due"),
+    [
+        ("2027-03-28 02:30", None, "2027-03-28 01:30"),  # a time that is skipped: the clock shows 03:30
+        ("2026-10-25 02:30", None, "2026-10-25 00:30"),  # one that it shows twice: the first
+        ("2027-03-27 23:00", (22 * 60, 8 * 60), "2027-03-28 06:00"),  # a night of nine hours
+        ("2026-10-24 23:00", (22 * 60, 8 * 60), "2026-10-25 07:00"),  # and one of eleven
+        ("2027-03-28 02:15", (2 * 60, 150), "2027-03-28 01:15"),  # quiet hours that are skipped with it
+        ("2026-10-25 02:15", (2 * 60, 150), "2026-10-25 00:30"),
+    ],
+)
+def test_where_clocks_change(reading, quiet, due):
+    times = {"time": SendTime.LOCAL, "at": at(reading), "now": at(reading) - DAY, "ttl_seconds": DAY}
+    assert planned(a_device(zone="Europe/Berlin"), quiet=quiet, **times).due == at(due)
 
 
 def test_a_clock_that_passed_the_time_long_ago_is_left_out():

@@ -91,14 +91,14 @@ class AuditLog:
             )
 
     async def record(self, entry: AuditEntry) -> None:
-        """Return once it is on disk, or kept for when the disk takes it. A refusal of nobody known is not waited for,
-        and one that repeats is counted. Raises nothing for a disk that fails."""
+        """Return once it is on disk, or kept for when the disk takes it. What strangers are refused is not waited for:
+        how long a login takes to fail must not tell who is known. One that repeats is counted. Raises nothing for a
+        disk that fails."""
         kept = self._completed(entry)
         if kept is None:
             return
         done = self._put(kept)
-        stranger = kept.outcome is ActOutcome.REFUSED and not kept.who
-        if done is not None and not stranger:
+        if done is not None and not kept.is_strangers:
             await asyncio.wait({done})  # which cancelling does not take back
 
     def note(self, entry: AuditEntry) -> None:
@@ -140,7 +140,7 @@ class AuditLog:
         if not self._failing:
             log.error("the audit cannot be written: %s; changes are refused until it can", reason)
         self._failing = reason
-        if len(self._late) < (LATE_LIMIT if entry.who else STRANGERS_LATE_LIMIT):
+        if len(self._late) < (STRANGERS_LATE_LIMIT if entry.is_strangers else LATE_LIMIT):
             self._late.append(entry)
         else:
             self._lost += 1

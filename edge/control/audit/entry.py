@@ -76,6 +76,11 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.outcome in (ActOutcome.REFUSED, ActOutcome.FAILED)
 
     @property
+    def is_strangers(self) -> bool:
+        """Refused to nobody known, or a login that failed: anybody can try to be somebody who is known."""
+        return self.outcome is ActOutcome.REFUSED and (not self.who or self.kind is ActKind.LOGIN)
+
+    @property
     def repeats(self) -> bool:
         """Whether somebody could have as many of these recorded as they like, with nothing to show for it."""
         return self.is_refusal or self.kind in (ActKind.LOGIN, ActKind.LOGOUT, ActKind.EXPORT, ActKind.AUDIT)

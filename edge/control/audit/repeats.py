@@ -105,7 +105,6 @@ class Repeats:
 
 
 def _sort_of(entry: AuditEntry) -> _Sort:
-    """Anybody can try to sign in as somebody who is known, so a login that failed is a stranger's."""
-    if not entry.is_refusal:
-        return _Sort.DONE
-    return _Sort.REFUSED if entry.who and entry.kind is not ActKind.LOGIN else _Sort.STRANGERS
+    if entry.is_strangers:
+        return _Sort.STRANGERS
+    return _Sort.REFUSED if entry.is_refusal else _Sort.DONE

@@ -1,5 +1,7 @@
 """The audit of a running node: on disk when `record` returns, and held against what the store has of it."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -163,6 +165,17 @@ async def test_what_finds_no_room_in_memory_either_is_counted(node):
     end()
     await audit.tend()
     assert [(record.operation, record.count) for record in node.records][-1] == ("audit_lost", 4)
+
+
+@pytest.mark.parametrize("who", ["", "anna@example.com"])
+async def test_a_login_that_failed_does_not_wait_for_the_disk_whoever_was_meant(node, who):
+    """Or its time would tell which addresses are known."""
+    audit = node.open()
+    with node.files.locked():
+        async with asyncio.timeout(10):
+            await audit.record(node.refused(kind=ActKind.LOGIN, operation="login_password", who=who))
+    await audit.close()
+    assert node.operations == ["login_password"]
 
 
 async def test_strangers_leave_room_in_memory_for_who_is_known(node):

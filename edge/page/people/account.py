@@ -142,9 +142,10 @@ async def remove_passkey(house: House, visitor: Visitor, request: web.Request, f
 
 
 async def make_token(house: House, visitor: Visitor, request: web.Request, form: AccountForm) -> str:
-    """The secret itself."""
+    """The secret itself. It lives for longer than what is left of this session, and elsewhere."""
     if _people(house).passwords is None:
         raise NotFound("no_tokens_here", f"tokens for the command line are made on {house.origin or 'the origin'}")
+    _check_fresh(house, visitor)
     person = person_of(visitor)
     secret, _ = await asyncio.to_thread(make_terminal, _people(house).accounts, person, _name(form), house.now())
     await note_login(house.audit, house.now(), "make_terminal_token", person.mail)

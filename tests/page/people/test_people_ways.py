@@ -329,6 +329,15 @@ async def test_a_token_for_the_command_line_is_shown_once(anna, logins):
     assert logins.accounts.credentials(ANNA).terminals == ()
 
 
+async def test_a_browser_that_was_left_open_gives_no_token_away(anna, logins, clock):
+    clock.at += FRESH_SECONDS
+    shown = await anna.get("/account")
+    assert "Sign out and in again to make one" in shown.text and "for twelve hours" not in shown.text
+    assert "edge_person_" not in (await anna.post("/account/terminals", {"name": "theirs"})).source
+    assert "sign_in_again" in (await anna.get("/account")).text
+    assert logins.accounts.credentials(ANNA).terminals == ()
+
+
 async def test_every_way_in_and_every_change_is_in_the_audit(anna, logins):
     """With the person's name where the person is known, and nothing that was typed where not."""
     anna.cookie = ""

@@ -177,7 +177,7 @@ BELOW_WITHIN = {
         "acts": {"words", "door"},
         "publishing": set(),  # what somebody drops: received, packed by a process, kept for a while
         "views": {"words", "charts", "acts", "door", "publishing"},
-        "people": {"", "words", "door", "views"},  # their ways in, and their account
+        "people": {"", "words", "door", "acts", "views"},  # their ways in, their account, and what admins do about them
         "": {"words", "charts", "door", "acts", "publishing", "views", "people"},
     },
     # counting is a process of its own, and `folding` asks it

@@ -40,7 +40,7 @@ class AskInput(NamedTuple):
 class Confirmation:
     """`revision` is the app's as the figures were computed, `change` the id that makes a double press one change.
     `fields` go with the form unseen; `typed` has to be typed into it. `edit` names a second button, which leads back to
-    the form that the fields are from."""
+    the form that the fields are from. `reasoned`: it is asked why, for the history."""
 
     href: str
     back: str
@@ -59,3 +59,4 @@ class Confirmation:
     typed: str = ""
     level: int = 1
     edit: str = ""
+    reasoned: bool = True

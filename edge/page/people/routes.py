@@ -7,11 +7,13 @@ from typing import Any
 from aiohttp import web
 
 from edge.domain.errors import EdgeError
-from edge.page.answers import answer_script, see_other
+from edge.page.answers import answer_script, answer_shown, see_other
 from edge.page.forms import check_form_token, read_form
 from edge.page.house import House, Visitor, visitor_of
+from edge.page.login_page import page_origin
 from edge.page.people import account
 from edge.page.people.account import ACCOUNT
+from edge.page.people.managing import ACTS_PATH, perform_people_act, show_people_act
 from edge.page.people.ways import (
     RETURN_PATH,
     WELCOME,
@@ -22,7 +24,7 @@ from edge.page.people.ways import (
     sign_in_by_passkey,
     sign_in_first,
 )
-from edge.page.views.visit import Visit
+from edge.page.views.visit import Shown, Visit
 
 OPTIONS = "/options"  # ends the addresses that the page's script asks
 Handle = Callable[[House, web.Request, Any], Awaitable[web.Response]]
@@ -54,6 +56,8 @@ def add_people(app: web.Application, house: House, look: LookIn) -> None:
     for path, handle in WITHOUT_SESSION.items():
         app.router.add_post(path, partial(_without_session, house, handle))
     app.router.add_get(ACCOUNT, partial(_show, house, look))
+    app.router.add_get(ACTS_PATH, partial(_ask, house, look))
+    app.router.add_post(ACTS_PATH, partial(_manage, house, look))
     for path, act in OF_ACCOUNT.items():
         app.router.add_post(path, partial(_act, house, look, act))
 
@@ -69,6 +73,31 @@ async def _show(house: House, look: LookIn, request: web.Request) -> web.StreamR
     if renewal := renewal_of(house, request):
         return see_other(renewal)
     return await account.show_account(house, visitor, request, look(visitor, request, "account"))
+
+
+async def _ask(house: House, look: LookIn, request: web.Request) -> web.StreamResponse:
+    visitor = await visitor_of(house, request)
+    if visitor is None:
+        return sign_in_first(house, request)
+    if renewal := renewal_of(house, request):
+        return see_other(renewal)
+    visit = look(visitor, request, "people")
+    return await answer_shown(house, visitor, visit, await show_people_act(visit))
+
+
+async def _manage(house: House, look: LookIn, request: web.Request) -> web.StreamResponse:
+    """A change: with the session's own form alone."""
+    visitor = await visitor_of(house, request)
+    if visitor is None:
+        return sign_in_first(house, request)
+    form = await read_form(request)
+    check_form_token(visitor, form)
+    visit, given = look(visitor, request, "people"), {name: str(form[name]) for name in form}
+    done = await perform_people_act(visit, given, page_origin(house, request))
+    if isinstance(done, Shown):
+        return await answer_shown(house, visitor, visit, done)
+    after, visitor.session.notice = done
+    return see_other(after)
 
 
 async def _act(house: House, look: LookIn, act: account.AccountAct, request: web.Request) -> web.StreamResponse:

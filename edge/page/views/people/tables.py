@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from edge.control.access.roles import Permission
 from edge.control.access.scopes import parse_scope_text, scope_words
@@ -36,7 +37,7 @@ def lede_of(
 
 def person_table(people: Sequence[PersonView], now: float) -> dict[str, Any]:
     none = {"text": "Nobody yet: tokens alone get in.", "command": "edge person add anna@example.com --role viewer"}
-    return _table(("Person", "Roles", "Tokens made", "Added"), [_person(each, now) for each in people[:SHOWN]], none)
+    return _table(("Person", "Roles", "Tokens", "Added"), [_person(each, now) for each in people[:SHOWN]], none)
 
 
 def _person(each: PersonView, now: float) -> list[Any]:
@@ -44,11 +45,30 @@ def _person(each: PersonView, now: float) -> list[Any]:
     if each.more:
         roles = f"{roles}; others elsewhere" if roles else "roles elsewhere"
     return [
-        {"text": named(each.mail), "bold": True, "of": named(each.words)},
+        {"text": named(each.mail), "href": f"/people/{quote(each.mail, safe='')}", "of": named(each.words)},
         roles or {"text": "no role: let in nowhere", "tone": "muted"},
         ", ".join(named(token) for token in each.tokens[:HELD_SHOWN]),
         {"text": day(each.created, now), "of": f"by {named(each.by)}"},
     ]
+
+
+def hold_table(person: PersonView) -> dict[str, Any]:
+    """One row for each role, with the way to take it away."""
+    rows = [
+        [
+            {"text": named(each.role), "bold": True},
+            named(scope_words(parse_scope_text(each.scope))),
+            {"text": "lapsed: it gives nothing", "tone": "warn"} if each.lapsed else "",
+            {"text": "Take away", "href": f"/people/acts/take-role?{urlencode(_about(person.mail, each))}"},
+        ]
+        for each in person.holds
+    ]
+    columns = ("Role", "Where", "", "")
+    return _table(columns, rows, {"text": "No role: let in nowhere, unless by a group.", "command": ""})
+
+
+def _about(mail: str, held: HeldView) -> dict[str, str]:
+    return {"person": mail, "role": held.role, "scope": held.scope}
 
 
 def group_table(groups: Sequence[GroupView]) -> dict[str, Any]:
@@ -81,21 +101,35 @@ def _apps(view: OrganisationView) -> str:
     return f"{shown} and {count(more)} more" if more > 0 else shown
 
 
-def token_table(tokens: Sequence[TokenView], now: float) -> dict[str, Any]:
+def token_table(tokens: Sequence[TokenView], now: float, *, may: bool) -> dict[str, Any]:
+    """`may`: the visitor may revoke them."""
     none = {"text": "No tokens.", "command": "edge token create ci --role uploader"}
-    columns = ("Token", "For", "From", "Ends", "Last used")
-    return _table(columns, [_token(each, now) for each in tokens[:SHOWN]], none)
+    columns = ("Token", "For", "From", "Ends", "Last used", *(("",) if may else ()))
+    return _table(columns, [[*_token(each, now), *_moves(each, may)] for each in tokens[:SHOWN]], none)
+
+
+def _moves(each: TokenView, may: bool) -> list[dict[str, str]]:
+    about = urlencode({"token": each.name})
+    rotate = {"more": f"/people/acts/rotate-token?{about}", "more_words": "New secret", "of": "or"}
+    return [{"text": "Revoke", "href": f"/people/acts/revoke-token?{about}", **rotate}] if may else []
 
 
 def _token(each: TokenView, now: float) -> list[Any]:
     scopes = [scope_words(parse_scope_text(scope)) for scope in each.scopes]
     return [
         {"text": named(each.name), "bold": True, "of": f"{named(each.role)}, by {named(each.by)}"},
-        ", ".join(named(scope) for scope in scopes[:HELD_SHOWN]),
+        {"text": ", ".join(named(scope) for scope in scopes[:HELD_SHOWN]), **_lessened(each)},
         ", ".join(each.networks[:HELD_SHOWN]) or "everywhere",
         _ends(each, now),
         day(each.last_used, now) if each.last_used else {"text": "never", "tone": "muted"},
     ]
+
+
+def _lessened(token: TokenView) -> dict[str, str]:
+    if token.gives == "all" or token.person is None:
+        return {}
+    what = "ended with" if token.gives == "nothing" else "gives less, as may"
+    return {"of": f"{what} {named(token.person)}"}
 
 
 def _ends(token: TokenView, now: float) -> Any:

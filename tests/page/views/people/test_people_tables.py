@@ -12,7 +12,7 @@ def person(*holds, mail="anna@example.com", more=False):
     return PersonView(mail=mail, words="", holds=views, more=more, tokens=[], created=NOW, by="root")
 
 
-def token(expires=None, former_until=None, scopes=("everything",), networks=()):
+def token(expires=None, former_until=None, scopes=("everything",), networks=(), person=None, gives="all"):
     return TokenView(
         name="ci",
         role="uploader",
@@ -25,6 +25,8 @@ def token(expires=None, former_until=None, scopes=("everything",), networks=()):
         last_used=None,
         rotated=None,
         former_until=former_until,
+        person=person,
+        gives=gives,
     )
 
 
@@ -59,13 +61,15 @@ def test_many_roles_and_apps_are_cut():
 
 
 def test_a_token_that_ends_soon_or_has_ended_stands_out():
-    assert cells(token_table([token()], NOW))[3]["text"] == "never"
-    assert cells(token_table([token(NOW + SOON_SECONDS - 1)], NOW))[3]["tone"] == "warn"
-    assert "tone" not in cells(token_table([token(NOW + SOON_SECONDS + 1)], NOW))[3]
-    assert cells(token_table([token(NOW - 86_400)], NOW))[3]["text"] == "ended 13 Nov"
-    assert cells(token_table([token(former_until=NOW + 60)], NOW))[3]["of"] == "former secret until 22:14:20"
+    assert cells(token_table([token()], NOW, may=False))[3]["text"] == "never"
+    assert cells(token_table([token(NOW + SOON_SECONDS - 1)], NOW, may=False))[3]["tone"] == "warn"
+    assert "tone" not in cells(token_table([token(NOW + SOON_SECONDS + 1)], NOW, may=False))[3]
+    assert cells(token_table([token(NOW - 86_400)], NOW, may=False))[3]["text"] == "ended 13 Nov"
+    assert cells(token_table([token(former_until=NOW + 60)], NOW, may=False))[3]["of"] == "former secret until 22:14:20"
 
 
 def test_a_token_says_where_it_works():
-    row = cells(token_table([token(scopes=["org:acme", "app:com.a/beta"], networks=["10.0.0.0/8"])], NOW))
-    assert (row[1], row[2]) == ("organisation acme, channel beta of app com.a", "10.0.0.0/8")
+    row = cells(token_table([token(scopes=["org:acme", "app:com.a/beta"], networks=["10.0.0.0/8"])], NOW, may=False))
+    assert (row[1], row[2]) == ({"text": "organisation acme, channel beta of app com.a"}, "10.0.0.0/8")
+    assert cells(token_table([token(person="a@b", gives="less")], NOW, may=False))[1]["of"] == "gives less, as may a@b"
+    assert cells(token_table([token(person="a@b", gives="nothing")], NOW, may=False))[1]["of"] == "ended with a@b"

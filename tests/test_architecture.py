@@ -78,7 +78,13 @@ BELOW_WITHIN = {
         "features": {"", "app_parts", "targeting"},  # what an app's code asks for by name, by segment
         # who gets a message, when, and what it changed
         "messaging": {"", "app_parts", "pushing", "schedule", "statistics", "comparing"},
-        "approving": {"", "app_parts", "schedule", "targeting"},  # whether a change may be made, by its effect
+        "approving": {
+            "",
+            "app_parts",
+            "schedule",
+            "targeting",
+            "messaging",
+        },  # whether a change may be made, by its effect
         "changes": {
             *("", "app_parts", "schedule", "targeting", "guarding", "comparing", "features", "messaging"),
             "approving",

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import unquote
 
+import msgspec
 from aiohttp import web
 from multidict import MultiMapping
 
@@ -21,7 +22,8 @@ from edge.control.proposing import ProposalMade, proposal_made, proposing
 from edge.control.shapes.impact import ImpactView
 from edge.domain.approving.judging import NeedsApproval
 from edge.domain.changes.apply import NEVER_PROPOSED, ProposedAlready, foresee
-from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command, PublishBundle
+from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command, PublishBundle, Undo
+from edge.domain.changes.going_back.putting_back import to_propose
 from edge.domain.errors import Forbidden, Invalid
 from edge.domain.model import AppId, AppState, parse_app_id
 from edge.regions.feed.coming_blobs import tell_coming
@@ -150,10 +152,10 @@ async def commit(call: Call[Any], app: AppId, command: Command, permit: Permit |
     at = if_revision(call.request)
     try:
         committed = await asyncio.to_thread(call.ports.releases.commit, app, change, permit, at)
-    except (NeedsApproval, ProposedAlready):
-        if isinstance(command, NEVER_PROPOSED):
+    except (NeedsApproval, ProposedAlready) as waits:
+        if isinstance(command, NEVER_PROPOSED) and not isinstance(command, Undo):
             raise
-        raise await _propose(call, app, change, at) from None
+        raise await _propose(call, app, change, waits, at) from None
     call.made.append(Made(app, committed.state.revision if committed.changed else 0, change.id))
     if committed.changed:
         call.not_taken.append(await call.ports.serving.announce(app, committed.head))
@@ -162,13 +164,17 @@ async def commit(call: Call[Any], app: AppId, command: Command, permit: Permit |
     return ChangeResult(committed.state, committed.changed, committed.before)
 
 
-async def _propose(call: Call[Any], app: AppId, change: Change, at: int | None) -> ProposalMade:
+async def _propose(
+    call: Call[Any], app: AppId, change: Change, waits: NeedsApproval | ProposedAlready, at: int | None
+) -> ProposalMade:
     """Have the change wait for approval; whoever may make it may propose it."""
+    command = to_propose(change.command, waits) if isinstance(waits, NeedsApproval) else change.command
 
     def permit(before: AppState | None, after: AppState) -> None:
-        check_change(call.grant, call.permission, change.command, before, foresee(before, change))
+        foreseen = foresee(before, msgspec.structs.replace(change, command=command))
+        check_change(call.grant, call.permission, command, before, foreseen)
 
-    asked = await proposing(call.ports.tokens, call.grant, change)
+    asked = await proposing(call.ports.tokens, call.grant, change, command)
     committed = await asyncio.to_thread(call.ports.releases.commit, app, asked, permit, at)
     call.made.append(Made(app, committed.state.revision if committed.changed else 0, change.id))
     made = proposal_made(committed.state, change, change.at)

@@ -2,6 +2,7 @@
 
 from edge.control.shapes.approvals.approval_shapes import ProposalMadeAnswer
 from edge.domain.changes.commands import Change, kind_of, target_of
+from edge.domain.changes.features.feature_commands import SwitchFeature
 from edge.domain.model import AppId
 from edge.messages.notice import Notice, NoticeKind
 
@@ -26,6 +27,8 @@ def notice_of_proposal(change: Change, made: ProposalMadeAnswer) -> Notice:
 def notice_of_emergency(app: AppId, recorded: Change) -> Notice:
     """Of a change that passed although it would need approval."""
     channel = str(getattr(recorded.command, "channel", ""))
+    kills = isinstance(recorded.command, SwitchFeature)
+    did, what = ("killed a feature", "killing a feature") if kills else ("rolled back", "a rollback")
     reason = f" Why: {recorded.reason}" if recorded.reason else " No reason is given."
     return Notice(
         id=f"emergency-{recorded.id}",
@@ -33,8 +36,8 @@ def notice_of_emergency(app: AppId, recorded: Change) -> Notice:
         at=recorded.at,
         app=app,
         channel=channel,
-        title=f"{app} {channel}: {recorded.by} rolled back without approval",
-        text=f"{_words(kind_of(recorded.command), target_of(recorded.command))}: a rollback passes at once, and "
+        title=f"{f'{app} {channel}'.strip()}: {recorded.by} {did} without approval",
+        text=f"{_words(kind_of(recorded.command), target_of(recorded.command))}: {what} passes at once, and "
         f"everybody is told.{reason} See `edge history {app}`.",
     )
 

@@ -13,11 +13,11 @@ from edge.control.shapes.approvals.approval_shapes import (
     ProposalMadeAnswer,
     ProposalSummary,
 )
-from edge.domain.app_parts.protection import DecidedProposal, Proposal
+from edge.domain.app_parts.protection import WHOLE_APP, DecidedProposal, Proposal
 from edge.domain.changes.apply import foresee_proposal
 from edge.domain.changes.approving.approval_commands import Propose
 from edge.domain.changes.approving.proposing import ForeseenProposal
-from edge.domain.changes.commands import Change, kind_of, target_of
+from edge.domain.changes.commands import Change, Command, kind_of, target_of
 from edge.domain.errors import EdgeError, NotFound
 from edge.domain.model import AppState
 
@@ -35,14 +35,15 @@ class ProposalMade(EdgeError):
         self.answer = answer
 
 
-async def proposing(tokens: Tokens, grant: Grant, change: Change) -> Change:
-    """The change that proposes `change`, under its id."""
+async def proposing(tokens: Tokens, grant: Grant, change: Change, waits: Command) -> Change:
+    """The change that proposes `waits` for `change`, under its id."""
     command = Propose(
-        command=msgspec.json.encode(change.command).decode(),
-        what=kind_of(change.command),
-        target=target_of(change.command)[:200],
+        command=msgspec.json.encode(waits).decode(),
+        what=kind_of(waits),
+        target=target_of(waits)[:200],
         hands=await hands_behind(tokens, grant.name),
         groups=grant.groups[:GROUPS_KEPT],
+        asked="" if waits is change.command else msgspec.json.encode(change.command).decode(),
     )
     return msgspec.structs.replace(change, command=command)
 
@@ -100,7 +101,7 @@ def view_waiting(
         expires=proposal.expires,
         reason=proposal.reason,
         people=needed.people if needed is not None else 2,
-        channels=list(needed.channels) if needed is not None else [],
+        channels=[name for name in needed.channels if name != WHOLE_APP] if needed is not None else [],
         kinds=list(needed.kinds) if needed is not None else [],
         approvals=[EndorsementView(by=e.by, at=e.at, counts=e.effect == effect) for e in proposal.approvals],
         refused=f"{foreseen.message} [{foreseen.code}]" if isinstance(foreseen, EdgeError) else "",

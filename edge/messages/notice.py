@@ -30,7 +30,7 @@ class NoticeKind(enum.Enum):
     ROLLOUT_WAITS = "rollout_waits"
     PUSH_STOPPED = "push_stopped"  # messages to devices cannot be sent, or one was stopped
     CHANGE_PROPOSED = "change_proposed"  # it waits for approval
-    EMERGENCY_ROLLBACK = "emergency_rollback"  # a rollback of a protected channel that nobody approved
+    EMERGENCY_ROLLBACK = "emergency_rollback"  # or a feature is killed; nobody approved it, as is asked for
     WEBHOOK_TEST = "webhook_test"
 
 

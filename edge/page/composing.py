@@ -11,12 +11,13 @@ from urllib.parse import quote
 from edge.control.shapes.apps import AppView
 from edge.control.shapes.messages import MessagePreview
 from edge.control.shapes.targeting import SegmentView
+from edge.domain.app_parts.protection import ChangeKind
 from edge.domain.errors import Conflict, EdgeError, Forbidden, Invalid, NotFound, TooLarge
 from edge.page.acting import CHANGE_ID, REVISION, PageNotice, Planned, perform
-from edge.page.acts.confirmation import Confirmation
+from edge.page.acts.confirmation import Caution, Confirmation
 from edge.page.acts.message_form import message_inputs, message_request
 from edge.page.acts.message_plans import CREATE_MESSAGE, plan_message
-from edge.page.acts.moves import foreign_words
+from edge.page.acts.moves import foreign_words, proposing_verb
 from edge.page.views.visit import Shown, Visit
 
 NEW_PATH = "/apps/{app}/messages/new"
@@ -73,16 +74,18 @@ async def _counted(visit: Visit, fields: Mapping[str, str]) -> Shown:
         return await _form(visit, fields, PageNotice("warn", "They could not be counted in time.", rest))
     except (Invalid, NotFound, Conflict, TooLarge) as error:
         return await _form(visit, fields, error)
+    waits = app.approval_people if ChangeKind.MESSAGE in app.approval_kinds else 1
+    asks = [Caution("It waits for approval.", f"{waits} people have to stand behind it.")] if waits > 1 else []
     ask = Confirmation(
         href=visit.path,
         back=_back(visit),
         question=plan.question,
-        verb=plan.verb,
+        verb=proposing_verb(plan.verb) if asks else plan.verb,
         command=plan.command,
         revision=app.revision,
         change=change,
         touches=plan.touches,
-        warnings=plan.cautions,
+        warnings=[*asks, *plan.cautions],
         fields=plan.fields,
         undoable=False,
         edit="Change it",

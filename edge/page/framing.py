@@ -189,7 +189,8 @@ def _app_side(visit: Visit, app: AppView, current: str) -> list[SideGroup]:
 
 def _proposals(app: AppView, base: str, current: str) -> list[SideLink]:
     """Where somebody has to approve something, or had to."""
-    if not app.proposals and current != "proposals" and all(each.approval_people < 2 for each in app.channels):
+    asked = (app.approval_people, *(each.approval_people for each in app.channels))
+    if not app.proposals and current != "proposals" and max(asked) < 2:
         return []
     return [SideLink("Proposals", f"{base}/proposals", current == "proposals", app.proposals)]
 

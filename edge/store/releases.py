@@ -24,6 +24,7 @@ from edge.domain.changes.commands import (
     Undo,
     WithdrawBundle,
 )
+from edge.domain.changes.going_back.putting_back import to_propose
 from edge.domain.changes.guard.guard_commands import GuardActs, GuardDeed
 from edge.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from edge.domain.model import AppId, AppState
@@ -126,7 +127,7 @@ class Releases(ReleaseReader):
         try:
             return self._apply(self._changeable(shard_of(app)), app, change, permit)[1]
         except NeedsApproval as needs:
-            if isinstance(change.command, NEVER_PROPOSED):
+            if isinstance(to_propose(change.command, needs), NEVER_PROPOSED):
                 raise
             return Rehearsed(needs.before, needs.after, needs.message)
         except ProposedAlready as waits:

@@ -79,6 +79,7 @@ NEEDED = {
     "show_guard": P.READ_APP,
     "list_approval_rules": P.READ_APP,
     "set_approval": P.SET_RULES,
+    "set_app_approval": P.SET_RULES,
     "list_proposals": P.READ_APP,
     "show_proposal": P.READ_APP,
     "approve_proposal": P.APPROVE_CHANGES,

@@ -50,6 +50,7 @@ CHANGES = {
     "cancel_message": ((MESSAGE,), ("POST", f"{MESSAGES}/{MESSAGE_ID}/cancel", None)),
     "set_message_caps": ((), ("PUT", f"/v1/apps/{APP}/message-caps", {"per_day": 5})),
     "undo": ((), ("POST", f"/v1/apps/{APP}/undo", {})),
+    "set_app_approval": ((), ("PUT", f"/v1/apps/{APP}/approval", {"people": 2})),
     "set_approval": ((), ("PUT", f"{STABLE}/approval", {"people": 2})),
     "start_freeze": ((), FREEZE),
     "end_freeze": ((FREEZE,), ("DELETE", f"/v1/apps/{APP}/freezes/f6", None)),

@@ -32,7 +32,8 @@ edge freeze end APP FREEZE
 
 In a freeze, changes to what devices are offered are refused with the code `frozen`, and no step of a rollout begins:
 it stays at its share and goes on afterwards, as if the time had not passed. Pauses pass, and the guard still stops a
-release; rollbacks pass with --except rollback. Ending a freeze of a protected channel needs approval.
+release; rollbacks pass with --except rollback. A freeze of the whole app also holds its features, other than killing
+them; messages are sent. Ending a freeze of a protected channel needs approval.
 
 Times are UTC, or have an offset: 2026-12-23 is that day's first moment in UTC, 2026-12-23T18:00+01:00 is 17:00 UTC.
 """

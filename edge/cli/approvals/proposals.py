@@ -111,6 +111,8 @@ def _print(found: dict[str, Any]) -> None:
     for each in found["changes"] or []:
         before, after = each["before"] or "none", each["after"] or "none"
         line(f"  {each['subject']} {each['name']}, {each['what']}: {before} -> {after}")
+    if message := found["message"]:
+        line(f"  {message['planned']:,} of {message['registered']:,} registered devices would get it")
     for text in impact_lines(found["impact"]) if found["impact"] else ():
         line(f"  {text}")
 
@@ -126,7 +128,8 @@ def _standing(view: dict[str, Any]) -> str:
     counted = [each["by"] for each in view["approvals"] if each["counts"]]
     others = [each["by"] for each in view["approvals"] if not each["counts"]]
     said = f"{view['people']} people"
-    said += f" ({', '.join(view['kinds'])} on {', '.join(view['channels'])})" if view["kinds"] else ""
+    on = f" on {', '.join(view['channels'])}" if view["channels"] else ""
+    said += f" ({', '.join(view['kinds'])}{on})" if view["kinds"] else ""
     said += f"; approved by {', '.join(counted)}" if counted else ""
     return said + (f"; {', '.join(others)} approved something else" if others else "")
 

@@ -9,7 +9,6 @@ from edge.cli.terminal.asking import Asking, ControlRequest, carry_out, with_ask
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api, with_change
 from edge.cli.terminal.output import Output, fields, line, moment, note, table
-from edge.domain.app_parts.protection import CHOSEN_KINDS
 from edge.domain.schedule.durations import parse_duration
 
 
@@ -76,42 +75,49 @@ def show(client: ControlClient, out: Output, app: str) -> None:
 @app.command("set", short_help="Set who has to agree to changes of APP.")
 @click.argument("app")
 @click.option(
-    "--approve", required=True, metavar="CHANNEL:N", help="N people stand behind a change of CHANNEL; 1: one."
+    "--approve",
+    required=True,
+    metavar="CHANNEL:N|app:N",
+    help="N people stand behind a change of CHANNEL; 1: one. app:N: behind those of features, and messages.",
 )
 @click.option(
     "--approve-for",
     "kinds",
-    default=",".join(each.value for each in CHOSEN_KINDS),
-    show_default=True,
+    default="",
     metavar="KINDS",
-    help="For which changes, separated by commas.",
+    help="For which changes, separated by commas; by default for all that can be named.",
 )
 @click.option("--for", "expires", default="7d", show_default=True, metavar="TIME", help="How long a proposal waits.")
 @with_change
 def set_app(client: ControlClient, out: Output, app: str, approve: str, kinds: str, expires: str) -> None:
-    """Have several people stand behind changes of a channel of APP.
+    """Have several people stand behind changes of a channel of APP, or of its features and messages.
 
     N counts its author and everybody who approves it: with production:2, one person asks and another one approves
     (`edge proposal`). production:1 ends that, and is itself a change that two have to stand behind, as is everything
-    that asks for less than before.
+    that asks for less than before. A channel that is called app is channel:app:2.
 
-    publish: another bundle for all or some, or an experiment. promote: more devices get what some have. withdraw: a
-    bundle that the channel offers or has offered. delete: the channel, the app, a bundle that it can fall back to.
-    Settings, segments that lead devices away and a guard that allows more need it whatever is named. Pauses pass; so
-    do rollbacks to what the channel offered before, and webhooks are told of them.
+    Of a channel: publish,promote,withdraw,delete. publish: another bundle for all or some, or an experiment. promote:
+    more devices get what some have. withdraw: a bundle that the channel offers or has offered. delete: the channel, the
+    app, a bundle that it can fall back to. Settings, segments that lead devices away and a guard that allows more need
+    it whatever is named. Pauses pass; so do rollbacks to what the channel offered before, of which webhooks are told.
+
+    Of the app (app:2): feature,message. feature: what a feature gives to devices; killing one passes as a rollback
+    does. message: one to devices.
     """
     channel, colon, people = approve.rpartition(":")
     if not colon or not channel or not (people.isascii() and people.isdigit()):
         raise click.BadParameter("use CHANNEL:N, as in production:2", param_hint="--approve")
-    body = {
-        "people": int(people[:4]),
-        "kinds": [each.strip() for each in kinds.split(",")],
-        "expires_seconds": parse_duration(expires),
-    }
-    done = client.put(app_path(app, "channels", channel, "approval"), body)
+    body: dict[str, Any] = {"people": int(people[:4]), "expires_seconds": parse_duration(expires)}
+    if kinds:
+        body["kinds"] = [each.strip() for each in kinds.split(",")]
+    name = channel.removeprefix("channel:")
+    path = app_path(app, "approval") if channel == "app" else app_path(app, "channels", name, "approval")
+    done = client.put(path, body)
 
     def print_text() -> None:
-        rows = [[each["channel"], each["people"], ", ".join(each["kinds"])] for each in done["approvals"]]
+        rows = [
+            [each["channel"] or "(the app)", each["people"], ", ".join(each["kinds"])] for each in done["approvals"]
+        ]
         table(("channel", "people", "for"), rows, f"one person is enough for every change of {app}")
 
     out.result(done, print_text)

@@ -11,7 +11,7 @@ from edge.control.access.effects import check_change
 from edge.control.access.grants import Grant, refusal
 from edge.control.access.roles import Permission
 from edge.control.access.tokens import Tokens
-from edge.domain.app_parts.protection import Proposal
+from edge.domain.app_parts.protection import WHOLE_APP, Proposal
 from edge.domain.approving.hands import is_person
 from edge.domain.changes.approving.proposing import ForeseenProposal
 from edge.domain.changes.command_ids import proposed_command
@@ -70,4 +70,4 @@ def _lacking(
 
 def _touched(foreseen: ForeseenProposal | EdgeError) -> Iterable[str | None]:
     needed = None if isinstance(foreseen, EdgeError) else foreseen.needed
-    return needed.channels if needed is not None else (None,)
+    return [name if name != WHOLE_APP else None for name in needed.channels] if needed is not None else (None,)

@@ -32,10 +32,11 @@ from edge.control.shapes.apps import (
 from edge.control.shapes.common import WHOLE_LIMIT
 from edge.control.shapes.impact import view_channel_impact
 from edge.control.shapes.rollouts import UndoRequest
+from edge.domain.app_parts.protection import WHOLE_APP
 from edge.domain.changes.commands import Command, CreateApp, DeleteApp, MakeEventKey, RemoveEventKeys, Undo
 from edge.domain.changes.going_back.putting_back import plan_putting_back
 from edge.domain.errors import Conflict, EdgeError, NotFound
-from edge.domain.model import AppId, AppState, Phase, parse_app_id
+from edge.domain.model import AppId, AppState, ChannelName, Phase, parse_app_id
 from edge.store.damage import REPAIR
 from edge.store.reading import ReleaseReader
 from edge.store.releases import Head
@@ -197,6 +198,7 @@ def _summarize(releases: ReleaseReader, app: AppId, head: Head) -> AppSummary:
 
 
 def _view(state: AppState) -> AppView:
+    rule = state.approvals.get(ChannelName(WHOLE_APP))
     return AppView(
         app=state.app,
         revision=state.revision,
@@ -206,6 +208,8 @@ def _view(state: AppState) -> AppView:
         channels=[view_channel(state, channel) for _, channel in sorted(state.channels.items())],
         proposals=len(state.proposals),
         freezes=len(state.freezes),
+        approval_people=rule.people if rule is not None else 1,
+        approval_kinds=rule.kinds if rule is not None else (),
         event_keys=[EventKeyView(key=each.key, made=each.made, until=each.until or None) for each in state.event_keys],
     )
 

@@ -25,7 +25,9 @@ from edge.control.shapes.messages import (
     NewMessageRequest,
     ShownText,
 )
+from edge.domain.app_parts.protection import Proposal
 from edge.domain.app_parts.stored_messages import StoredMessage, format_cap, format_quiet, format_when
+from edge.domain.changes.command_ids import proposed_command
 from edge.domain.changes.messages.message_changes import message_id
 from edge.domain.changes.messages.message_commands import CancelMessage, CreateMessage, NewMessageText, SetMessageCaps
 from edge.domain.errors import Conflict, NotFound, Unavailable
@@ -232,6 +234,14 @@ def _state(message: StoredMessage, progress: MessageProgress | None) -> MessageS
         "stopped": "stopped",
     }
     return found[progress.phase]
+
+
+async def preview_proposed(call: Call[Any], proposal: Proposal) -> tuple[PreviewFound, int] | None:
+    """Of the message that it would send, as of now, and how many its author has seen; None for another change."""
+    command = proposed_command(proposal.command)
+    if not isinstance(command, CreateMessage):
+        return None
+    return await _preview(call, command, proposal.change), command.expected
 
 
 async def _preview(call: Call[Any], command: CreateMessage, change_id: str) -> PreviewFound:

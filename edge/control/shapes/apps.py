@@ -7,6 +7,7 @@ import msgspec
 from edge.control.shapes.channels import ChannelView
 from edge.control.shapes.common import AnswerBody, ChangeAnswer, RequestBody, Whole
 from edge.control.shapes.impact import ChannelImpactView
+from edge.domain.app_parts.protection import ChangeKind
 from edge.domain.changes.apps import KEEP_LIMIT_SECONDS
 
 
@@ -54,7 +55,8 @@ class EventKeysChanged(ChangeAnswer, frozen=True, kw_only=True):
 
 class AppView(AnswerBody, frozen=True, kw_only=True):
     """The app at this revision; `bundles` and `overrides` are how many it has. Without `event_keys`, events of its own
-    code are taken without one; else the latest is the last."""
+    code are taken without one; else the latest is the last. `approval_people` have to stand behind changes of its
+    `approval_kinds`: of features, or messages."""
 
     app: str
     revision: int
@@ -65,6 +67,8 @@ class AppView(AnswerBody, frozen=True, kw_only=True):
     event_keys: list[EventKeyView]
     proposals: int = 0
     freezes: int = 0
+    approval_people: int = 1
+    approval_kinds: tuple[ChangeKind, ...] = ()
 
 
 class AppChanged(AppView, frozen=True, kw_only=True):
@@ -83,8 +87,8 @@ class UndoDone(ChangeAnswer, frozen=True, kw_only=True):
 
 
 class AlteredView(AnswerBody, frozen=True, kw_only=True):
-    """`what` of `subject` (`bundle`, `channel`, `segment`, `feature` or `freeze`) `name` went from `before` to `after`,
-    in words; null where there is no such thing. Long values are cut."""
+    """`what` of `subject` (`bundle`, `channel`, `segment`, `feature`, `message`, `freeze` or `app`) `name` went
+    from `before` to `after`, in words; null where there is no such thing. Long values are cut."""
 
     subject: str
     name: str

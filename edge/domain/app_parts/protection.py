@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 
 class ChangeKind(enum.Enum):
-    """What a change does to a channel. A rule names the first four; the others are always among what it asks for."""
+    """What a change does to a channel, or by an app's features and messages. A channel's rule names the first four, the
+    app's the last two; `settings` and `rules` are always among what one asks for."""
 
     PUBLISH = "publish"  # it offers another bundle to all or some, starts an experiment, or is created
     PROMOTE = "promote"  # more devices get what some have: the next step, a resumed rollout, everybody, an arm kept
@@ -17,15 +18,19 @@ class ChangeKind(enum.Enum):
     DELETE = "delete"  # the channel, its app, or a bundle that it can fall back to
     SETTINGS = "settings"  # whom it serves, and how: settings, segments, a guard that allows more
     RULES = "rules"  # its rule of approval, or a freeze of it, asks for less
+    FEATURE = "feature"  # what a feature gives to devices
+    MESSAGE = "message"  # a message to devices, more or others who get one, a cap that allows more
 
 
 CHOSEN_KINDS = (ChangeKind.PUBLISH, ChangeKind.PROMOTE, ChangeKind.WITHDRAW, ChangeKind.DELETE)
+APP_KINDS = (ChangeKind.FEATURE, ChangeKind.MESSAGE)
+WHOLE_APP = ""  # in place of a channel's name, which is never empty: what is no channel's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRule:
-    """`people` is how many stand behind a change, its author among them. `kinds` are those of CHOSEN_KINDS that it is
-    asked for; a proposal waits for at most `expires_seconds`."""
+    """`people` is how many stand behind a change, its author among them. `kinds` are those of CHOSEN_KINDS, for
+    the app of APP_KINDS, that it is asked for; a proposal waits for at most `expires_seconds`."""
 
     people: int
     kinds: tuple[ChangeKind, ...] = CHOSEN_KINDS

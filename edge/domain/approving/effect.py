@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from edge.domain.app_parts.protection import ChangeKind, Freeze
+from edge.domain.app_parts.protection import WHOLE_APP, ChangeKind, Freeze
+from edge.domain.approving.given import given, only_kills
 from edge.domain.approving.loosening import loosened_freezes, loosened_rules, loosens_guard
 from edge.domain.approving.offered import Plain, ever_offered, is_withdrawn, leads, offered
 from edge.domain.model import BUILTIN, AppState, ChannelName, Phase
@@ -26,7 +27,8 @@ _RUNNING, _PAUSED = Phase.RUNNING.value, Phase.PAUSED.value
 
 class ChannelEffect(NamedTuple):
     """What happens to a channel: of which kinds it is, and what the channel offers before and after; None where there
-    is no such channel. No kinds: it only stops something, or is stricter than before."""
+    is no such channel. No kinds: it only stops something, or is stricter than before. Of WHOLE_APP, what its features
+    give and its messages do."""
 
     channel: ChannelName
     kinds: frozenset[ChangeKind]
@@ -55,8 +57,11 @@ def effect_of(before: AppState, after: AppState, names: Collection[ChannelName],
     leading = dict(_leading(before, after, names))
     rules = dict(_rules(before, after, at))
     loosened = _loosened(before, after, names, at)
-    found = []
+    found: list[ChannelEffect] = []
     for name in sorted(names):
+        if name == WHOLE_APP:
+            found += _of_app(before, after, at, loosens=name in loosened)
+            continue
         was, becomes = offered(before, name), offered(after, name)
         kinds = _kinds(before, after, name, was, becomes)
         kinds |= {ChangeKind.SETTINGS} if leading else set()
@@ -66,9 +71,16 @@ def effect_of(before: AppState, after: AppState, names: Collection[ChannelName],
     return Effect(channels=tuple(found), whole=leading | (rules if loosened else {}))
 
 
+def _of_app(before: AppState, after: AppState, at: float, *, loosens: bool) -> Iterator[ChannelEffect]:
+    was, becomes = given(before, after, at)
+    kinds = {ChangeKind(kind) for kind in becomes} | ({ChangeKind.RULES} if loosens else set())
+    if kinds:
+        yield ChannelEffect(ChannelName(WHOLE_APP), frozenset(kinds), was, becomes)
+
+
 def is_way_back(before: AppState, effect: Effect) -> bool:
-    """Whether all that happens is that channels go back to what they offered to all before, or to builtin, and that
-    what is on its way ends."""
+    """Whether all that happens is that channels go back to what they offered to all before, or to builtin, that what is
+    on its way ends, and that features are turned off."""
     return not effect.whole and all(_goes_back(before, each) for each in effect.channels)
 
 
@@ -76,6 +88,8 @@ def _goes_back(before: AppState, effect: ChannelEffect) -> bool:
     was, becomes = effect.before, effect.after
     if was is None or becomes is None or ChangeKind.RULES in effect.kinds:
         return False
+    if effect.channel == WHOLE_APP:
+        return only_kills(was, becomes)
     earlier = before.channels[effect.channel].earlier
     return (
         becomes["bundle"] in (was["bundle"], BUILTIN, *earlier)

@@ -7,7 +7,7 @@ and the app's next state.
 import enum
 from typing import NamedTuple
 
-from edge.domain.app_parts.protection import ChangeKind, Freeze
+from edge.domain.app_parts.protection import WHOLE_APP, ChangeKind, Freeze
 from edge.domain.approving.effect import Effect, effect_of, is_way_back
 from edge.domain.errors import Conflict
 from edge.domain.model import AppState, ChannelName
@@ -15,7 +15,8 @@ from edge.domain.schedule.durations import format_moment
 from edge.domain.states import named
 
 _ALWAYS = frozenset({ChangeKind.SETTINGS, ChangeKind.RULES})  # whatever a rule names
-_NOT_OFFERED = frozenset({ChangeKind.RULES})  # a freeze stops what changes offers
+# A freeze stops what changes offers; a message changes nothing that devices run.
+_NOT_OFFERED = frozenset({ChangeKind.RULES, ChangeKind.MESSAGE})
 
 
 class Passing(enum.Enum):
@@ -23,14 +24,19 @@ class Passing(enum.Enum):
 
     NOTHING = "nothing"
     WAY_BACK = "way_back"  # a rollback, where its effect is one
+    KILL = "kill"  # a feature is turned off, where its effect is that
     STOP = "stop"  # the guard stops a release
     STEP = "step"  # the guard lets the next step of an approved rollout begin
     RESTORED = "restored"  # the app's deletion is taken back
     STORE = "store"  # the operator accepts a store that went back
 
 
+_BACK = (Passing.WAY_BACK, Passing.KILL)
+
+
 class Needed(NamedTuple):
-    """That `people` have to stand behind a change, because of `channels` and `kinds`; and what it does."""
+    """That `people` have to stand behind a change, because of `channels`, WHOLE_APP among them, and `kinds`; and what
+    it does."""
 
     people: int
     channels: tuple[ChannelName, ...]
@@ -44,10 +50,11 @@ class NeedsApproval(Conflict):
 
     def __init__(self, needed: Needed, before: AppState, after: AppState) -> None:
         kinds = ", ".join(kind.value for kind in needed.kinds)
+        channels = [name for name in needed.channels if name != WHOLE_APP]
+        where = f"{named('channel', channels)} of " if channels else ""
         super().__init__(
             "needs_approval",
-            f"{named('channel', needed.channels)} of app {after.app!r}: {needed.people} people have to stand behind "
-            f"this change ({kinds})",
+            f"{where}app {after.app!r}: {needed.people} people have to stand behind this change ({kinds})",
         )
         self.needed = needed
         self.before = before
@@ -101,7 +108,7 @@ def judge(before: AppState, after: AppState, at: float, passing: Passing, *, app
     needed = needed_for(before, after, at)
     if needed is None:
         return False
-    if passing is Passing.RESTORED or (passing is Passing.WAY_BACK and is_way_back(before, needed.effect)):
+    if passing is Passing.RESTORED or (passing in _BACK and is_way_back(before, needed.effect)):
         return True
     raise NeedsApproval(needed, before, after)
 
@@ -113,10 +120,10 @@ def check_freezes(before: AppState, after: AppState, at: float, passing: Passing
     for freeze in before.freezes:
         if not freeze.is_on(at):
             continue
-        names = {name for name in before.channels.keys() | after.channels.keys() if freeze.covers(name)}
+        names = {name for name in (*before.channels, *after.channels, ChannelName(WHOLE_APP)) if freeze.covers(name)}
         effect = effect_of(before, after, names, at)
         if not any(each.kinds - _NOT_OFFERED for each in effect.channels):
             continue
-        back = passing is Passing.RESTORED or (passing is Passing.WAY_BACK and is_way_back(before, effect))
-        if not (freeze.except_rollback and back):
+        back = passing is Passing.RESTORED or (passing in _BACK and is_way_back(before, effect))
+        if not (back and (freeze.except_rollback or passing is Passing.KILL)):
             raise FrozenNow(freeze, before, after)

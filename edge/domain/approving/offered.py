@@ -70,6 +70,15 @@ def leads(state: AppState) -> list[Plain]:
     ]
 
 
+def readers_of(state: AppState, segments: Iterable[str], sets: Iterable[str]) -> Plain:
+    """The segments and the lists of ids that something reads, by name, as they are."""
+    names, lists = map(SegmentName, segments), map(IdSetName, sets)
+    return {
+        "segments": {name: _segment(state, name) for name in names if name in state.segments},
+        "sets": {name: state.id_sets[name].blob for name in lists if name in state.id_sets},
+    }
+
+
 def ever_offered(channel: Channel) -> set[VersionName]:
     """What it offers to all or some, and what it is remembered to have offered: devices may run it."""
     remembered = (each.bundle for each in channel.taken_back)

@@ -229,6 +229,8 @@ def _passing(state: AppState, command: Command) -> Passing:
     match command:
         case RollBack() | MoveRollout(move=Move.ROLL_BACK):
             return Passing.WAY_BACK
+        case SwitchFeature(on=False):
+            return Passing.KILL
         case GuardActs(deed=GuardDeed.ADVANCE):
             return Passing.STEP
         case GuardActs():

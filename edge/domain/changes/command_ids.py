@@ -80,7 +80,9 @@ def command_digest(command: Command, by: str) -> str:
     """32 hexadecimal characters. Defaults are left out, so that a later version, which adds a setting to a command,
     still recognises a repeat from before."""
     if isinstance(command, Propose):
-        command = proposed_command(command.command)  # what was requested; that it waits is the node's doing
+        command = proposed_command(
+            command.asked or command.command
+        )  # what was requested; that it waits is the node's doing
     if isinstance(command, Undo) and command.latest:
         command = msgspec.structs.replace(command, revision=0)  # looked up, not requested
     if isinstance(command, PublishBundle):  # the node derives these from the files

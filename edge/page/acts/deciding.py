@@ -10,7 +10,7 @@ from edge.page.acts.confirmation import Caution, Touch
 from edge.page.acts.moves import Act, foreign_words
 from edge.page.acts.plans import ActPlan
 from edge.page.acts.touching import touches_of
-from edge.page.words.numbers import named
+from edge.page.words.numbers import count, named
 
 APPROVE = Act("approve", "approve_proposal", "Approve", "Approving")
 REJECT = Act("reject", "reject_proposal", "Reject", "Rejecting", danger=True, apart=True)
@@ -30,9 +30,7 @@ def plan_decision(name: str, found: ProposalDetail, fields: Mapping[str, str]) -
     effect = fields.get(EFFECT, found.effect)
     questions = {APPROVE: f"Approve {what}?", REJECT: f"Reject {what}?", TAKE_BACK: f"Withdraw the proposal to {what}?"}
     done = {APPROVE: "approved", REJECT: "rejected", TAKE_BACK: "withdrawn"}
-    shown = (
-        touches_of({"impact": found.impact}) if act is APPROVE else [Touch("0 devices", "get anything else by this.")]
-    )
+    shown = touches_of_proposal(found) if act is APPROVE else [Touch("0 devices", "get anything else by this.")]
     refused = (Caution("It cannot be made now.", found.refused),) if found.refused and act is APPROVE else ()
     verb = "withdraw" if act is TAKE_BACK else act.name
     return ActPlan(
@@ -70,6 +68,15 @@ def decision_buttons(found: ProposalDetail, me: str, allows: Callable[[str], boo
         )
         for act, words in acts
     ]
+
+
+def touches_of_proposal(found: ProposalDetail) -> list[Touch]:
+    """Which devices it would touch now: by a message, those that it would be sent to."""
+    if found.message is not None:
+        counted = found.message
+        touches = [Touch(count(counted.planned), f"devices get it, of {count(counted.registered)} registered")]
+        return touches + ([Touch(count(counted.held_out), "are held out")] if counted.held_out else [])
+    return touches_of({"impact": found.impact}) if found.impact is not None else []
 
 
 def change_words(kind: str, target: str) -> str:

@@ -1,5 +1,7 @@
 """Two people stand behind what a protected channel offers: whatever the way, one alone changes nothing."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from factories import NOW, a_bundle, digest
@@ -14,7 +16,7 @@ from edge.domain.changes.approving.approval_commands import (
     StartFreeze,
     WithdrawProposal,
 )
-from edge.domain.changes.approving.proposing import OWN_PROPOSALS_LIMIT
+from edge.domain.changes.approving.proposing import OWN_LIMIT_BYTES, OWN_PROPOSALS_LIMIT
 from edge.domain.changes.commands import (
     ChannelSettings,
     CreateApp,
@@ -384,6 +386,16 @@ def test_one_person_does_not_fill_the_proposals_of_all():
         team.propose(set_production(bundle="1.0.3"), change="more")
     assert refused.value.code == "too_many_proposals"
     team.do(proposing(set_production(bundle="1.0.3"), BOB), BOB, change="another")
+
+
+def test_one_persons_proposals_do_not_take_the_room_of_all():
+    team = protected()
+    first = team.propose(set_production(bundle="1.0.3"))
+    large = replace(team.state.proposals[first], command="x" * OWN_LIMIT_BYTES)
+    team.states.append(replace(team.state, proposals={first: large}))
+    with pytest.raises(Conflict, match="your own proposals that wait are too large"):
+        team.propose(set_production(bundle="1.0.3"), change="more")
+    team.propose(set_production(bundle="1.0.3"), CAT, change="another")
 
 
 def test_the_same_request_proposes_once():

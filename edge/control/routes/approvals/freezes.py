@@ -13,27 +13,24 @@ async def handle_list(call: Call[None]) -> list[FreezeView]:
 
 
 async def handle_start(call: Call[FreezeRequest]) -> FreezesChanged:
-    body, now = call.body, call.ports.clock.now()
+    body = call.body
     command = StartFreeze(
         begins=body.begins or 0.0,
         ends=body.ends,
         channels=tuple(body.channels),
         except_rollback=body.except_rollback,
     )
-    return await _change(call, command, now)
+    return await _change(call, command)
 
 
 async def handle_end(call: Call[None]) -> FreezesChanged:
-    return await _change(call, EndFreeze(freeze=call.part("freeze")), call.ports.clock.now())
+    return await _change(call, EndFreeze(freeze=call.part("freeze")))
 
 
-async def _change(
-    call: Call[FreezeRequest] | Call[None], command: StartFreeze | EndFreeze, now: float
-) -> FreezesChanged:
+async def _change(call: Call[FreezeRequest] | Call[None], command: StartFreeze | EndFreeze) -> FreezesChanged:
     done = await commit(call, call.app, command)
-    return FreezesChanged(
-        app=call.app, revision=done.state.revision, changed=done.changed, freezes=view_freezes(done.state, now)
-    )
+    views = view_freezes(done.state, call.ports.clock.now())  # one that begins now has begun
+    return FreezesChanged(app=call.app, revision=done.state.revision, changed=done.changed, freezes=views)
 
 
 def view_freezes(state: AppState, now: float) -> list[FreezeView]:

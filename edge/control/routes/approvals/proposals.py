@@ -1,6 +1,7 @@
 """Rules of approval, and proposals: list, show, approve, reject, withdraw."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from edge.control.access.roles import CHANGES, Permission
@@ -15,7 +16,9 @@ from edge.control.proposing import (
     view_decided,
     view_waiting,
 )
+from edge.control.routes.messages import check_expected, preview_proposed, view_preview
 from edge.control.shapes.approvals.approval_shapes import (
+    AppApprovalRequest,
     ApprovalChanged,
     ApprovalRequest,
     ApprovalRuleView,
@@ -25,6 +28,8 @@ from edge.control.shapes.approvals.approval_shapes import (
     ProposalSummary,
 )
 from edge.control.shapes.apps import AlteredView
+from edge.control.shapes.messages import MessagePreview
+from edge.domain.app_parts.protection import WHOLE_APP, Proposal
 from edge.domain.changes.approving.approval_commands import (
     ApproveProposal,
     RejectProposal,
@@ -32,20 +37,25 @@ from edge.domain.changes.approving.approval_commands import (
     WithdrawProposal,
 )
 from edge.domain.decision.foresight.differences import BundleSize, ComparedParts, differences
-from edge.domain.errors import EdgeError, NotFound
+from edge.domain.errors import EdgeError, NotFound, Unavailable
 from edge.domain.model import AppState
 from edge.store.releases import Rehearsed
 
+COUNTING_SECONDS = 10.0  # of who would get a message, for whoever looks: a page waits for 20
 _PROPOSAL = "/v1/apps/{app}/proposals/{proposal}"
 
 
 async def handle_set(call: Call[ApprovalRequest]) -> ApprovalChanged:
-    body = call.body
+    return await _set_rule(call, call.part("name"), call.body)
+
+
+async def handle_set_app(call: Call[AppApprovalRequest]) -> ApprovalChanged:
+    return await _set_rule(call, WHOLE_APP, call.body)
+
+
+async def _set_rule(call: Call[Any], channel: str, body: ApprovalRequest | AppApprovalRequest) -> ApprovalChanged:
     command = SetApproval(
-        channel=call.part("name"),
-        people=body.people,
-        kinds=tuple(body.kinds),
-        expires_seconds=body.expires_seconds,
+        channel=channel, people=body.people, kinds=tuple(body.kinds), expires_seconds=body.expires_seconds
     )
     done = await commit(call, call.app, command)
     return ApprovalChanged(
@@ -80,10 +90,28 @@ async def handle_show(call: Call[None]) -> ProposalDetail:
         return _detail(state.app, summary, "", None, None)
     impact = await call.ports.known_devices.weigh(Rehearsed(state, foreseen.after))
     changes = [AlteredView(**each._asdict()) for each in differences(_parts(state), _parts(foreseen.after))]
-    return _detail(state.app, summary, effect_of_proposal(foreseen), changes, impact)
+    return _detail(
+        state.app, summary, effect_of_proposal(foreseen), changes, impact, await _message(call, state, proposal)
+    )
+
+
+async def _message(call: Call[None], state: AppState, proposal: Proposal) -> MessagePreview | None:
+    """Counting takes its time, so it is done for those whom it concerns."""
+    if not any(call.grant.may(each, state.app) for each in (Permission.APPROVE_CHANGES, Permission.SEND_MESSAGES)):
+        return None
+    with suppress(Unavailable, NotFound, TimeoutError):
+        async with asyncio.timeout(COUNTING_SECONDS):
+            found = await preview_proposed(call, proposal)
+        return view_preview(state.app, proposal.change, found[0]) if found is not None else None
+    return None
 
 
 async def handle_approve(call: Call[ApproveRequest]) -> ProposalDecided:
+    """Raises Conflict `preview_differs`, `above_daily_cap` where the message of a proposal has another audience now."""
+    proposal = (await load_app(call)).proposals.get(call.part("proposal"))
+    message = await preview_proposed(call, proposal) if proposal is not None else None
+    if message is not None:
+        check_expected(*message)
     command = ApproveProposal(
         proposal=call.part("proposal"),
         effect=call.body.effect,
@@ -127,7 +155,9 @@ async def _decide(call: Call[Any], command: ApproveProposal | RejectProposal | W
 
 def view_rules(state: AppState) -> list[ApprovalRuleView]:
     return [
-        ApprovalRuleView(channel=name, people=rule.people, kinds=list(rule.kinds), expires_seconds=rule.expires_seconds)
+        ApprovalRuleView(
+            channel=name or None, people=rule.people, kinds=list(rule.kinds), expires_seconds=rule.expires_seconds
+        )
         for name, rule in sorted(state.approvals.items())
     ]
 
@@ -140,10 +170,15 @@ def _decided(state: AppState, id: str) -> ProposalSummary:
 
 
 def _detail(
-    app: str, summary: ProposalSummary, effect: str, changes: list[AlteredView] | None, impact: Any
+    app: str,
+    summary: ProposalSummary,
+    effect: str,
+    changes: list[AlteredView] | None,
+    impact: Any,
+    message: MessagePreview | None = None,
 ) -> ProposalDetail:
     told = {name: getattr(summary, name) for name in ProposalSummary.__struct_fields__}
-    return ProposalDetail(**told, app=app, effect=effect, changes=changes, impact=impact)
+    return ProposalDetail(**told, app=app, effect=effect, changes=changes, impact=impact, message=message)
 
 
 def _parts(state: AppState) -> ComparedParts:
@@ -153,6 +188,7 @@ def _parts(state: AppState) -> ComparedParts:
         segments=state.segments,
         bundles=sizes,
         features=state.features,
+        messages=state.messages,
         approvals=state.approvals,
         freezes={each.id: each for each in state.freezes},
     )
@@ -163,7 +199,7 @@ OPERATIONS = (
         name="list_approval_rules",
         method="GET",
         path="/v1/apps/{app}/approvals",
-        summary="List the channels whose changes several people have to stand behind",
+        summary="List what several people have to stand behind",
         permission=Permission.READ_APP,
         handle=handle_rules,
         answer=list[ApprovalRuleView],
@@ -177,6 +213,17 @@ OPERATIONS = (
         handle=handle_set,
         answer=ApprovalChanged,
         body=ApprovalRequest,
+        changes=True,
+    ),
+    Operation(
+        name="set_app_approval",
+        method="PUT",
+        path="/v1/apps/{app}/approval",
+        summary="Set how many people stand behind a change of the app's features, or a message",
+        permission=Permission.SET_RULES,
+        handle=handle_set_app,
+        answer=ApprovalChanged,
+        body=AppApprovalRequest,
         changes=True,
     ),
     Operation(

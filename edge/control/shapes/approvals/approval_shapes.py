@@ -7,7 +7,8 @@ import msgspec
 from edge.control.shapes.apps import AlteredView
 from edge.control.shapes.common import AnswerBody, ChangeAnswer, RequestBody
 from edge.control.shapes.impact import ImpactView
-from edge.domain.app_parts.protection import CHOSEN_KINDS, ChangeKind
+from edge.control.shapes.messages import MessagePreview
+from edge.domain.app_parts.protection import APP_KINDS, CHOSEN_KINDS, ChangeKind
 from edge.domain.changes.approving.approval_commands import PROPOSAL_EXPIRES_SECONDS
 
 FreezeMoment = Annotated[float, msgspec.Meta(ge=0, le=32_503_680_000)]  # to the year 3000
@@ -22,10 +23,18 @@ class ApprovalRequest(RequestBody, frozen=True, kw_only=True):
     expires_seconds: int = PROPOSAL_EXPIRES_SECONDS
 
 
-class ApprovalRuleView(AnswerBody, frozen=True, kw_only=True):
-    """Of one channel."""
+class AppApprovalRequest(RequestBody, frozen=True, kw_only=True):
+    """As of a channel, of what is the app's: `feature` is what its features give to devices, `message` one to them."""
 
-    channel: str
+    people: int
+    kinds: tuple[ChangeKind, ...] = APP_KINDS
+    expires_seconds: int = PROPOSAL_EXPIRES_SECONDS
+
+
+class ApprovalRuleView(AnswerBody, frozen=True, kw_only=True):
+    """Of one channel, or with `channel` null of the app's features and messages."""
+
+    channel: str | None
     people: int
     kinds: list[ChangeKind]
     expires_seconds: int
@@ -47,9 +56,9 @@ class EndorsementView(AnswerBody, frozen=True, kw_only=True):
 
 class ProposalSummary(AnswerBody, frozen=True, kw_only=True):
     """A proposal in a list. `state` is `waiting`, `approved`, `rejected`, `withdrawn` or `expired`. `kind` and `target`
-    say what the change is, `reason` why it is made. It needs `people` in all, because of these `channels` and `kinds`;
-    empty where it could not be made now (`refused`, with the code), or is decided. `decided_by` are those who decided,
-    in `revision`, with `decision` as their reason."""
+    say what the change is, `reason` why it is made. It needs `people` in all, because of these `channels` and `kinds`,
+    without a channel where only features or messages change; empty where it could not be made now (`refused`, with the
+    code), or is decided. `decided_by` are those who decided, in `revision`, with `decision` as their reason."""
 
     id: str
     state: str
@@ -72,12 +81,14 @@ class ProposalSummary(AnswerBody, frozen=True, kw_only=True):
 
 class ProposalDetail(ProposalSummary, frozen=True, kw_only=True):
     """`effect` is the digest of what it would do now to protected channels: an approval names it, and is refused if
-    that differs by then. `changes` and `impact` are what it would do now, null where it could not be made."""
+    that differs by then. `changes` and `impact` are what it would do now, null where it could not be made; `message` is
+    the preview of a message now, for whoever may approve or send it."""
 
     app: str
     effect: str
     changes: list[AlteredView] | None
     impact: ImpactView | None
+    message: MessagePreview | None = None
 
 
 class ProposalMadeAnswer(AnswerBody, frozen=True, kw_only=True):

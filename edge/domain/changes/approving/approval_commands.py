@@ -9,7 +9,8 @@ PROPOSAL_EXPIRES_SECONDS = 7 * 86_400  # by default: a week has somebody at work
 
 
 class SetApproval(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="set_approval"):
-    """From now on `people` have to stand behind a change of one of `kinds` to the channel; 1: its author alone."""
+    """From now on `people` have to stand behind a change of one of `kinds` to the channel, or, where that is WHOLE_APP,
+    to what is the app's; 1: its author alone."""
 
     channel: str
     people: int
@@ -34,13 +35,15 @@ class EndFreeze(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag
 
 class Propose(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="propose"):
     """Have a change wait for approval: `command` is the command as JSON, `what` and `target` its kind and what it acts
-    on. A bundle that it publishes is there at once, and offered to nobody."""
+    on; `asked` is the command that was requested, if it stands in for another. A bundle that it publishes is there at
+    once, and offered to nobody."""
 
     command: str
     what: str
     target: str
     hands: tuple[str, ...]
     groups: tuple[str, ...] = ()
+    asked: str = ""
 
 
 class ApproveProposal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="approve_proposal"):

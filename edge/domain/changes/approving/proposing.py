@@ -3,6 +3,7 @@
 What a proposal would do is found by `apply`, which alone carries commands out.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from edge.domain.states import with_entry, without_entry
 PROPOSALS_LIMIT = 50  # that wait, an app: more than anybody reads
 OWN_PROPOSALS_LIMIT = 25  # of those, one person's: nobody keeps everybody else from asking
 PROPOSALS_LIMIT_BYTES = 512 * 1024  # of all their commands: every node reads them with each revision
+OWN_LIMIT_BYTES = PROPOSALS_LIMIT_BYTES // 2  # of those, one person's; room for the largest feature there can be
 DECIDED_LIMIT = 50  # remembered: who waits for a decision asks every few seconds
 FOREIGN = "a person cannot approve their own change"
 
@@ -62,14 +64,7 @@ def propose(
             f"who made token {by!r} was revoked or replaced, so nobody can tell whose it is and who may approve its "
             "changes: create it again",
         )
-    waiting = [each for each in state.proposals.values() if each.expires > at]
-    if len(waiting) >= PROPOSALS_LIMIT:
-        raise Conflict("too_many_proposals", f"app {state.app!r} has {len(waiting)} proposals: decide on some first")
-    own = sum(may_be_one(each.hands, command.hands) for each in waiting)
-    if own >= OWN_PROPOSALS_LIMIT:
-        raise Conflict("too_many_proposals", f"{own} of your own proposals wait already: withdraw some first")
-    if sum(len(each.command) for each in waiting) + len(command.command) > PROPOSALS_LIMIT_BYTES:
-        raise Conflict("too_many_proposals", f"the proposals of app {state.app!r} are too large: decide on some first")
+    _check_room(state, [each for each in state.proposals.values() if each.expires > at], command)
     made = Proposal(
         id=f"p{state.revision + 1}",
         by=by,
@@ -84,6 +79,23 @@ def propose(
         groups=command.groups,
     )
     return replace(base, proposals=with_entry(base.proposals, made.id, made))
+
+
+def _check_room(state: AppState, waiting: Sequence[Proposal], command: Propose) -> None:
+    """Raises Conflict `too_many_proposals`."""
+    if len(waiting) >= PROPOSALS_LIMIT:
+        raise Conflict("too_many_proposals", f"app {state.app!r} has {len(waiting)} proposals: decide on some first")
+    own = [each for each in waiting if may_be_one(each.hands, command.hands)]
+    if len(own) >= OWN_PROPOSALS_LIMIT:
+        raise Conflict("too_many_proposals", f"{len(own)} of your own proposals wait already: withdraw some first")
+    if _bytes_with(own, command) > OWN_LIMIT_BYTES:
+        raise Conflict("too_many_proposals", "your own proposals that wait are too large: withdraw some first")
+    if _bytes_with(waiting, command) > PROPOSALS_LIMIT_BYTES:
+        raise Conflict("too_many_proposals", f"the proposals of app {state.app!r} are too large: decide on some first")
+
+
+def _bytes_with(waiting: Iterable[Proposal], command: Propose) -> int:
+    return sum(len(each.command.encode()) for each in waiting) + len(command.command.encode())
 
 
 def check_approver(proposal: Proposal, name: str, hands: tuple[str, ...]) -> None:

@@ -3,7 +3,7 @@ the effect, as of any change. Pure."""
 
 from dataclasses import replace
 
-from edge.domain.app_parts.protection import CHOSEN_KINDS, ApprovalRule, ChangeKind, Freeze
+from edge.domain.app_parts.protection import APP_KINDS, CHOSEN_KINDS, WHOLE_APP, ApprovalRule, ChangeKind, Freeze
 from edge.domain.changes.approving.approval_commands import EndFreeze, SetApproval, StartFreeze
 from edge.domain.errors import Conflict, Invalid, NotFound
 from edge.domain.model import AppState, ChannelName
@@ -19,7 +19,7 @@ FREEZE_LIMIT_SECONDS = 366 * 86_400  # and how far ahead one can begin
 def set_approval(state: AppState, command: SetApproval) -> AppState:
     """Raises NotFound `unknown_channel`, Invalid `invalid_approval`."""
     name = ChannelName(command.channel)
-    if name not in state.approvals:
+    if name != WHOLE_APP and name not in state.approvals:
         channel_of(state, name)
     if command.people not in PEOPLE:
         raise Invalid(
@@ -28,10 +28,10 @@ def set_approval(state: AppState, command: SetApproval) -> AppState:
     if command.expires_seconds not in EXPIRES:
         least, most = (format_duration(each) for each in (EXPIRES[0], EXPIRES[-1]))
         raise Invalid("invalid_approval", f"a proposal waits for {least} to {most}")
-    kinds = set(command.kinds)
-    if not kinds or not kinds <= set(CHOSEN_KINDS):
-        known = ", ".join(each.value for each in CHOSEN_KINDS)
-        raise Invalid("invalid_approval", f"approval is asked for one or more of {known}")
+    kinds, choice = set(command.kinds), APP_KINDS if name == WHOLE_APP else CHOSEN_KINDS
+    if not kinds or not kinds <= set(choice):
+        known, whose = ", ".join(each.value for each in choice), "the app" if name == WHOLE_APP else "a channel"
+        raise Invalid("invalid_approval", f"of {whose}, approval is asked for one or more of {known}")
     if command.people == 1:
         if name not in state.approvals:
             return state

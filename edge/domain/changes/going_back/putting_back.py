@@ -1,14 +1,18 @@
 """What an older revision changed, as the command that puts it back today. Pure.
 
 Only what people set and what stands for itself can be put back: a segment, an override, a feature, a channel's settings
-and what it offers. Rollouts, experiments and bundles move on; for them the refusal says what to do instead.
+and what it offers, a rule of approval, a freeze that began. Rollouts, experiments and bundles move on; for them the
+refusal says what to do instead.
 """
 
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from edge.domain.app_parts.protection import APP_KINDS, CHOSEN_KINDS, WHOLE_APP, ApprovalRule
 from edge.domain.app_parts.stored_features import Feature
+from edge.domain.approving.judging import NeedsApproval
+from edge.domain.changes.approving.approval_commands import EndFreeze, SetApproval
 from edge.domain.changes.commands import (
     ChannelSettings,
     ClearOverride,
@@ -18,6 +22,7 @@ from edge.domain.changes.commands import (
     SetChannel,
     SetOverride,
     SetSegment,
+    Undo,
 )
 from edge.domain.changes.features.feature_commands import (
     DeleteFeature,
@@ -29,7 +34,7 @@ from edge.domain.changes.features.feature_commands import (
     SwitchFeature,
 )
 from edge.domain.errors import Conflict
-from edge.domain.model import AppState, Channel, Segment
+from edge.domain.model import AppState, Channel, ChannelName, Segment
 
 K = TypeVar("K", bound=str)
 V = TypeVar("V")
@@ -48,21 +53,49 @@ def plan_putting_back(before: AppState, after: AppState) -> Command:
     if before.bundles != after.bundles or before.deleted != after.deleted:
         raise _refused("it published, withdrew or deleted: withdraw the bundle, or publish it again")
     features = _changed(before.features, after.features)
-    if len(segments) + len(overrides) + len(channels) + len(features) != 1:
-        raise _refused("it did not change a single segment, override, channel or feature")
+    rules, freezes = _changed(before.approvals, after.approvals), _begun(before, after)
+    if len(segments) + len(overrides) + len(channels) + len(features) + len(rules) + len(freezes) != 1:
+        raise _refused("it did not change a single segment, override, channel, feature, rule or freeze")
+    for freeze in freezes:
+        return EndFreeze(freeze=freeze)
+    for channel in rules:
+        return _rule(channel, before.approvals.get(channel))
     for feature in features:
         return _feature(feature, before.features.get(feature), after.features.get(feature))
     for segment in segments:
         return _segment(segment, before.segments.get(segment))
     for device in overrides:
-        channel = before.overrides.get(device)
-        return ClearOverride(device=device) if channel is None else SetOverride(device=device, channel=channel)
+        sent = before.overrides.get(device)
+        return ClearOverride(device=device) if sent is None else SetOverride(device=device, channel=sent)
     (name,) = channels
     return _channel(before.channels.get(name), after.channels.get(name))
 
 
+def to_propose(command: Command, needs: NeedsApproval) -> Command:
+    """What waits for approval of a change that needs it. An undo takes back the latest revision, which it is no more
+    when somebody approves, so what waits is the change that puts it back. Raises Conflict `needs_approval`."""
+    if not isinstance(command, Undo):
+        return command
+    try:
+        return plan_putting_back(needs.after, needs.before)
+    except Conflict as cannot:
+        raise Conflict(needs.code, f"{needs.message}, and an undo of it cannot wait: {cannot.message}") from cannot
+
+
 def _changed(before: Mapping[K, V], after: Mapping[K, V]) -> list[K]:
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def _begun(before: AppState, after: AppState) -> list[str]:
+    known = {each.id for each in before.freezes}
+    return [each.id for each in after.freezes if each.id not in known]
+
+
+def _rule(channel: ChannelName, was: ApprovalRule | None) -> Command:
+    if was is None:
+        kinds = APP_KINDS if channel == WHOLE_APP else CHOSEN_KINDS
+        return SetApproval(channel=channel, people=1, kinds=kinds)
+    return SetApproval(channel=channel, people=was.people, kinds=was.kinds, expires_seconds=was.expires_seconds)
 
 
 def _segment(name: str, was: Segment | None) -> Command:

@@ -16,6 +16,7 @@ from edge.domain.app_parts.stored_features import (
     FeatureShare,
     Prerequisite,
 )
+from edge.domain.app_parts.stored_messages import StoredMessage
 from edge.domain.features.explaining import rule_in_words, steps_in_words
 from edge.domain.model import Channel, ChannelName, Experiment, Rollout, Segment, SegmentName, VersionName
 from edge.domain.schedule.durations import format_moment
@@ -49,11 +50,12 @@ class ComparedParts:
     features: Mapping[str, Feature] = field(default_factory=dict)
     approvals: Mapping[ChannelName, ApprovalRule] = field(default_factory=dict)
     freezes: Mapping[str, Freeze] = field(default_factory=dict)
+    messages: Mapping[str, StoredMessage] = field(default_factory=dict)
 
 
 class FromTo(NamedTuple):
-    """`what` of `subject` (a bundle, channel, segment, feature or freeze called `name`) went from `before` to `after`;
-    None where there is no such thing."""
+    """`what` of `subject` (a bundle, channel, segment, feature, message, freeze or app called `name`) went from
+    `before` to `after`; None where there is no such thing."""
 
     subject: str
     name: str
@@ -65,7 +67,7 @@ class FromTo(NamedTuple):
 def differences(before: ComparedParts, after: ComparedParts) -> tuple[FromTo, ...]:
     """At most DIFFERENCES_LIMIT, by subject and name."""
     of_devices = (*_of_bundles(before, after), *_of_channels(before, after), *_of_segments(before, after))
-    found = [*of_devices, *_of_features(before, after), *_of_rules(before, after)]
+    found = [*of_devices, *_of_features(before, after), *_of_messages(before, after), *_of_rules(before, after)]
     return tuple(found[:DIFFERENCES_LIMIT])
 
 
@@ -126,11 +128,27 @@ def _gives(feature: Feature) -> str:
     return "; ".join(f"{whom}: {value}" for whom, value in steps_in_words(feature))[:TEXT_LIMIT]
 
 
+def _of_messages(before: ComparedParts, after: ComparedParts) -> Iterator[FromTo]:
+    for name in sorted(before.messages.keys() | after.messages.keys()):
+        was, becomes = before.messages.get(name), after.messages.get(name)
+        if was != becomes:
+            yield FromTo("message", name, "message", *(_sent(each) for each in (was, becomes)))
+
+
+def _sent(message: StoredMessage | None) -> str | None:
+    """Its words, and to whom."""
+    if message is None or message.cancelled:
+        return None if message is None else "cancelled"
+    words = " or ".join(": ".join(filter(None, (each.title, each.body))) for each in message.texts)
+    return f"to {message.segment or message.where or 'all registered devices'}: {words or 'silent'}"[:TEXT_LIMIT]
+
+
 def _of_rules(before: ComparedParts, after: ComparedParts) -> Iterator[FromTo]:
     for channel in sorted(before.approvals.keys() | after.approvals.keys()):
         rules = before.approvals.get(channel), after.approvals.get(channel)
         if rules[0] != rules[1]:
-            yield FromTo("channel", channel, "approval", *(None if rule is None else _asked(rule) for rule in rules))
+            subject = "channel" if channel else "app"
+            yield FromTo(subject, channel, "approval", *(None if rule is None else _asked(rule) for rule in rules))
     for name in sorted(before.freezes.keys() ^ after.freezes.keys()):
         freezes = (_spanned(parts.freezes.get(name)) for parts in (before, after))
         yield FromTo("freeze", name, "freeze", *freezes)

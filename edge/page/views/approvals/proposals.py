@@ -10,8 +10,7 @@ from edge.control.shapes.approvals.approval_shapes import (
     ProposalSummary,
 )
 from edge.control.shapes.apps import AppSummary, AppView
-from edge.page.acts.deciding import change_words, decision_buttons, proposal_href
-from edge.page.acts.touching import touches_of
+from edge.page.acts.deciding import change_words, decision_buttons, proposal_href, touches_of_proposal
 from edge.page.views.visit import Crumb, PageRoute, Shown, Unread, Visit
 from edge.page.words.numbers import cleaned, named, things
 from edge.page.words.times import moment
@@ -46,7 +45,7 @@ async def show_proposals(visit: Visit) -> Shown:
     values = {
         "table": _table(app, found, visit.now),
         "rules": [
-            f"{each.people} people stand behind changes of {named(each.channel)}: "
+            f"{each.people} people stand behind changes of {named(each.channel) if each.channel else 'the app'}: "
             f"{', '.join(kind.value for kind in each.kinds)}."
             for each in rules
         ],
@@ -62,14 +61,17 @@ async def show_proposal(visit: Visit) -> Shown:
     found: ProposalDetail = await visit.ask("show_proposal")
     what = change_words(found.kind, found.target)
     waits = found.state == WAITING
-    rows = [{"cells": [f"{a.subject} {named(a.name)}", a.what, *_from_to(a)]} for a in found.changes or ()]
+    rows = [
+        {"cells": [f"{a.subject} {named(a.name) if a.name else ''}".strip(), a.what, *_from_to(a)]}
+        for a in found.changes or ()
+    ]
     values = {
         "heading": f"{what[:1].upper()}{what[1:]}",
         "lede": _lede(found, visit.now),
         "state": _STATES.get(found.state, ("idle", found.state)),
         "refused": found.refused if waits else "",
         "reason": cleaned(found.reason),
-        "touches": touches_of({"impact": found.impact}) if found.impact is not None else [],
+        "touches": touches_of_proposal(found),
         "changes": {"columns": _CHANGES, "rows": rows, "none": {"text": "Nothing is changed in words."}}
         if waits
         else None,
@@ -151,11 +153,16 @@ def _lede(found: ProposalDetail, now: float) -> str:
         in_revision = f", in r{found.revision}" if found.revision and found.state == "approved" else ""
         return f"{named(found.by)} asked for it. It was {found.state}{by}{in_revision}{why}."
     kinds = ", ".join(kind.value for kind in found.kinds)
-    on = f" ({kinds} on {', '.join(map(named, found.channels))})" if found.kinds else ""
+    where = f" on {', '.join(map(named, found.channels))}" if found.channels else ""
+    on = f" ({kinds}{where})" if found.kinds else ""
     others = [named(each.by) for each in found.approvals if each.counts]
     had = f" {', '.join(others)} approved it." if others else ""
     until = f" It expires {moment(found.expires, now, to_minute=True)}." if found.expires else ""
     return f"{named(found.by)} asks for it. {found.people} people have to stand behind it{on}.{had}{until}"
+
+
+def _whose(altered: Any) -> str:
+    return f"{altered.subject} {named(altered.name)}" if altered.name else str(altered.subject)
 
 
 def _from_to(altered: Any) -> list[str]:

@@ -6,13 +6,16 @@ from dataclasses import replace
 import msgspec
 import pytest
 from control_world import APP, NOW, pack
+from factories import a_change
 from token_making import make_token
+from two_people import proposing
 
 from edge.control.access.roles import Role
 from edge.control.access.standing import check_standing
 from edge.control.shapes.approvals.approval_shapes import ProposalMadeAnswer
 from edge.domain.app_parts.protection import Endorsement
 from edge.domain.changes.apply import foresee_proposal
+from edge.domain.changes.messages.message_commands import CreateMessage, NewMessageText
 from edge.domain.errors import Conflict
 from edge.domain.schedule.rollout import Moment
 
@@ -206,9 +209,37 @@ async def test_a_rehearsal_says_that_it_would_wait(ready):
     assert await ready("GET", PROPOSALS) == []
 
 
-async def test_an_undo_does_not_wait(ready):
+async def test_an_undo_waits_as_the_change_that_puts_back(ready):
+    """Also if it is asked for again under its id, before and after the approval."""
+    undo, key = f"/v1/apps/{APP}/undo", {"Idempotency-Key": "undo-1"}
     await approve(ready, (await ask(ready, "PATCH", PRODUCTION, {"bundle": "1.1.0"}))["id"])
-    assert await ready("POST", f"/v1/apps/{APP}/undo", {"force": True}, by="boss", status=409) == "needs_approval"
+    rehearsed = await ready("POST", f"{undo}?dry_run=true", {"force": True}, by="boss")
+    assert "2 people" in rehearsed["needs_approval"]
+    waits = await ask(ready, "POST", undo, {"force": True}, by="boss", headers=key)
+    assert (waits["kind"], waits["target"], await offered(ready)) == ("set_channel", "production", "1.1.0")
+    assert (await ask(ready, "POST", undo, {"force": True}, by="boss", headers=key))["id"] == waits["id"]
+    await approve(ready, waits["id"])
+    assert await offered(ready) == "1.0.0"
+    assert (await ready("POST", undo, {"force": True}, by="boss", headers=key))["changed"] is False
+
+
+async def test_what_cannot_be_put_back_is_said(ready):
+    """The undo of a pause goes on with the rollout, which is decided there."""
+    start = {"bundle": "1.1.0", "steps": ["10", "100"], "every_seconds": 0}
+    await approve(ready, (await ask(ready, "POST", f"{PRODUCTION}/rollout", start))["id"])
+    await ready("POST", f"{PRODUCTION}/rollout/pause", by="ann")
+    undo = f"/v1/apps/{APP}/undo"
+    assert await ready("POST", undo, {"force": True}, by="boss", status=409) == "needs_approval"
+    assert await ready("POST", f"{undo}?dry_run=true", {"force": True}, by="boss", status=409) == "needs_approval"
+
+
+async def test_a_rule_and_a_freeze_are_taken_back_by_two(ready):
+    await ready("PUT", f"{PRODUCTION}/approval", {"people": 3}, by="boss")
+    waits = await ask(ready, "POST", f"/v1/apps/{APP}/undo", {}, by="boss")
+    assert (waits["kind"], waits["kinds"]) == ("set_approval", ["rules"])
+    await ready("POST", f"{PROPOSALS}/{waits['id']}/withdraw", by="boss")
+    await ready("POST", FREEZES, {"ends": NOW + 3_600}, by="boss")
+    assert (await ask(ready, "POST", f"/v1/apps/{APP}/undo", {}, by="boss"))["kind"] == "end_freeze"
 
 
 async def test_the_rule_is_weakened_by_two(ready):
@@ -218,6 +249,47 @@ async def test_the_rule_is_weakened_by_two(ready):
     await approve(ready, proposal["id"])
     assert await ready("GET", f"/v1/apps/{APP}/approvals") == []
     assert (await ready("PATCH", PRODUCTION, {"bundle": "1.1.0"}, by="ann"))["bundle"] == "1.1.0"
+
+
+async def test_features_and_messages_are_the_apps(ready, world):
+    """Each waits with its preview; a kill passes, and whoever has one channel alone approves neither."""
+    app = f"/v1/apps/{APP}"
+    given = ("one-channel", Role.RELEASER, f"{APP}/production")
+    ready.secrets["one-channel"] = await asyncio.to_thread(
+        make_token, world.tokens, *given, by="zoe@example.com", now=NOW
+    )
+    feature = f"{app}/features/checkout"
+    await ready("PATCH", feature, {"type": "boolean", "default": False}, by="ann")
+    done = await ready("PUT", f"{app}/approval", {"people": 2}, by="boss")
+    rule = next(each for each in done["approvals"] if each["channel"] is None)
+    assert (rule["people"], rule["kinds"]) == (2, ["feature", "message"])
+    waits = await ask(ready, "PATCH", feature, {"default": True})
+    assert (waits["kinds"], waits["channels"]) == (["feature"], [])
+    shown = await ready("GET", f"{PROPOSALS}/{waits['id']}")
+    assert shown["impact"]["features"] and shown["changes"][0]["subject"] == "feature"
+    assert await approve(ready, waits["id"], by="one-channel", status=403) == "forbidden"
+    assert (await approve(ready, waits["id"]))["made"]
+    await ready("POST", f"{feature}/kill", by="ann")
+    (latest,) = await ready("GET", f"{app}/history?limit=1")
+    assert latest["emergency"] is True
+    assert (await ask(ready, "POST", f"{feature}/revive"))["kinds"] == ["feature"]
+    message = {"texts": [{"title": "Hello"}], "when": "now", "expected": 0}
+    waits = await ask(ready, "POST", f"{app}/messages", message, by="boss")
+    shown = await ready("GET", f"{PROPOSALS}/{waits['id']}")
+    assert (waits["kinds"], shown["message"]["planned"]) == (["message"], 0)
+    assert shown["changes"][0]["after"] == "to all registered devices: Hello"
+    assert (await ready("GET", f"{app}/messages"))["messages"] == []
+    assert (await approve(ready, waits["id"]))["made"]
+    assert len((await ready("GET", f"{app}/messages"))["messages"]) == 1
+
+
+async def test_a_message_that_would_go_to_others_by_now_is_not_approved(ready, world):
+    """Its author has seen fifty devices."""
+    await ready("PUT", f"/v1/apps/{APP}/approval", {"people": 2, "kinds": ["message"]}, by="boss")
+    message = CreateMessage(texts=(NewMessageText(title="Hello"),), when="now", expected=50)
+    asked = a_change(proposing(message, "boss", ("boss", "boss@example.com")), by="boss", at=NOW)
+    state = (await asyncio.to_thread(world.releases.commit, APP, asked)).state
+    assert await approve(ready, next(iter(state.proposals)), status=409) == "preview_differs"
 
 
 async def test_a_freeze_refuses_with_who_and_until_when(ready, clock):

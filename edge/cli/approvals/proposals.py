@@ -10,8 +10,8 @@ from edge.cli.terminal.options import with_api, with_change
 from edge.cli.terminal.output import Output, fields, line, moment, table
 
 _MORE = """A change of a protected channel (`edge app set APP --approve CHANNEL:2`) waits until enough other people have
-approved it, and is then made as one revision that names all of them. Nobody approves their own change, also not with
-another of their tokens. A token counts as the person who made it."""
+approved it, and is then made as one revision that names all of them. Nobody approves a change of their own, not even
+with another of their tokens. A token counts as the person who made it."""
 
 
 @click.group(epilog=_MORE)
@@ -19,7 +19,7 @@ def proposal() -> None:
     """Decide on changes that wait for approval."""
 
 
-@proposal.command("list")
+@proposal.command("list", short_help="List the proposals of APP.")
 @click.argument("app")
 @with_api
 def list_proposals(client: ControlClient, out: Output, app: str) -> None:
@@ -40,7 +40,7 @@ def list_proposals(client: ControlClient, out: Output, app: str) -> None:
     out.result(found, print_text)
 
 
-@proposal.command()
+@proposal.command(short_help="Show what PROPOSAL would do.")
 @click.argument("app")
 @click.argument("proposal")
 @with_api
@@ -57,7 +57,7 @@ def show(client: ControlClient, out: Output, app: str, proposal: str) -> None:
 @click.option("--effect", default="", metavar="DIGEST", help="Approve only what `edge proposal show --json` has shown.")
 @with_change
 def approve(client: ControlClient, out: Output, app: str, proposal: str, yes: bool, effect: str) -> None:
-    """Approve PROPOSAL of APP, after a look at what it would do now.
+    """Approve PROPOSAL of APP, after a look at what it would do now. Without a terminal, as in a script, add --yes.
 
     If that changes before the node has your approval, the approval is refused and nothing is made: look again. With the
     last approval that is needed, the change is made.

@@ -71,7 +71,7 @@ def list_features(client: ControlClient, out: Output, app: str) -> None:
     out.result(found, print_text)
 
 
-@feature.command()
+@feature.command(short_help="Show feature NAME of APP.")
 @click.argument("app")
 @click.argument("name")
 @with_api

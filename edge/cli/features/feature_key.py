@@ -12,7 +12,7 @@ from edge.domain.schedule.durations import parse_duration
 NEWEST = "--keep after the next is made"
 
 
-@click.command("key")
+@click.command("key", short_help="Show, make or remove the keys to the features of APP.")
 @click.argument("app")
 @click.option("--new", is_flag=True, help="Make the key that is needed from now on.")
 @click.option("--remove", is_flag=True, help="Remove all keys of this sort.")

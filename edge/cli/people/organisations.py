@@ -79,11 +79,11 @@ def own(client: ControlClient, out: Output, name: str, app: str) -> None:
     out.result(done, print_text)
 
 
-@org.command()
+@org.command(short_help="Delete the organisation NAME.")
 @click.argument("name")
 @with_api
 def delete(client: ControlClient, out: Output, name: str) -> None:
-    """Delete the organisation NAME, which owns nothing and in which nobody holds a role."""
+    """Delete the organisation NAME, if it owns nothing and nobody holds a role in it."""
     gone = client.delete(f"/v1/organisations/{quote(name, safe='')}")
     out.result(gone, lambda: line(f"deleted organisation {gone['name']}"))
 

@@ -21,7 +21,7 @@ for _command in (signing_in.invite, signing_in.sign_out, signing_in.credentials)
     person.add_command(_command)
 
 
-@person.command(epilog=ROLES_HELP)
+@person.command(epilog=ROLES_HELP, short_help="Add a person, with a role.")
 @click.argument("mail")
 @click.option("--name", "words", default="", metavar="TEXT", help="How people call the person.")
 @click.option("--role", metavar="ROLE", help="A role to hold from the start; see `edge role list`.")
@@ -76,7 +76,7 @@ def show(client: ControlClient, out: Output, mail: str) -> None:
     out.result(view, print_text)
 
 
-@person.command(epilog=ROLES_HELP)
+@person.command(epilog=ROLES_HELP, short_help="Give a person a role.")
 @click.argument("mail")
 @click.argument("role")
 @scoped
@@ -92,7 +92,7 @@ def grant(client: ControlClient, out: Output, mail: str, role: str, scopes: list
     out.result(view, print_text)
 
 
-@person.command()
+@person.command(short_help="Take a role from a person.")
 @click.argument("mail")
 @click.argument("role")
 @scoped
@@ -128,13 +128,13 @@ def list_groups(client: ControlClient, out: Output) -> None:
     out.result(found, lambda: table(("group", "roles of its members", "by"), rows, "no groups are mapped"))
 
 
-@person.command("map")
+@person.command("map", short_help="Give the members of a group a role.")
 @click.argument("group")
 @click.argument("role")
 @scoped
 @with_api
 def map_group(client: ControlClient, out: Output, group: str, role: str, scopes: list[str]) -> None:
-    """Give the members of GROUP, as the login provider calls it, a role."""
+    """Give a role to the members of GROUP, by its name at the login provider."""
     view = _each(client, "/v1/groups/grant", {"group": group, "role": role}, scopes)
 
     def print_text() -> None:

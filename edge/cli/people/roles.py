@@ -50,7 +50,7 @@ def show(client: ControlClient, out: Output, name: str) -> None:
     out.result(view, lambda: table(("permission", "may"), rows, "nothing"))
 
 
-@role.command("set")
+@role.command("set", short_help="Create or change the role NAME.")
 @click.argument("name")
 @click.option(
     "--permission",
@@ -63,7 +63,7 @@ def show(client: ControlClient, out: Output, name: str) -> None:
 @click.option("--words", default="", metavar="TEXT", help="What it is for.")
 @with_api
 def set_role(client: ControlClient, out: Output, name: str, permissions: tuple[str, ...], words: str) -> None:
-    """Create the role NAME, or change it: whoever holds it may do the rest no longer, at once."""
+    """Create the role NAME, or change it: at once for everybody who holds it. It has these permissions alone."""
     made = client.put(f"/v1/roles/{quote(name, safe='')}", {"permissions": permissions, "words": words})
     out.result(made, lambda: line(f"role {made['name']}: {', '.join(made['permissions'])}"))
 
@@ -72,7 +72,7 @@ def set_role(client: ControlClient, out: Output, name: str, permissions: tuple[s
 @click.argument("name")
 @with_api
 def delete(client: ControlClient, out: Output, name: str) -> None:
-    """Delete the own role NAME, which nobody holds."""
+    """Delete NAME, a role of your own that nobody holds."""
     gone = client.delete(f"/v1/roles/{quote(name, safe='')}")
     out.result(gone, lambda: line(f"deleted role {gone['name']}"))
 

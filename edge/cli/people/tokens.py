@@ -22,7 +22,7 @@ def token() -> None:
     """Create, list, rotate and revoke access tokens."""
 
 
-@token.command(epilog=ROLES_HELP)
+@token.command(epilog=ROLES_HELP, short_help="Create a token called NAME.")
 @click.argument("name")
 @click.option(
     "--role",
@@ -133,7 +133,7 @@ def _ends(view: dict[str, Any]) -> str:
     return f"{ends}; former secret {moment(former)}" if former else ends
 
 
-@token.command()
+@token.command(short_help="Give the token NAME a new secret.")
 @click.argument("name")
 @click.option(
     "--keep",
@@ -144,8 +144,8 @@ def _ends(view: dict[str, Any]) -> str:
 )
 @with_api
 def rotate(client: ControlClient, out: Output, name: str, keep: str) -> None:
-    """Give the token called NAME a new secret, and its lifetime from now on. Both work for as long as --keep says, so
-    that whoever uses it can change over. Only the new secret goes to stdout."""
+    """Give the token called NAME a new secret, and its lifetime anew. For as long as --keep says, the former secret
+    works, too: whoever uses it can change over. Only the new secret goes to stdout."""
     made = client.post(f"/v1/tokens/{quote(name, safe='')}/rotate", {"keep_seconds": parse_duration(keep)})
 
     def print_text() -> None:

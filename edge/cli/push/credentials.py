@@ -29,7 +29,7 @@ provider_argument = click.argument("provider", type=click.Choice(PROVIDERS))
 key_file = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
-@click.group()
+@click.group(short_help="Set, list, test and remove credentials.")
 def credentials() -> None:
     """Set, list, test and remove an app's credentials at push providers."""
 
@@ -39,13 +39,15 @@ def credentials() -> None:
 @provider_argument
 @click.argument("given", required=False, metavar="[FILE|URL]")
 @click.option("--key", "file", type=key_file, help="apns: the .p8 file from Apple's console.")
-@click.option("--key-id", metavar="ID", help="apns: ten characters, beside the key there.")
-@click.option("--team", metavar="ID", help="apns: ten characters, of your account.")
+@click.option("--key-id", metavar="ID", help="apns: ten characters, shown beside the key there.")
+@click.option("--team", metavar="ID", help="apns: ten characters, of your Apple account.")
 @click.option("--topic", metavar="BUNDLE", help="apns: the app's bundle id.")
 @click.option("--sandbox", is_flag=True, help="apns: for builds from Xcode, which Apple's other environment serves.")
 @click.option("--subject", metavar="CONTACT", help="webpush: mailto:you@example.com or https://example.com.")
-@click.option("--new-key", is_flag=True, help="webpush: make another key; every browser that has subscribed is lost.")
-@click.option("--per-second", type=float, metavar="N", help="webhook: messages that it gets at most; default: 100.")
+@click.option("--new-key", is_flag=True, help="webpush: make another key; every subscribed browser is lost.")
+@click.option(
+    "--per-second", type=float, metavar="N", help="webhook: at most this many messages a second; default: 100."
+)
 @with_api
 def set_credentials(
     client: ControlClient, out: Output, app: str, provider: str, given: str | None, file: Path | None, **named: Any
@@ -110,7 +112,7 @@ def remove(client: ControlClient, out: Output, app: str, provider: str) -> None:
 @click.argument("app")
 @click.argument("device", required=False)
 @click.option("--provider", type=click.Choice(PROVIDERS), help="With --to: the provider of a token.")
-@click.option("--to", metavar="TOKEN", help="Instead of DEVICE: what its SDK gave; @FILE reads a file.")
+@click.option("--to", metavar="TOKEN", help="Instead of DEVICE: a token from the provider's SDK; @FILE reads a file.")
 @click.option("--title", default="Test", show_default=True)
 @click.option("--body", default="It works.", show_default=True)
 @click.option("--silent", is_flag=True, help="Wake the app and show nothing.")
@@ -124,7 +126,8 @@ def send_test(
     to: str | None,
     **shown: Any,
 ) -> None:
-    """Send a message to DEVICE, by its id, now, and show what came of it. Exits 1 unless each provider takes it."""
+    """Send a message to the device with the id DEVICE now, and show what came of it. Exits 1 unless each provider that
+    the device registered with takes it."""
     if (device is None) is (to is None) or (to is None) is not (provider is None):
         raise click.UsageError("name a registered DEVICE, or --provider and --to")
     if to is not None:
@@ -135,7 +138,8 @@ def send_test(
 
     def print_text() -> None:
         for each in done:
-            line(f"{each['provider']}: {each['verdict']} ({each['code']})")
+            said = f" ({each['code']})" if each["code"] not in ("", each["verdict"]) else ""
+            line(f"{each['provider']}: {each['verdict']}{said}")
 
     out.result(done, print_text)
     if any(each["verdict"] != "sent" for each in done):

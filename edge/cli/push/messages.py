@@ -31,20 +31,24 @@ _OPTIONS = (
     click.argument("app"),
     click.option("--segment", metavar="NAME", help="To devices in this segment; default: all registered ones."),
     click.option("--where", metavar="EXPR", help="To devices that this expression selects."),
-    click.option("--title", "titles", metavar="TEXT", multiple=True, help="Its title; twice to compare two texts."),
-    click.option("--body", "bodies", metavar="TEXT", multiple=True, help="Its text; twice to compare two."),
-    click.option("--data", "data", metavar="KEY=VALUE", multiple=True, help="For the app's code; may be repeated."),
+    click.option("--title", "titles", metavar="TEXT", multiple=True, help="Title; give it twice to compare two texts."),
+    click.option("--body", "bodies", metavar="TEXT", multiple=True, help="Text; give it twice to compare two."),
+    click.option(
+        "--data", "data", metavar="KEY=VALUE", multiple=True, help="Data for the app's code; may be repeated."
+    ),
     click.option("--silent", is_flag=True, help="Show nothing: wake the app, as far as the system lets it."),
     click.option("--when", metavar="TIME", default="now", help='now, best, "2026-12-01 09:00 local" or "… UTC".'),
-    click.option("--quiet", metavar="HH:MM-HH:MM", default="", help="Of a device's own day: wait for their end."),
-    click.option("--cap", metavar="N/SPAN", default="", help="Not to who had N in a SPAN: 3/week, 1/day, 5/14d."),
+    click.option(
+        "--quiet", metavar="HH:MM-HH:MM", default="", help="Hours of each device's own day in which it is not sent."
+    ),
+    click.option("--cap", metavar="N/SPAN", default="", help="Not to devices that had so many: 3/week, 1/day, 5/14d."),
     click.option("--share", metavar="PERCENT", default="100%", help="To this share of them."),
     click.option("--hold-out", metavar="PERCENT", default="0%", help="Leave this share out, to see what it changes."),
-    click.option("--ttl", metavar="DURATION", default="24h", help="Too old for a device after this time."),
+    click.option("--ttl", metavar="DURATION", default="24h", help="After this time it is too old to be sent."),
 )
 
 
-@message.command()
+@message.command(short_help="Count the devices that a message would reach.")
 @_describing
 @with_api
 def preview(client: ControlClient, out: Output, app: str, **given: Any) -> None:
@@ -55,11 +59,17 @@ def preview(client: ControlClient, out: Output, app: str, **given: Any) -> None:
 
 @message.command()
 @_describing
-@click.option("--yes", "expected", type=click.IntRange(0), metavar="N", help="Send it to the N devices of a preview.")
+@click.option(
+    "--yes",
+    "expected",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Do not ask: send it to the N devices that a preview counted.",
+)
 @with_change
 def create(client: ControlClient, out: Output, app: str, expected: int | None, **given: Any) -> None:
-    """Send a message to devices of APP. It asks first, and says how many; `--yes N` answers with the number of a
-    preview. If it is off by more than a tenth by now, nothing is sent.
+    """Send a message to devices of APP. The command says how many and asks first. `--yes N` answers with the number of
+    a preview: if that has changed by more than a tenth since, nothing is sent.
 
     \b
     Now:                 --title "New" --body "It is here" --segment team --yes 12
@@ -90,7 +100,7 @@ def list_(client: ControlClient, out: Output, app: str) -> None:
     out.result(found, lambda: _print_list(app, found))
 
 
-@message.command()
+@message.command(short_help="Show a message and what became of it.")
 @click.argument("app")
 @click.argument("message_id", metavar="MESSAGE")
 @with_api
@@ -100,12 +110,12 @@ def show(client: ControlClient, out: Output, app: str, message_id: str) -> None:
     out.result(found, lambda: _print_message(found))
 
 
-@message.command()
+@message.command(short_help="Show what a message changed.")
 @click.argument("app")
 @click.argument("message_id", metavar="MESSAGE")
 @with_api
 def figures(client: ControlClient, out: Output, app: str, message_id: str) -> None:
-    """Show what a message of APP changed, beside the devices that were held out."""
+    """Show what a message of APP changed, compared with the devices that were held out."""
     found = client.get(app_path(app, "messages", message_id))
     out.result(found, lambda: _print_figures(found))
 
@@ -125,7 +135,7 @@ def cancel(client: ControlClient, out: Output, app: str, message_id: str) -> Non
     out.result(made, lambda: line(words))
 
 
-@message.command()
+@message.command(short_help="Show or set how many messages APP sends.")
 @click.argument("app")
 @click.argument("per_day", required=False, metavar="[N/day]")
 @click.option("--device", metavar="N/SPAN", default="", help="And to one device: 3/week. Default: no limit.")
@@ -246,7 +256,7 @@ def _print_figures(found: dict[str, Any]) -> None:
         ["held out" if each["arm"] == "-" else each["arm"], *(each[name] for name in _ARM_COLUMNS)]
         for each in found["arms"]
     ]
-    columns = ("arm", "assigned", "its day is over", "opened", "with a session", "with an update", "sessions")
+    columns = ("arm", "assigned", "measured", "opened", "with a session", "with an update", "sessions")
     table(columns, rows, "no figures yet")
     for each in found["effects"]:
         line(each["words"])

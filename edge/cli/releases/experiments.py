@@ -29,7 +29,7 @@ def experiment() -> None:
     """Offer several bundles side by side and keep one."""
 
 
-@experiment.command()
+@experiment.command(short_help="Start experiment NAME on CHANNEL of APP.")
 @click.argument("app")
 @click.argument("channel")
 @click.argument("name")

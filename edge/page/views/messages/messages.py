@@ -193,7 +193,7 @@ def _sends(found: MessageView) -> dict[str, Any]:
 
 
 def _arms(found: MessageView) -> dict[str, Any]:
-    names = ("Assigned", "Their day is over", "Opened it", "Had a session", "Installed an update", "Sessions")
+    names = ("Assigned", "Measured", "Opened it", "Had a session", "Installed an update", "Sessions")
     columns = [{"name": "Who"}, *({"name": name, "num": True} for name in names)]
     rows = [
         {

@@ -1,7 +1,8 @@
 """Looking things up in an app's state by name; errors name what is missing."""
 
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import TypeVar
 
 from edge.domain.app_parts.stored_features import Feature
@@ -9,6 +10,7 @@ from edge.domain.app_parts.stored_messages import StoredMessage
 from edge.domain.errors import Conflict, NotFound
 from edge.domain.model import (
     BUILTIN,
+    CHANNEL_NAME_LIMIT,
     AppState,
     Bundle,
     Channel,
@@ -58,17 +60,17 @@ def channel_of(state: AppState, name: str) -> Channel:
 
 def segment_of(state: AppState, name: str) -> Segment:
     """Raises NotFound `unknown_segment`."""
-    return _found(state, state.segments.get(SegmentName(name)), "segment", name)
+    return _found(state, state.segments.get(SegmentName(name)), "segment", name, known=state.segments)
 
 
 def id_set_of(state: AppState, name: str) -> StoredIdSet:
     """Raises NotFound `unknown_id_set`."""
-    return _found(state, state.id_sets.get(IdSetName(name)), "id set", name)
+    return _found(state, state.id_sets.get(IdSetName(name)), "id set", name, known=state.id_sets)
 
 
 def feature_of(state: AppState, name: str) -> Feature:
     """Raises NotFound `unknown_feature`."""
-    return _found(state, state.features.get(name), "feature", name)
+    return _found(state, state.features.get(name), "feature", name, known=state.features)
 
 
 def message_of(state: AppState, message: str) -> StoredMessage:
@@ -119,8 +121,11 @@ def named(noun: str, names: Sequence[str]) -> str:
     return f"{noun} {listed}" if len(names) == 1 else f"{noun}s {listed}"
 
 
-def _found(state: AppState, value: V | None, noun: str, name: str, hint: str = "") -> V:
+def _found(state: AppState, value: V | None, noun: str, name: str, hint: str = "", *, known: Collection[str] = ()) -> V:
+    """`known` are names that may have been meant."""
     if value is None:
+        close = get_close_matches(name[:CHANNEL_NAME_LIMIT], known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else hint
         raise NotFound(f"unknown_{noun.replace(' ', '_')}", f"unknown {noun} {name!r} for app {state.app!r}{hint}")
     return value
 

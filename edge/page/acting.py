@@ -34,13 +34,14 @@ from edge.page.acts.app_plans import (
 )
 from edge.page.acts.confirmation import Caution, Confirmation
 from edge.page.acts.deciding import DECISIONS, EFFECT, plan_decision, proposal_href
-from edge.page.acts.feature_plans import DELETE_FEATURE, plan_feature_act
+from edge.page.acts.feature_forms import NEW
 from edge.page.acts.guard_plan import plan_guard, with_refusal
 from edge.page.acts.insisting import on_page
 from edge.page.acts.message_plans import CANCEL_MESSAGE, CREATE_MESSAGE, plan_cancel_message
 from edge.page.acts.moves import GUARD, START, channel_base, foreign_words, proposing_verb
 from edge.page.acts.plans import ActPlan, plan_channel_act, plan_undo, plan_withdraw, start_refused
 from edge.page.acts.touching import cautions_of, touches_of
+from edge.page.planning_features import plan_on_feature
 from edge.page.views.history.entries import GUARD as BY_GUARD
 from edge.page.views.history.told import title_of
 from edge.page.views.visit import Shown, Unread, Visit
@@ -84,12 +85,9 @@ async def plan_act(visit: Visit, fields: Mapping[str, str]) -> Planned:
     shown: AppView = await visit.ask("show_app", {"app": app})
     if "channel" in visit.parts:
         return await _plan_on_channel(visit, shown, fields)
-    if "feature" in visit.parts:
-        feature = await visit.ask("show_feature", {"app": app, "name": visit.parts["feature"]})
-        back = f"/apps/{quote(app, safe='')}/features/{quote(feature.name, safe='')}"
-        gone = f"/apps/{quote(app, safe='')}/features"
-        plan = plan_feature_act(act, app, feature, fields)
-        return Planned(plan, gone if plan.act is DELETE_FEATURE else back, shown.revision)
+    if "feature" in visit.parts or act == NEW.name:
+        plan, back, refused = await plan_on_feature(visit, app, fields)
+        return Planned(plan, back, shown.revision, refused)
     if "bundle" in visit.parts:
         base = f"/apps/{quote(app, safe='')}"
         if act == DELETE_BUNDLE.name:

@@ -7,6 +7,8 @@ from urllib.parse import quote
 from edge.control.shapes.apps import AppView, HistoryEntry
 from edge.control.shapes.features.feature_shapes import FeatureExplanation, FeaturesReach, FeatureView
 from edge.domain.errors import EdgeError
+from edge.page.acts.buttons import ActButton
+from edge.page.acts.feature_forms import NEW
 from edge.page.acts.feature_plans import KILL, REVIVE, feature_address
 from edge.page.acts.moves import foreign_words
 from edge.page.views.device.finding import device_id
@@ -38,6 +40,7 @@ async def show_features(visit: Visit) -> Shown:
         "lede": lede_of(features, reach),
         "table": table_of(app.app, features, reach, may=visit.allows(KILL.operation)),
         "unread": found if isinstance(found, Unread) else None,
+        "buttons": [_make(app.app, foreign_words(visit.allows(NEW.operation), visit.grant.roles))],
         "command": f"edge feature set {app.app} NAME --type boolean --default false --rule 'SEGMENT => true'",
     }
     return Shown("features.html", f"Features · {named(app.app)}", values)
@@ -86,6 +89,11 @@ async def show_feature(visit: Visit) -> Shown:
     above = [Crumb("All apps", "/"), Crumb(named(app), base), Crumb("Features", f"{base}/features")]
     crumbs = [*above, Crumb(named(name))]
     return Shown("feature.html", f"{named(name)} · {named(app)}", values, crumbs)
+
+
+def _make(app: str, foreign: str) -> ActButton:
+    href = f"/apps/{quote(app, safe='')}/acts/{NEW.name}"
+    return ActButton(id=NEW.name, name=NEW.name, verb=NEW.verb, href=href, foreign=foreign)
 
 
 def _value(feature: FeatureView) -> str:

@@ -13,6 +13,7 @@ from edge.control.shapes.features.feature_shapes import (
     GivenView,
 )
 from edge.page.acts.buttons import ActButton
+from edge.page.acts.feature_forms import SET
 from edge.page.acts.feature_plans import DELETE_FEATURE, KILL, REVIVE, feature_address, keep_value_buttons
 from edge.page.charts.intervals import stacked_bar
 from edge.page.words.numbers import UNKNOWN, cleaned, count, named, things
@@ -186,10 +187,13 @@ def _links(app: str, names: Sequence[str]) -> Markup:
 
 
 def buttons_of(app: str, feature: FeatureView, allowed: dict[str, bool], foreign: str) -> list[ActButton]:
-    """The kill switch, the arms that can be kept, and apart what deletes."""
+    """The kill switch, the change, the arms that can be kept, and apart what deletes."""
     switch = KILL if feature.on else REVIVE
     base = f"{feature_address(app, feature.name)}/acts"
-    found = [_button(switch.name, switch.verb, f"{base}/{switch.name}", danger=switch.danger)]
+    found = [
+        _button(switch.name, switch.verb, f"{base}/{switch.name}", danger=switch.danger),
+        _button(SET.name, SET.verb, f"{base}/{SET.name}"),
+    ]
     found += keep_value_buttons(app, feature)
     refused = f"{named(', '.join(feature.needed_by))} needs it" if feature.needed_by else ""
     refused = refused or ("an experiment runs on it" if feature.experiment is not None else "")

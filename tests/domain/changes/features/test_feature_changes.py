@@ -27,7 +27,7 @@ from edge.domain.changes.features.feature_commands import (
     SetFeature,
     SwitchFeature,
 )
-from edge.domain.errors import Conflict, EdgeError
+from edge.domain.errors import Conflict, EdgeError, NotFound
 from edge.domain.features.values import DEPTH_LIMIT as NESTED_LIMIT
 from edge.domain.features.values import INTEGER_LIMIT, VALUE_LIMIT_BYTES
 
@@ -217,3 +217,15 @@ def test_undoing_a_kill_needs_force():
         apply(off, a_change(Undo(revision=off.revision)), on)
     assert stopped.value.code == "undoes_a_stop"
     assert apply(off, a_change(Undo(revision=off.revision, force=True)), on).features["checkout"].on
+
+
+def test_a_name_that_is_not_there_names_the_one_that_was_perhaps_meant():
+    app = an_app(SetSegment(name="testers", settings=SegmentSettings(where="is_prod")), a_new())
+    for command, meant in (
+        (a_new("other", rules=(NewFeatureRule(value="true", segment="tester"),)), "'testers'"),
+        (SwitchFeature(name="chekout", on=False), "'checkout'"),
+    ):
+        with pytest.raises(NotFound, match=f"; did you mean {meant}"):
+            apply(app, a_change(command))
+    with pytest.raises(NotFound, match=r"app 'com\.example\.app'$"):
+        apply(app, a_change(SwitchFeature(name="zzz", on=False)))

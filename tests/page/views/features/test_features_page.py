@@ -1,5 +1,7 @@
 """The pages of features: what each gives to whom, how many known devices get it, killing and reviving."""
 
+from urllib.parse import urlencode
+
 import pytest
 from control_world import APP, DEVICE, Api
 
@@ -64,6 +66,37 @@ async def test_a_feature_is_killed_and_revived_after_a_confirmation(shown, api):
         page = await shown.get(PAGE)
         assert ("1 killed" in page.text) is not on
     assert "Revived the feature checkout" in (await shown.get(f"/apps/{APP}/history")).text
+
+
+async def test_a_feature_is_made_and_changed_after_a_preview(shown, api):
+    assert f"/apps/{APP}/acts/new-feature" in (await shown.get(PAGE)).seen.links
+    new = f"/apps/{APP}/acts/new-feature"
+    assert "Apps ask for it by this name" in (await shown.get(new)).text
+    asked = {"name": "speed", "type": "float", "about": "", "default": "1", "rules": "gone => 2.0\r\n", "share": ""}
+    refused = await shown.get(f"{new}?{urlencode(asked)}")
+    assert "unknown segment 'gone'" in refused.text and "[unknown_segment]" in refused.text
+    asked["rules"] = 'droids => 2\r\nslow: custom_id == "x: y" @ 20% => 0.5'
+    address = f"{new}?{urlencode(asked)}"
+    confirmation = await shown.get(address)
+    assert "edge feature set com.acme.app speed --type float --default 1 --rule 'droids => 2'" in confirmation.text
+    assert "droids => 2; slow:" in confirmation.text and "another value of speed" in confirmation.text
+    assert (await shown.post(address, confirmation.seen.fields)).location == f"{PAGE}/speed"
+    made = await api("GET", f"{FEATURES}/speed")
+    rules = [(each["name"], each["segment"], each["where"], each["share"]) for each in made["rules"]]
+    assert rules == [("rule-1", "droids", None, None), ("slow", None, 'custom_id == "x: y"', "20%")]
+
+    written = 'rule-1: droids => 2.0\nslow: custom_id == "x: y" @ 20% => 0.5'
+    form = await shown.get(f"{PAGE}/speed/acts/set")
+    assert "rule-1: droids =&gt; 2.0" in form.source and "Only from this bundle on" in form.text
+    now = {"about": "", "default": "1.0", "rules": written, "share": "", "needs": "", "noted": ""}
+    same = await shown.get(f"{PAGE}/speed/acts/set?{urlencode(now)}")
+    assert "nothing is different from now" in same.text
+    address = f"{PAGE}/speed/acts/set?{urlencode(now | {'share': '25% => 3.5'})}"
+    confirmation = await shown.get(address)
+    assert f"edge feature set {APP} speed --share '25% => 3.5'" in confirmation.text
+    await shown.post(address, confirmation.seen.fields)
+    after = await api("GET", f"{FEATURES}/speed")
+    assert (after["share"], after["rules"]) == ({"share": "25%", "value": 3.5}, made["rules"])
 
 
 async def test_an_arm_is_kept_from_the_page(shown, api):

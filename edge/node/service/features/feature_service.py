@@ -17,6 +17,7 @@ from edge.domain.model import AppId
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.features.asking import FeatureAsk
 from edge.node.service.features.change_streams import ChangeStreams, config_tag
+from edge.node.service.features.evaluation_rates import EvaluationRates
 from edge.node.service.features.exposures import Exposures
 from edge.node.service.features.feature_replies import (
     BUSY,
@@ -30,7 +31,6 @@ from edge.node.service.features.feature_replies import (
 from edge.node.service.features.known_contexts import KnownContexts
 from edge.node.service.features.quick_answers import QuickAnswers, QuickEntry
 from edge.node.service.features.remembered import FeatureMemory
-from edge.node.service.limits.event_limits import APPS_LIMIT, Buckets
 from edge.node.service.limits.overload import Overload
 from edge.node.service.peers import Proxies, Whence, find_peer
 from edge.node.service.rollout_clock import Moments
@@ -41,8 +41,6 @@ from edge.wire.ofrep.context import AskedContext, check_of, parse_context
 from edge.wire.ofrep.refusals import OfrepCode, OfrepRefused, encode_feature_fault
 
 HINT_SECONDS = 3.0  # a region hears of a change within a second or two; a client gives up after 10 s
-# Evaluations a second and address that no standing answer spared: a server asks for one feature at a time.
-RATE, BURST = 2_000.0, 20_000.0
 SINGLE_COST, BULK_COST = 1, 20
 
 
@@ -69,7 +67,7 @@ class FeatureService:
         self._current, self._facts, self._moments = current, facts, moments
         self._exposures, self._overload, self._proxies = exposures, overload, proxies
         self._counts, self._steady = counts, steady
-        self._rates = Buckets(RATE, APPS_LIMIT, BURST)
+        self._rates = EvaluationRates()
         current.swapped = self._hear_swap
 
     def take_bulk(self, ask: FeatureAsk, body: bytes, whence: Whence) -> FeatureReply | None:
@@ -114,7 +112,7 @@ class FeatureService:
         key = self._key_of(ask, snapshot)
         if isinstance(key, KeyFault):
             return self._told(WRONG_KEY, "wrong_key")
-        if not self._admits(ask.app, whence, SINGLE_COST):
+        if not self._admits(ask.app, whence, key, SINGLE_COST):
             return self._told(TOO_MANY, "over_limit")
         features = snapshot.features
         known = features.names if _is_server(key) else features.public
@@ -153,7 +151,7 @@ class FeatureService:
         except OfrepRefused as refusal:
             return self._told(refused(refusal, ask.app), "refused")
         facts, decided, now = self._facts_of(snapshot, asked), self.remembered.decided, self._moments.now
-        admits = partial(self._admits, ask.app, whence, BULK_COST)
+        admits = partial(self._admits, ask.app, whence, key, BULK_COST)
         answer = self.remembered.answer(snapshot, asked, facts, now, for_server=_is_server(key), admits=admits)
         if answer is None:
             return self._told(TOO_MANY, "over_limit")
@@ -189,9 +187,9 @@ class FeatureService:
         facts = self._facts.all_of(snapshot.app, asked.device)
         return facts if facts.behaviour is not NOT_JUDGED else NO_FACTS
 
-    def _admits(self, app: str, whence: Whence, cost: int) -> bool:
+    def _admits(self, app: str, whence: Whence, key: FeatureKey | None, cost: int) -> bool:
         prefix = find_peer(whence, self._proxies).prefix
-        return self._rates.take(f"{app} {prefix}", cost, self._steady())
+        return self._rates.admit(app, prefix, cost, self._steady(), for_server=_is_server(key))
 
     def _hear_swap(self, snapshot: AppSnapshot) -> None:
         self.remembered.forget(snapshot.app)

@@ -29,6 +29,8 @@ PAGES = {
     "nodes": "/nodes",
     "people": "/people",
     "audit": "/audit",
+    "messages": f"/apps/{RIDER}/messages",
+    "message": f"/apps/{RIDER}/messages/new",
     "confirmation": f"/apps/{RIDER}/channels/production/acts/rollback",
     "start": f"/apps/{KIOSK}/channels/production/acts/start",
     "guard": f"/apps/{KIOSK}/channels/production/acts/guard",

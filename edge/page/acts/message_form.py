@@ -88,7 +88,7 @@ def _inputs(segments: Sequence[str], now: Mapping[str, str]) -> list[AskInput]:
         line("data", "Data for the app's code", limit=DATA_LIMIT, rows=2, hint="One on a line, such as screen=offers."),
         line("silent", "The message", choices=list(_SILENT.items())),
         line("segment", "Segment", choices=choices, heading="To whom"),
-        line("where", "Or an expression", limit=LINE_LIMIT, hint='Such as platform == "ios" and app_version >= "2.0".'),
+        line("where", "Or an expression", limit=LINE_LIMIT, hint='Such as platform == "ios".'),
         line("share", "To this share of them", limit=16),
         line("hold_out", "Held out", limit=16, hint="These do not get it, so that you see what it changes."),
         line("cap", "Not to devices that had", hint="Such as 3/week or 1/day. Empty: no limit but the app's."),

@@ -13,7 +13,7 @@ from edge.page.words.times import moment, time_tag
 
 PAGE = 100
 TEXT_LIMIT = 128  # characters of a filter
-PERIODS = {"1": "24 hours", "7": "7 days", "30": "30 days", "": "All that is kept"}
+PERIODS = {"1": "24 hours", "7": "7 days", "30": "30 days", "": "Everything kept"}
 PERIOD_DEFAULT = "7"
 KINDS = {
     "change": "Changes",
@@ -93,7 +93,7 @@ def lede_of(entries: int, refused: int, *, more: bool) -> str:
     """What is on the page."""
     if not entries:
         return "Nothing is recorded of that, as far as this page goes." if more else "Nothing is recorded of that."
-    tried = f" {count(refused)} of what was asked was refused." if refused else " Nothing was refused."
+    tried = f" {count(refused)} refused." if refused else " Nothing was refused."
     return (
         f"The newest {count(entries)} are here, and there are more.{tried}"
         if more

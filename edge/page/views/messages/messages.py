@@ -56,7 +56,7 @@ async def show_message(visit: Visit) -> Shown:
     open_ = line.state in ("waiting", "planning", "sending")
     address = f"{base}/acts/{CANCEL_MESSAGE.name}?{urlencode({'message': line.id})}"
     values = {
-        "title": _title(line),
+        "heading": _title(line),
         "lede": _sentence(line),
         "texts": [
             {"name": each.name if len(line.texts) > 1 else "", "title": cleaned(each.title), "body": cleaned(each.body)}
@@ -67,6 +67,7 @@ async def show_message(visit: Visit) -> Shown:
         "sends": _sends(found),
         "arms": _arms(found),
         "effects": [each.words for each in found.effects],
+        "compared": len(line.texts) > 1 or found.hold_out != "0%",
         "hours": found.effect_hours,
         "cancel": address if open_ and visit.allows("cancel_message") else "",
     }
@@ -108,7 +109,7 @@ def _cells(base: str, line: MessageLine, now: float) -> list[Any]:
     failed = sum(line.sends.get(state, 0) for state in ("failed", "dead", "unknown", "expired", "capped", "gone"))
     return [
         {"text": _title(line), "href": f"{base}/messages/{quote(line.id, safe='')}", "of": moment(line.created, now)},
-        {"state": _STATES[line.state]},
+        {"state": ("run", "about to be sent") if _is_due(line) else _STATES[line.state]},
         {"text": named(line.audience)},
         {"text": line.when},
         {"text": count(line.sends.get("sent", 0)), "of": f"of {count(line.planned)}"} if line.planned else UNKNOWN,
@@ -133,7 +134,7 @@ def _providers(given: list[PushCredentialsView], found: MessagesView, now: float
         rows.append(
             {"cells": [kind.value, {"state": state}, cleaned(what), when, count(found.tokens.get(kind.value, 0))]}
         )
-    names = ("Provider", "Credentials", "What is no secret", "Set")
+    names = ("Provider", "Credentials", "Details", "Set")
     return {"columns": [*({"name": name} for name in names), {"name": "Devices", "num": True}], "rows": rows}
 
 
@@ -142,10 +143,16 @@ def _title(line: MessageLine) -> str:
     return "Silent message" if line.silent else named(text.title or text.body)
 
 
+def _is_due(line: MessageLine) -> bool:
+    return line.state == "waiting" and line.when == "now"
+
+
 def _sentence(line: MessageLine) -> str:
     """What is known of it, and never more."""
     sent = f"sent to {count(line.sends.get('sent', 0))} of {things(line.planned, 'device')}"
     match line.state:
+        case "waiting" if _is_due(line):
+            return f"It is about to be sent; {things(line.expected, 'device')} when it was counted."
         case "waiting":
             return f"It waits for its time ({line.when}); {things(line.expected, 'device')} when it was counted."
         case "planning":

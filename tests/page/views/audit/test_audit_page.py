@@ -111,7 +111,7 @@ def test_a_refusal_has_its_code_and_how_often():
     [
         ((0, 0, False), "Nothing is recorded of that."),
         ((1, 0, False), "1 entry. Nothing was refused."),
-        ((100, 3, True), "The newest 100 are here, and there are more. 3 of what was asked was refused."),
+        ((100, 3, True), "The newest 100 are here, and there are more. 3 refused."),
     ],
 )
 def test_the_sentence_says_what_is_on_the_page(given, said):

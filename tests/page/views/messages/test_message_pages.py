@@ -44,7 +44,8 @@ async def test_a_message_is_written_counted_changed_sent_shown_and_cancelled(bro
     (one,) = [link for link in page.seen.links if link.startswith(f"{BASE}/m-")]
     page = await browser.get(one)
     assert "It waits for its time (best)" in page.text and "screen=offers, n=1" in page.text
-    assert "B We miss you" in page.text
+    assert "B We miss you" in page.text and "<h1>Hello there</h1>" in page.source
+    assert "Nothing to compare yet" in page.text
     (cancel,) = [link for link in page.seen.links if "cancel-message" in link]
     page = await browser.get(cancel)
     assert "Send nothing more of this message?" in page.text

@@ -174,7 +174,7 @@ async def _propose(
         foreseen = foresee(before, msgspec.structs.replace(change, command=command))
         check_change(call.grant, call.permission, command, before, foreseen)
 
-    asked = await proposing(call.ports.tokens, call.grant, change, command)
+    asked = await proposing(call.ports, call.grant, change, command)
     committed = await asyncio.to_thread(call.ports.releases.commit, app, asked, permit, at)
     call.made.append(Made(app, committed.state.revision if committed.changed else 0, change.id))
     made = proposal_made(committed.state, change, change.at)

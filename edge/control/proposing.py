@@ -6,8 +6,8 @@ from typing import ClassVar
 import msgspec
 
 from edge.control.access.grants import Grant
-from edge.control.access.judging.makers import hands_in
-from edge.control.access.tokens import Tokens
+from edge.control.access.judging.makers import hands_in, with_inviters
+from edge.control.ports import ControlPorts
 from edge.control.shapes.approvals.approval_shapes import (
     EndorsementView,
     ProposalMadeAnswer,
@@ -22,6 +22,7 @@ from edge.domain.errors import EdgeError, NotFound
 from edge.domain.model import AppState
 
 WAITING = "waiting"
+FRESH_SECONDS = 7 * 86_400  # a person who was invited is taken for the inviter: somebody else looks in within a week
 GROUPS_KEPT = 20  # of who asks or approves: they are in every revision while the proposal waits
 
 
@@ -35,22 +36,28 @@ class ProposalMade(EdgeError):
         self.answer = answer
 
 
-async def proposing(tokens: Tokens, grant: Grant, change: Change, waits: Command) -> Change:
+async def proposing(ports: ControlPorts, grant: Grant, change: Change, waits: Command) -> Change:
     """The change that proposes `waits` for `change`, under its id."""
     command = Propose(
         command=msgspec.json.encode(waits).decode(),
         what=kind_of(waits),
         target=target_of(waits)[:200],
-        hands=await hands_behind(tokens, grant.name),
+        hands=await hands_behind(ports, grant.name),
         groups=grant.groups[:GROUPS_KEPT],
         asked="" if waits is change.command else msgspec.json.encode(change.command).decode(),
     )
     return msgspec.structs.replace(change, command=command)
 
 
-async def hands_behind(tokens: Tokens, name: str) -> tuple[str, ...]:
+async def hands_behind(ports: ControlPorts, name: str) -> tuple[str, ...]:
     """Of who asks (domain.approving.hands)."""
-    return hands_in(await asyncio.to_thread(tokens.records), name)
+    accounts, now = ports.login.accounts if ports.login is not None else None, ports.clock.now()
+
+    def invited_lately_by(mail: str) -> tuple[str, ...]:
+        held = accounts.credentials(mail) if accounts is not None else None
+        return held.begun_by if held is not None and now < held.begun_at + FRESH_SECONDS else ()
+
+    return await asyncio.to_thread(lambda: with_inviters(hands_in(ports.tokens.records(), name), invited_lately_by))
 
 
 def proposal_made(state: AppState, change: Change, at: float) -> ProposalMade:

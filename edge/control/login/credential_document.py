@@ -72,7 +72,8 @@ class PersonCredentials(msgspec.Struct, frozen=True, kw_only=True):
     """Of one person. `handle` is what a passkey calls the person: random, and no mail address. Sessions opened in
     another `era` have ended; it is random, so that none comes back. `password` is sealed; "" for none. `invited_by`
     made the invitation that all of this began with, and may have kept its link; "" for who may do everything anyway.
-    `inviter_handle` is that person's handle then, "" for a token."""
+    `inviter_handle` is that person's handle then, "" for a token. `begun_by` are whose hands whoever made the
+    invitation may be in (domain.approving.hands), `begun_at` when, in seconds since the epoch."""
 
     handle: str
     era: str
@@ -84,6 +85,8 @@ class PersonCredentials(msgspec.Struct, frozen=True, kw_only=True):
     terminals: tuple[Terminal, ...] = ()
     invited_by: str = ""
     inviter_handle: str = ""
+    begun_by: tuple[str, ...] = ()
+    begun_at: float = 0.0
 
     @property
     def any(self) -> bool:
@@ -155,16 +158,28 @@ def person_of_terminal(document: CredentialDocument, hashed: str) -> tuple[str, 
 
 
 def with_invitation(
-    document: CredentialDocument, mail: str, invitation: Invitation, *, limited: bool = False
+    document: CredentialDocument,
+    mail: str,
+    invitation: Invitation,
+    *,
+    limited: bool = False,
+    hands: tuple[str, ...] = (),
 ) -> CredentialDocument:
     """A new beginning: what the person had is void, and every session ends. `limited` is an inviter who may not do
-    everything. Raises Conflict `too_many_people`."""
+    everything, `hands` whose hands the inviter may be in. Raises Conflict `too_many_people`."""
     held = document.people.get(mail)
     if held is None and len(document.people) >= PEOPLE_LIMIT:
         raise Conflict("too_many_people", f"at most {PEOPLE_LIMIT} people can have credentials")
     by = invitation.by if limited else ""
     begun_by = credentials_of(document, by).handle
-    fresh = msgspec.structs.replace(_new(), invitation=invitation, invited_by=by, inviter_handle=begun_by)
+    fresh = msgspec.structs.replace(
+        _new(),
+        invitation=invitation,
+        invited_by=by,
+        inviter_handle=begun_by,
+        begun_by=hands,
+        begun_at=invitation.made,
+    )
     return _with(document, mail, fresh)
 
 

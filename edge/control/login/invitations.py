@@ -27,14 +27,15 @@ class Invited(NamedTuple):
     until: float
 
 
-def invite(accounts: Accounts, mail: str, by: Grant, now: float) -> Invited:
-    """What the person had is void, and every session ends. Raises NotFound `unknown_person`, Conflict."""
+def invite(accounts: Accounts, mail: str, by: Grant, now: float, hands: tuple[str, ...] = ()) -> Invited:
+    """What the person had is void, and every session ends. `hands` are those that `by` may be in. Raises NotFound
+    `unknown_person`, Conflict."""
     if not accounts.is_known(mail):
         raise NotFound("unknown_person", f"unknown person {mail!r}: add them first (`edge person add`)")
     secret, until = secrets.token_urlsafe(SECRET_BYTES), now + INVITATION_SECONDS
     invitation = Invitation(hash=hash_of(secret), by=by.name, made=now, until=until)
     limited = not accounts.may_give(by, HeldRole(Role.ADMIN.value, str(EVERYTHING)))
-    accounts.change(lambda document: with_invitation(document, mail, invitation, limited=limited))
+    accounts.change(lambda document: with_invitation(document, mail, invitation, limited=limited, hands=hands))
     return Invited(secret, until)
 
 

@@ -12,6 +12,7 @@ from edge.control.calls import Call
 from edge.control.login.accounts import Accounts
 from edge.control.login.invitations import invite
 from edge.control.operations import Operation
+from edge.control.proposing import hands_behind
 from edge.control.shapes.access.invitations import CredentialsView, InvitationMade, PasskeyView, SignedOut
 from edge.domain.errors import Conflict, Forbidden, NotFound
 from edge.domain.facts import DAY_SECONDS
@@ -21,7 +22,8 @@ async def handle_invite(call: Call[None]) -> InvitationMade:
     """Raises NotFound `unknown_person`, Forbidden `forbidden`."""
     accounts, person = accounts_of(call), parse_mail(call.part("person"))
     await asyncio.to_thread(_check_covers, accounts, call, person)
-    made = await asyncio.to_thread(invite, accounts, person, call.grant, call.ports.clock.now())
+    hands, now = await hands_behind(call.ports, call.grant.name), call.ports.clock.now()
+    made = await asyncio.to_thread(invite, accounts, person, call.grant, now, hands)
     login = call.ports.login
     base = login.public_url if login is not None else ""
     return InvitationMade(person=person, path=f"/welcome?invitation={made.secret}", page=base, expires=made.until)

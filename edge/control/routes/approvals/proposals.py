@@ -115,7 +115,7 @@ async def handle_approve(call: Call[ApproveRequest]) -> ProposalDecided:
     command = ApproveProposal(
         proposal=call.part("proposal"),
         effect=call.body.effect,
-        hands=await hands_behind(call.ports.tokens, call.grant.name),
+        hands=await hands_behind(call.ports, call.grant.name),
         groups=call.grant.groups[:GROUPS_KEPT],
     )
     return await _decide(call, command)
@@ -126,7 +126,7 @@ async def handle_reject(call: Call[None]) -> ProposalDecided:
 
 
 async def handle_withdraw(call: Call[None]) -> ProposalDecided:
-    hands = await hands_behind(call.ports.tokens, call.grant.name)
+    hands = await hands_behind(call.ports, call.grant.name)
     return await _decide(call, WithdrawProposal(proposal=call.part("proposal"), hands=hands))
 
 

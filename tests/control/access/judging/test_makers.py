@@ -1,6 +1,6 @@
 """Whose hands a token may be in, from the document of tokens; with names that were used again."""
 
-from edge.control.access.judging.makers import hands_in
+from edge.control.access.judging.makers import hands_in, with_inviters
 from edge.control.access.token_document import FIRST_START, TokenRecord
 from edge.domain.approving.hands import OPERATOR, is_known
 
@@ -19,6 +19,12 @@ def test_a_token_is_in_the_hands_of_its_makers_and_of_who_gave_it_another_secret
     assert set(hands_in(records, "turned")) == {
         *("turned", "ann@example.com", "bob@example.com", "ci", "admin", OPERATOR)
     }
+
+
+def test_a_person_counts_as_who_invited_them_unless_that_is_the_operator():
+    invited = {"bob@example.com": ("ann@example.com",), "cat@example.com": ("admin", OPERATOR)}
+    hands = with_inviters(("phone", "bob@example.com", "cat@example.com"), lambda mail: invited.get(mail, ()))
+    assert hands == ("phone", "bob@example.com", "cat@example.com", "ann@example.com")
 
 
 def test_a_maker_that_is_gone_or_another_one_by_now_is_not_known():

@@ -12,6 +12,9 @@ from two_people import proposing
 
 from edge.control.access.roles import Role
 from edge.control.access.standing import check_standing
+from edge.control.login.accounts import SignedIn
+from edge.control.login.terminals import make_terminal
+from edge.control.proposing import FRESH_SECONDS
 from edge.control.shapes.approvals.approval_shapes import ProposalMadeAnswer
 from edge.domain.app_parts.protection import Endorsement
 from edge.domain.changes.apply import foresee_proposal
@@ -173,6 +176,27 @@ async def test_who_may_not_any_more_stands_behind_nothing(ready, world):
             await ready(*back)
             waiting = replace(waiting, approvals=(replace(approval, groups=("qa",)),))
             check_standing(world.tokens, state, waiting, foreseen, NOW + 2)
+
+
+async def test_who_was_invited_lately_counts_as_who_invited(ready, world, clock):
+    """The inviter had the link: for a week neither approves what the other asks for."""
+    await ready("POST", "/v1/people", {"mail": GIL, "holds": [OF_APP]}, by="boss")
+    await ready("POST", f"/v1/people/{GIL}/invitation", by="boss")
+
+    def sign_in():
+        era = world.logins.accounts.credentials(GIL).era
+        ready.secrets[GIL], _ = make_terminal(world.logins.accounts, SignedIn(GIL, era, "oidc"), "laptop", clock.now)
+
+    await asyncio.to_thread(sign_in)
+    own = await ask(ready, "PATCH", PRODUCTION, {"bundle": "1.1.0"}, by="boss")
+    assert await approve(ready, own["id"], by=GIL, status=403) == "own_change"
+    theirs = await ask(ready, "PATCH", PRODUCTION, {"emulator": False}, by=GIL)
+    assert await approve(ready, theirs["id"], by="boss", status=403) == "own_change"
+    assert (await approve(ready, theirs["id"], by="bob"))["made"]
+    clock.now += FRESH_SECONDS
+    await asyncio.to_thread(sign_in)
+    later = await ask(ready, "PATCH", PRODUCTION, {"bundle": "1.1.0"}, by="boss")
+    assert (await approve(ready, later["id"], by=GIL))["made"]
 
 
 async def test_what_was_not_seen_is_not_approved(ready):

@@ -119,6 +119,8 @@ def _feature(name: str, was: Feature | None, becomes: Feature | None) -> Command
         raise _refused(f"it began or ended an experiment on feature {name!r}: decide there")
     if becomes is not None and was.on != becomes.on:
         return SwitchFeature(name=name, on=was.on)
+    if becomes is None and not was.on:  # a new feature is on: nobody meant to end the kill
+        raise _refused(f"it deleted feature {name!r}, which was killed: make it and kill it again")
     rules = tuple(
         NewFeatureRule(name=each.name, value=each.value, segment=each.segment, where=each.where, share=each.share)
         for each in was.rules

@@ -123,13 +123,17 @@ REFUSED = {
     "a withdrawal": (WithdrawBundle(version="1.1.0", reason="white screen"), "publish it again"),
     "a rollout": (StartRollout(channel="production", bundle="1.1.0", steps=(1_000, 100_000)), "decide there"),
     "a new channel": (CreateChannel(name="gamma"), "create it yourself"),
+    "a killed feature's end": (
+        (FEATURE, SwitchFeature(name="checkout", on=False), DeleteFeature(name="checkout")),
+        "make it and kill it again",
+    ),
     "a first offer": (SetChannel(name="beta", settings=ChannelSettings(bundle="1.1.0")), "offered nothing"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_moves_on_is_refused_with_what_to_do(case):
-    command, words = REFUSED[case]
+    commands, words = REFUSED[case]
     with pytest.raises(Conflict, match=words) as refused:
-        plan_putting_back(*states(command))
+        plan_putting_back(*states(*(commands if isinstance(commands, tuple) else (commands,))))
     assert refused.value.code == "cannot_put_back"

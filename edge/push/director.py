@@ -271,7 +271,7 @@ class PushDirector:
                 kind,
                 provider,
                 outbox=self.outbox,
-                tokens=self._parts.registered.tokens,
+                addresses=self._parts.registered.addresses,
                 news=LaneNews(self._bury_for(app), self._halt, self._stop),
                 now=self._parts.now,
                 halted=(app, kind.value) in halts,

@@ -22,6 +22,7 @@ from edge.push.outbox_file import OpenSend, OutboxMessage, PushOutboxFile, Settl
 from edge.push.outbox_schema import SendState
 from edge.push.pace import SendPace
 from edge.push.providers.port import SEND_SECONDS, PushProvider
+from edge.push.registered import DeviceAddress
 from edge.push.serial_outbox import SerialOutbox
 from edge.push.trust import CredentialTrust
 
@@ -64,18 +65,18 @@ class Tried:
 
 @dataclass(slots=True)
 class ReadySends:
-    """Sends of one message that are due, and the tokens that there were when they were looked up. `drawn`: at
+    """Sends of one message that are due, and how they were reached when they were looked up. `drawn`: at
     random."""
 
     each: LaneMessage
     sends: deque[OpenSend]
-    tokens: Mapping[int, str]
+    addresses: Mapping[int, DeviceAddress]
     drawn: bool
 
 
 class SendLane:
-    """`messages` are those that are being sent; `tokens` looks up devices' tokens, and blocks. `now` is in seconds
-    since the epoch."""
+    """`messages` are those that are being sent; `addresses` looks up how devices are reached, and blocks. `now` is in
+    seconds since the epoch."""
 
     def __init__(
         self,
@@ -84,7 +85,7 @@ class SendLane:
         provider: PushProvider,
         *,
         outbox: SerialOutbox,
-        tokens: Callable[[str, list[int], str], Mapping[int, str]],
+        addresses: Callable[[str, list[int], str], Mapping[int, DeviceAddress]],
         news: LaneNews,
         now: Callable[[], float],
         per_day: Callable[[], int],
@@ -94,7 +95,7 @@ class SendLane:
         self.messages: dict[int, LaneMessage] = {}
         self.wake = asyncio.Event()
         self._app, self._kind, self._provider = app, kind, provider
-        self._outbox, self._tokens, self._news = outbox, tokens, news
+        self._outbox, self._addresses, self._news = outbox, addresses, news
         self._now, self._per_day, self._jitter = now, per_day, jitter
         self._clock = asyncio.get_running_loop().time  # of pauses: a clock that is set back makes none longer
         self._pace = SendPace(provider.per_second)
@@ -170,13 +171,13 @@ class SendLane:
             )
             due = await self._outbox.do(partial(find, message=number, provider=of, now=now))
             if due:
-                tokens = await asyncio.to_thread(self._tokens, self._app, [send.key for send in due], of)
-                self._ready = ReadySends(each, deque(due), tokens, drawn=draw is not None)
+                found = await asyncio.to_thread(self._addresses, self._app, [send.key for send in due], of)
+                self._ready = ReadySends(each, deque(due), found, drawn=draw is not None)
                 self._latest = number
                 return 0.0
-            found = await self._outbox.do(partial(PushOutboxFile.next_due, message=number, provider=of))
-            if found is not None:
-                nearest = min(nearest, float(found))
+            later = await self._outbox.do(partial(PushOutboxFile.next_due, message=number, provider=of))
+            if later is not None:
+                nearest = min(nearest, float(later))
         self._look_at = self._clock() + max(0.05, nearest - now)
         return self._look_at - self._clock()
 
@@ -194,7 +195,7 @@ class SendLane:
         if count <= 0:
             return None
         sends = list(islice(ready.sends, count))
-        gone = {send.key for send in sends} - ready.tokens.keys()
+        gone = {send.key for send in sends} - ready.addresses.keys()
         return WantedSends(ready.each.held.id, self._app, sends, gone, self._per_day())
 
     def _begin(self, wanted: WantedSends | None, claimed: list[OpenSend]) -> None:
@@ -212,8 +213,8 @@ class SendLane:
             task.add_done_callback(self._running.discard)
 
     async def _attempt(self, ready: ReadySends, send: OpenSend) -> None:
-        each, token = ready.each, ready.tokens[send.key]
-        target, payload = PushTarget(self._kind, token), payload_of(each.message, send, self._now())
+        each, (token, locale) = ready.each, ready.addresses[send.key]
+        target, payload = PushTarget(self._kind, token), payload_of(each.message, send, self._now(), locale)
         try:
             async with asyncio.timeout(LATE_SECONDS):
                 came = await self._provider.send(target, payload, self._now())
@@ -289,13 +290,14 @@ class SendLane:
         await self._provider.close()
 
 
-def payload_of(message: StoredMessage, send: OpenSend, now: float) -> PushPayload:
+def payload_of(message: StoredMessage, send: OpenSend, now: float, locale: str) -> PushPayload:
     """What this device gets; its provider keeps it for no longer than the message lives."""
     text = next((each for each in message.texts if each.name == send.arm), message.texts[0])
+    words = text.words_for(locale)
     return PushPayload(
         message_id=message.id,
-        title=text.title,
-        body=text.body,
+        title=words.title,
+        body=words.body,
         data=message.data,
         silent=message.silent,
         ttl_seconds=max(0, min(message.ttl_seconds, int(send.expires - now))),

@@ -243,11 +243,11 @@ class MessageQuestions:
 def _check_sizes(message: StoredMessage, kinds: Sequence[ProviderKind]) -> None:
     """Whether every provider takes it. Raises TooLarge `message_too_large`, Invalid."""
     for kind in kinds:
-        for text in message.texts:
+        for words in (text.words_for(of) for text in message.texts for of in ("", *text.locales)):
             payload = PushPayload(
                 message_id=message.id,
-                title=text.title,
-                body=text.body,
+                title=words.title,
+                body=words.body,
                 data=message.data,
                 silent=message.silent,
                 ttl_seconds=message.ttl_seconds,

@@ -35,6 +35,13 @@ class RegisteredDevice(NamedTuple):
     provider: str
 
 
+class DeviceAddress(NamedTuple):
+    """How a device is reached by one provider; `locale` as it registered, "" if it said none."""
+
+    token: str
+    locale: str = ""
+
+
 class RegisteredDevices:
     """Of one database of figures; opens it for each question, so that it may be set aside meanwhile."""
 
@@ -72,13 +79,15 @@ class RegisteredDevices:
             yield page
             last = page[-1].key
 
-    def tokens(self, app: str, keys: Sequence[int], provider: str) -> dict[int, str]:
-        """Of one provider, as of now; without those that have left."""
+    def addresses(self, app: str, keys: Sequence[int], provider: str) -> dict[int, DeviceAddress]:
+        """By one provider, as of now; without those that have left."""
         query = (
-            "SELECT key, token FROM push_tokens WHERE app = ? AND provider = ? AND token <> ''"  # noqa: S608  marks alone
-            f" AND key IN ({','.join('?' * len(keys))})"
+            "SELECT t.key, t.token, d.locale FROM push_tokens AS t JOIN push_devices AS d ON d.app = t.app"  # noqa: S608  marks alone
+            " AND d.key = t.key WHERE t.app = ? AND t.provider = ? AND t.token <> ''"
+            f" AND t.key IN ({','.join('?' * len(keys))})"
         )
-        return dict(self._ask_of(app, query, PROVIDERS.index(provider) + 1, *keys))
+        found = self._ask_of(app, query, PROVIDERS.index(provider) + 1, *keys)
+        return {key: DeviceAddress(token, locale) for key, token, locale in found}
 
     def targets(self, app: str, device: str) -> list[PushTarget]:
         """How one device can be reached."""

@@ -17,7 +17,13 @@ from push.verdicts import Scripted
 from push.webhook_double import PushReceiver
 from telemetry_lines import write_segment
 
-from edge.domain.changes.messages.message_commands import CancelMessage, CreateMessage, NewMessageText, SetMessageCaps
+from edge.domain.changes.messages.message_commands import (
+    CancelMessage,
+    CreateMessage,
+    NewMessageText,
+    NewMessageWords,
+    SetMessageCaps,
+)
 from edge.domain.errors import Unavailable
 from edge.domain.facts import NO_FACTS
 from edge.domain.pushing.payload import ProviderKind, PushAttempt, PushVerdict
@@ -165,6 +171,21 @@ async def test_two_texts_and_those_held_out(tmp_path):
         assert found == {("A", SendState.SENT): arms["A"], ("B", SendState.SENT): arms["B"]}
         titles = Counter(each["title"] for each in world.receiver.seen.received)
         assert titles == {"One": arms["A"], "Other": arms["B"]}
+
+
+async def test_each_device_gets_it_in_its_language(tmp_path):
+    async with a_world(tmp_path, 0) as world:
+        locales = ["de-AT", "pt_BR", "pt-PT", "fr", ""]
+        said = [PushRegistration(APP, device_id(n), "webhook", f"t!{n}", locale=of) for n, of in enumerate(locales)]
+        world.fold(*said)
+        words = {"de": NewMessageWords(title="Neu", body="Da"), "pt-BR": NewMessageWords(title="Novo")}
+        message = world.change(
+            CreateMessage(texts=(NewMessageText(title="New", body="Here", locales=words),), when="now", expected=5)
+        )
+        async with world.sender() as director:
+            await world.send_all(director, message)
+        found = {each["device_token"]: (each["title"], each["body"]) for each in world.receiver.seen.received}
+        assert [found[f"t!{n}"] for n in range(5)] == [("Neu", "Da"), ("Novo", "Here"), *[("New", "Here")] * 3]
 
 
 async def test_what_a_killed_process_was_trying_is_in_doubt_and_never_tried_again(tmp_path):

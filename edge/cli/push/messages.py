@@ -1,5 +1,6 @@
 """`edge message`: messages to an app's devices, created only with the number that a preview stated."""
 
+import re
 import sys
 from typing import Any
 
@@ -13,6 +14,7 @@ from edge.domain.messaging.planning import LEFT_OUT_WORDS
 from edge.domain.schedule.durations import parse_duration
 
 _HOURS_SHOWN = 12
+_LOCALE = re.compile(r"([a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,2})=", re.ASCII)  # before a title
 
 
 @click.group()
@@ -31,8 +33,16 @@ _OPTIONS = (
     click.argument("app"),
     click.option("--segment", metavar="NAME", help="To devices in this segment; default: all registered ones."),
     click.option("--where", metavar="EXPR", help="To devices that this expression selects."),
-    click.option("--title", "titles", metavar="TEXT", multiple=True, help="Title; give it twice to compare two texts."),
-    click.option("--body", "bodies", metavar="TEXT", multiple=True, help="Text; give it twice to compare two."),
+    click.option(
+        "--title",
+        "titles",
+        metavar="TEXT",
+        multiple=True,
+        help="Title; give it twice to compare two texts; de=TEXT is for German.",
+    ),
+    click.option(
+        "--body", "bodies", metavar="TEXT", multiple=True, help="Text; give it twice to compare two; de=TEXT: German."
+    ),
     click.option(
         "--data", "data", metavar="KEY=VALUE", multiple=True, help="Data for the app's code; may be repeated."
     ),
@@ -76,6 +86,7 @@ def create(client: ControlClient, out: Output, app: str, expected: int | None, *
     At each one's 9:00:  --when "2026-12-01 09:00 local" --quiet 22:00-08:00
     At their own hour:   --when best --cap 3/week --hold-out 5%
     Two texts:           --title "Come back" --title "We miss you"
+    Two languages:       --title "New" --title "de=Neu" --title "pt-BR=Novo"
     """
     body, change_id = _body(given), ""
     if expected is None:
@@ -161,9 +172,15 @@ def _caps(of: dict[str, Any]) -> str:
 
 
 def _body(given: dict[str, Any]) -> dict[str, Any]:
-    titles, bodies = given["titles"], given["bodies"]
-    number = max(len(titles), len(bodies), 1)
-    texts = [{"title": _nth(titles, at), "body": _nth(bodies, at)} for at in range(number)]
+    titles, bodies = _by_locale(given["titles"]), _by_locale(given["bodies"])
+    number = max(len(titles.get("", ())), len(bodies.get("", ())), 1)
+    texts: list[dict[str, Any]] = []
+    for at in range(number):
+        words = {
+            of: {"title": _nth(titles.get(of, []), at), "body": _nth(bodies.get(of, []), at)}
+            for of in dict.fromkeys([*titles, *bodies])
+        }
+        texts.append(words.pop("", {}) | {"locales": words})
     pairs = [each.partition("=") for each in given["data"]]
     if not all(name and sign for name, sign, _ in pairs):
         raise click.UsageError("--data is like screen=offers")
@@ -175,7 +192,16 @@ def _body(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _nth(texts: tuple[str, ...], at: int) -> str:
+def _by_locale(texts: tuple[str, ...]) -> dict[str, list[str]]:
+    """`de=Neu` is for German; "" has what is for all others."""
+    found: dict[str, list[str]] = {}
+    for each in texts:
+        locale = _LOCALE.match(each)
+        found.setdefault(locale[1] if locale else "", []).append(each[locale.end() :] if locale else each)
+    return found
+
+
+def _nth(texts: list[str], at: int) -> str:
     """One title is that of both texts."""
     return texts[min(at, len(texts) - 1)] if texts else ""
 
@@ -233,7 +259,7 @@ def _print_message(found: dict[str, Any]) -> None:
         [
             ("message", of["id"]),
             ("state", of["state"] + (f": {of['why']}" if of["why"] else "")),
-            *((f"text {each['name']}", f"{each['title']} | {each['body']}".strip(" |")) for each in of["texts"]),
+            *((f"text {name}", f"{each['title']} | {each['body']}".strip(" |")) for name, each in _words(of["texts"])),
             ("silent", "best effort: systems wake an app a few times an hour at most" if of["silent"] else None),
             ("to", of["audience"]),
             ("when", of["when"]),
@@ -249,6 +275,15 @@ def _print_message(found: dict[str, Any]) -> None:
     for each in found["codes"]:
         line(f"  {each['n']:,} {each['state']}: {each['code']}")
     _print_figures(found)
+
+
+def _words(texts: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Of each text its own, and those of its locales."""
+    return [
+        (f"{text['name']} {of}".strip(), each)
+        for text in texts
+        for of, each in {"": text, **text.get("locales", {})}.items()
+    ]
 
 
 def _print_figures(found: dict[str, Any]) -> None:

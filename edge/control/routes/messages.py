@@ -6,6 +6,8 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from edge.control.access.roles import Permission
 from edge.control.calls import Call, check_app, command_id, commit, load_app
 from edge.control.operations import Operation
@@ -29,7 +31,12 @@ from edge.domain.app_parts.protection import Proposal
 from edge.domain.app_parts.stored_messages import StoredMessage, format_cap, format_quiet, format_when
 from edge.domain.changes.command_ids import proposed_command
 from edge.domain.changes.messages.message_changes import message_id
-from edge.domain.changes.messages.message_commands import CancelMessage, CreateMessage, NewMessageText, SetMessageCaps
+from edge.domain.changes.messages.message_commands import (
+    CancelMessage,
+    CreateMessage,
+    NewMessageText,
+    SetMessageCaps,
+)
 from edge.domain.errors import Conflict, NotFound, Unavailable
 from edge.domain.messaging.planning import is_near
 from edge.domain.model import AppState
@@ -209,7 +216,7 @@ def view_line(message: StoredMessage, progress: MessageProgress | None) -> Messa
         id=message.id,
         state=_state(message, progress),
         why=progress.why if progress else "",
-        texts=[ShownText(name=each.name, title=each.title, body=each.body) for each in message.texts],
+        texts=[msgspec.convert(each, ShownText, from_attributes=True) for each in message.texts],
         silent=message.silent,
         audience=message.segment or message.where or "all registered devices",
         when=format_when(message),
@@ -259,7 +266,7 @@ def _port(port: MessagesPort | None) -> MessagesPort:
 def _command(body: MessageRequest, expected: int) -> CreateMessage:
     """Raises Invalid `invalid_share`."""
     return CreateMessage(
-        texts=tuple(NewMessageText(title=each.title, body=each.body) for each in body.texts),
+        texts=msgspec.convert(msgspec.to_builtins(body.texts), tuple[NewMessageText, ...]),
         when=body.when,
         expected=expected,
         segment=body.segment,

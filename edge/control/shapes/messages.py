@@ -9,9 +9,17 @@ from edge.domain.changes.messages.message_changes import TTL_LEAST_SECONDS, TTL_
 from edge.push.questions import ArmFigures, CodeCount, EffectFigure, HaltedProvider, SendCount
 
 
-class MessageTextRequest(RequestBody, frozen=True, kw_only=True):
+class MessageWordsRequest(RequestBody, frozen=True, kw_only=True):
     title: str = ""
     body: str = ""
+
+
+class MessageTextRequest(RequestBody, frozen=True, kw_only=True):
+    """`locales`: for devices of a language, such as `de` or `pt-BR`; what is empty there is as in the text's own."""
+
+    title: str = ""
+    body: str = ""
+    locales: dict[str, MessageWordsRequest] = msgspec.field(default_factory=dict)
 
 
 class MessageRequest(RequestBody, frozen=True, kw_only=True):
@@ -90,10 +98,16 @@ class CapsChanged(ChangeAnswer, frozen=True, kw_only=True):
     device: str
 
 
-class ShownText(AnswerBody, frozen=True, kw_only=True):
-    name: str
+class ShownWords(AnswerBody, frozen=True, kw_only=True):
     title: str
     body: str
+
+
+class ShownText(ShownWords, frozen=True, kw_only=True):
+    """`locales`: for devices of a language, in the order of their names."""
+
+    name: str
+    locales: dict[str, ShownWords]
 
 
 MessageState = Literal["waiting", "planning", "sending", "done", "cancelled", "stopped"]

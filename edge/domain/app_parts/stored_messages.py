@@ -20,12 +20,36 @@ class SendTime(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageWords:
+    """In one language; what is empty is as in the text's own."""
+
+    title: str = ""
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageText:
-    """`name` is its arm: "A", or "B" of two that are compared."""
+    """`name` is its arm: "A", or "B" of two that are compared. `locales`: its words for devices of a language, like
+    `de`, or `pt-br` of one country alone."""
 
     name: str
     title: str = ""
     body: str = ""
+    locales: Mapping[str, MessageWords] = field(default_factory=dict)
+
+    def words_for(self, locale: str) -> MessageWords:
+        """For a device of this locale, as it registered: the closest there is, by RFC 4647 3.4."""
+        wanted = normal_locale(locale)
+        while wanted:
+            if (found := self.locales.get(wanted)) is not None:
+                return MessageWords(title=found.title or self.title, body=found.body or self.body)
+            wanted = wanted.rpartition("-")[0]
+        return MessageWords(title=self.title, body=self.body)
+
+
+def normal_locale(locale: str) -> str:
+    """`pt_BR` and `pt-BR` are one."""
+    return locale.replace("_", "-").lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

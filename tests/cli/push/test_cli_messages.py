@@ -50,7 +50,12 @@ async def test_a_message_goes_from_the_command_line_to_the_devices(tmp_path):
         assert (await until(preview, lambda found: found["planned"] == 5))["tokens"] == {"webhook": 5}
         refused = await asyncio.to_thread(node.failure, "message", "create", APP, "--title", "Hello", "--yes", "50")
         assert "5 devices, not 50" in refused
-        made = await asyncio.to_thread(node.json, "message", "create", APP, "--title", "Hello", "--yes", "5")
+        words = ("--title", "Hello", "--title", "de=Hallo", "--body", "pt-BR=x=y")
+        made = await asyncio.to_thread(node.json, "message", "create", APP, *words, "--yes", "5")
+        shown = await asyncio.to_thread(node.json, "message", "show", APP, made["message"])
+        (text,) = shown["line"]["texts"]
+        assert text["title"] == "Hello"
+        assert text["locales"] == {"de": {"title": "Hallo", "body": ""}, "pt-br": {"title": "", "body": "x=y"}}
         shown = ("message", "show", APP, made["message"])
         found = await until(lambda: node.json(*shown), lambda found: found["line"]["sends"].get("sent") == 5)
         assert found["codes"] == [] and receiver.seen.faults == []

@@ -11,10 +11,18 @@ from edge.domain.app_parts.stored_messages import (
     DeviceCap,
     MessageCaps,
     MessageText,
+    MessageWords,
     SendTime,
     StoredMessage,
+    normal_locale,
 )
-from edge.domain.changes.messages.message_commands import CancelMessage, CreateMessage, SetMessageCaps
+from edge.domain.changes.messages.message_commands import (
+    CancelMessage,
+    CreateMessage,
+    NewMessageText,
+    NewMessageWords,
+    SetMessageCaps,
+)
 from edge.domain.errors import Conflict, Invalid
 from edge.domain.messaging.planning import LATE_SECONDS, LATEST_SECONDS, over_at
 from edge.domain.model import AppState
@@ -31,11 +39,13 @@ AHEAD_LIMIT_SECONDS = 90 * 86_400
 PER_DAY_LIMIT = 100_000_000
 CAP_LIMIT_TIMES, CAP_LIMIT_DAYS = 100, 31
 TEXTS_LIMIT = 2
+LOCALES_LIMIT = 40  # of a text: what stores list; each revision of the app holds them
 
 _CAP = re.compile(r"([0-9]{1,3})/(?:(day|week|month)|([0-9]{1,2})d)", re.ASCII)
 _CAP_DAYS = {"day": 1, "week": 7, "month": 30}
 _QUIET = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 _AT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]([0-9]{2}:[0-9]{2})(?: (local|UTC)|(Z))", re.ASCII)
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}", re.ASCII)
 _DATA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", re.ASCII)
 # FCM reserves the first three; the last are the node's own.
 _RESERVED = ("from", "message_type", "google", "gcm", "edge_", "aps")
@@ -65,7 +75,7 @@ def read_message(state: AppState, command: CreateMessage, at: float, change_id: 
         raise Invalid("invalid_ttl", f"a message lives {TTL_LEAST_SECONDS} s to {TTL_LIMIT_SECONDS // 86_400} days")
     time, moment = parse_send_time(command.when, at)
     texts = tuple(
-        MessageText(name=name, title=each.title, body=each.body)
+        MessageText(name=name, title=each.title, body=each.body, locales=_read_locales(each))
         for name, each in zip("AB", command.texts, strict=False)
     )
     digest = hashlib.sha256(change_id.encode()).hexdigest()
@@ -203,19 +213,38 @@ def _check_texts(command: CreateMessage) -> None:
     texts = command.texts
     if not 1 <= len(texts) <= TEXTS_LIMIT:
         raise Invalid("invalid_texts", "a message has one text, or two that are compared")
-    for each in texts:
-        for what, text, limit in (("title", each.title, TITLE_LIMIT), ("body", each.body, BODY_LIMIT)):
-            if len(text) > limit:
-                raise Invalid(f"invalid_{what}", f"the {what} has {len(text)} characters; the limit is {limit}")
-            if any(not (letter.isprintable() or (letter == "\n" and what == "body")) for letter in text):
-                raise Invalid(f"invalid_{what}", f"the {what} holds a character that cannot be shown")
+    for text in texts:
+        for each in (text, *text.locales.values()):
+            _check_words(each)
     if command.silent:
-        if len(texts) > 1 or texts[0].title or texts[0].body:
+        if len(texts) > 1 or texts[0] != NewMessageText():
             raise Invalid("invalid_texts", "a silent message has no title and no body")
     elif not all(each.title or each.body for each in texts):
         raise Invalid("invalid_texts", "a message has a title or a body; one without is --silent")
     if len(texts) == TEXTS_LIMIT and texts[0] == texts[1]:
         raise Invalid("invalid_texts", "both texts are the same: there is nothing to compare")
+
+
+def _check_words(each: NewMessageWords) -> None:
+    for what, text, limit in (("title", each.title, TITLE_LIMIT), ("body", each.body, BODY_LIMIT)):
+        if len(text) > limit:
+            raise Invalid(f"invalid_{what}", f"the {what} has {len(text)} characters; the limit is {limit}")
+        if any(not (letter.isprintable() or (letter == "\n" and what == "body")) for letter in text):
+            raise Invalid(f"invalid_{what}", f"the {what} holds a character that cannot be shown")
+
+
+def _read_locales(text: NewMessageText) -> Mapping[str, MessageWords]:
+    """Raises Invalid `invalid_locale`, `invalid_texts`."""
+    if len(text.locales) > LOCALES_LIMIT:
+        raise Invalid("invalid_locale", f"a text has {len(text.locales)} locales; the limit is {LOCALES_LIMIT}")
+    found = dict[str, MessageWords]()
+    for name, each in text.locales.items():
+        if _LOCALE.fullmatch(name) is None or normal_locale(name) in found:
+            raise Invalid("invalid_locale", f"locale {name[:40]!r}: each is like de or pt-BR, and there once")
+        if not (each.title or each.body):
+            raise Invalid("invalid_texts", f"the text for {name} has no title and no body")
+        found[normal_locale(name)] = MessageWords(title=each.title, body=each.body)
+    return found
 
 
 def _check_data(given: Mapping[str, str]) -> None:

@@ -3,9 +3,15 @@
 import msgspec
 
 
-class NewMessageText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NewMessageWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     title: str = ""
     body: str = ""
+
+
+class NewMessageText(NewMessageWords, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`locales`: for devices of a language, such as `de` or `pt-BR`."""
+
+    locales: dict[str, NewMessageWords] = {}
 
 
 class CreateMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="create_message"):

@@ -59,8 +59,10 @@ async def show_message(visit: Visit) -> Shown:
         "heading": _title(line),
         "lede": _sentence(line),
         "texts": [
-            {"name": each.name if len(line.texts) > 1 else "", "title": cleaned(each.title), "body": cleaned(each.body)}
-            for each in line.texts
+            {"name": f"{text.name if len(line.texts) > 1 else ''} {of}".strip()}
+            | {"title": cleaned(each.title), "body": cleaned(each.body)}
+            for text in line.texts
+            for of, each in [("", text), *text.locales.items()]
         ],
         "silent": _BEST_EFFORT if line.silent else "",
         "facts": _facts(found, visit.now),

@@ -9,7 +9,13 @@ from edge.domain.app_parts.stored_messages import MESSAGE_CAPS, DeviceCap, Messa
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import DeleteSegment, SegmentSettings, SetSegment, Undo
 from edge.domain.changes.messages.message_changes import MESSAGES_LIMIT, parse_cap, parse_quiet, parse_send_time
-from edge.domain.changes.messages.message_commands import CancelMessage, CreateMessage, NewMessageText, SetMessageCaps
+from edge.domain.changes.messages.message_commands import (
+    CancelMessage,
+    CreateMessage,
+    NewMessageText,
+    NewMessageWords,
+    SetMessageCaps,
+)
 from edge.domain.errors import EdgeError
 
 TEXT = NewMessageText(title="Hello", body="There is something new")
@@ -41,6 +47,10 @@ def test_a_message_is_stored_as_it_was_checked():
     assert message.id.startswith("m-")
 
 
+def with_locale(*names, title="Neu"):
+    return NewMessageText(title="New", locales={name: NewMessageWords(title=title) for name in names})
+
+
 @pytest.mark.parametrize(
     "changes, code",
     [
@@ -51,6 +61,12 @@ def test_a_message_is_stored_as_it_was_checked():
         ({"texts": (NewMessageText(title="x" * 201),)}, "invalid_title"),
         ({"texts": (NewMessageText(title="a\nb"),)}, "invalid_title"),
         ({"texts": (NewMessageText(body="\u202e"),)}, "invalid_body"),
+        ({"texts": (with_locale("d"),)}, "invalid_locale"),
+        ({"texts": (with_locale("de", "DE"),)}, "invalid_locale"),
+        ({"texts": (with_locale(*(f"d{a}{b}" for a in "abcdefg" for b in "abcdef")),)}, "invalid_locale"),
+        ({"texts": (with_locale("de", title=""),)}, "invalid_texts"),
+        ({"texts": (with_locale("de", title="a\nb"),)}, "invalid_title"),
+        ({"texts": (NewMessageText(locales={"de": NewMessageWords(title="x")}),)}, "invalid_texts"),
         ({"segment": "nobody"}, "unknown_segment"),
         ({"where": "platfrm == 1"}, "invalid_expression"),
         ({"where": 'in_set("vip")'}, "unknown_id_set"),

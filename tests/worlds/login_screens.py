@@ -3,9 +3,8 @@
 from contextlib import closing
 from urllib.parse import quote
 
-from screens import Screen
-
 from edge.cli.terminal.client import ControlClient
+from tests.worlds.screens import Screen
 
 AUTHENTICATOR = {
     "protocol": "ctap2",

@@ -20,7 +20,7 @@ from edge.domain.errors import Unavailable
 
 AT_ONCE = 2  # 128 MiB
 WAITING_LIMIT = 40  # three seconds of both threads; who comes later is told to come back
-NICENESS = 10  # a tenth of the CPU time of a worker that wants the same core
+NICENESS = 5  # a quarter of a core that a worker wants whole: what waits then still ends within a page's 20 s
 
 
 P = ParamSpec("P")

@@ -194,7 +194,7 @@ async def test_people_are_shown_to_who_manages_them_and_their_names_are_text(app
     page = await app.get("/people")
     assert page.status == 200 and f"releaser of channel beta of app {APP}" in page.text
     assert "&lt;i&gt;Anna" in page.source and "<i>Anna" not in page.source
-    assert "edge person grant" in page.text and "change_test_channels" in page.text
+    assert "Add a person" in page.text and "change_test_channels" in page.text
     assert "/people" in (await app.get("/")).seen.links
     await app.sign_in("reader")
     assert (await app.get("/people")).status == 403 and "/people" not in (await app.get("/")).seen.links

@@ -15,7 +15,8 @@ from node_world import a_truth
 from push.sending import LOCAL
 from push.verdicts import Scripted
 from push.webhook_double import PushReceiver
-from telemetry_lines import write_segment
+from sending_world import NODE, SendingWorld
+from telemetry_lines import no_sync, write_segment
 
 from edge.domain.changes.messages.message_commands import (
     CancelMessage,
@@ -42,6 +43,7 @@ from edge.push.serial_outbox import SerialOutbox
 from edge.store.revisions import Revisions
 from edge.telemetry.folding.fold import fold
 from edge.telemetry.spool.push_records import DeadPushToken, PushAssigned, PushRegistration, encode_push
+from edge.telemetry.spool.segment import SegmentWriter
 from edge.telemetry.upkeep.erasures import note_erasure, settle_erasure
 
 HELLO = CreateMessage(texts=(NewMessageText(title="Hello"),), when="now", expected=0)
@@ -186,6 +188,23 @@ async def test_each_device_gets_it_in_its_language(tmp_path):
             await world.send_all(director, message)
         found = {each["device_token"]: (each["title"], each["body"]) for each in world.receiver.seen.received}
         assert [found[f"t!{n}"] for n in range(5)] == [("Neu", "Da"), ("Novo", "Here"), *[("New", "Here")] * 3]
+
+
+async def test_a_device_that_registered_at_a_region_gets_what_home_plans(tmp_path):
+    async with a_world(tmp_path, 0) as world:
+        (tmp_path / "line").mkdir()
+        line = SendingWorld(tmp_path / "line")
+        line.now = world.now
+        said = PushRegistration(APP, device_id(7), "webhook", "t!7", locale="de")
+        writer = SegmentWriter(line.region_dir, NODE, 0, now=world.now, sync=no_sync)
+        writer.append([encode_push(said, world.now)])
+        writer.seal()
+        await line.finish()
+        fold(line.home_dir, world.database, now=line.now)
+        message = world.change(HELLO)
+        async with world.sender() as director:
+            assert await world.send_all(director, message) == {("A", SendState.SENT): 1}
+        assert world.receiver.seen.taken == {"t!7": 1}
 
 
 async def test_what_a_killed_process_was_trying_is_in_doubt_and_never_tried_again(tmp_path):

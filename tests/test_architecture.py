@@ -172,9 +172,10 @@ BELOW_WITHIN = {
         "login": {"access", "push"},  # how people sign in; and all signed documents
         "audit": set(),  # what is recorded of it
         "push": {"access"},  # credentials of push providers
-        "": {"access", "login", "audit", "push", "shapes", "routes"},
+        "": {"access", "login", "audit", "push", "shapes", "routes", "doors"},
         "shapes": {"", "access"},
         "routes": {"", "access", "login", "audit", "push", "shapes"},
+        "doors": {"", "access", "audit", "routes", "shapes"},  # the table of operations, and who carries them out
     },
     "page": {
         "words": set(),

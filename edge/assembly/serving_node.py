@@ -18,9 +18,10 @@ from edge.assembly.login.people_login import page_hosts
 from edge.assembly.own_report import OwnReport
 from edge.config import Config, Control
 from edge.control.access.tokens import Tokens
-from edge.control.app import InnerApi, build_control_app
+from edge.control.app import build_control_app
 from edge.control.audit.audit_log import AuditLog
 from edge.control.audit.audit_metrics import build_audit_metrics
+from edge.control.doors.inner_api import InnerApi
 from edge.control.login.people_login import PeopleLogin
 from edge.control.ports import ControlPorts
 from edge.facts.recovery import check_free

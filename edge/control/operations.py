@@ -81,13 +81,13 @@ class Operation:
         return re.findall(r"{(\w+)}", self.path)
 
 
-def may_pass(operation: Operation, grant: Grant, app: str | None, channel: str | None) -> bool:
+def may_pass(operation: Operation, grant: Grant, app: str | None, channel: str | None, *, test: bool = True) -> bool:
     """Whether the door opens, for the app and the channel in the address; `channel` counts where the operation is
-    about one."""
+    about one. `test`: it may be a test channel."""
     if operation.permission is None:
         return True
     about = channel if operation.is_of_channel else None
-    return any(grant.might(each, app, about) for each in (operation.permission, *operation.or_else))
+    return any(grant.might(each, app, about, test=test) for each in (operation.permission, *operation.or_else))
 
 
 def check_door(operation: Operation, grant: Grant, request: Asked) -> None:

@@ -9,9 +9,9 @@ from aiohttp import web
 
 from edge.control.access.grants import Grant
 from edge.control.access.tokens import Tokens
-from edge.control.app import InnerApi
 from edge.control.audit.audit_log import AuditLog
 from edge.control.callers import caller_of
+from edge.control.doors.inner_api import InnerApi
 from edge.control.login.people_login import PeopleLogin
 from edge.page.door.hosts import HostNames
 from edge.page.door.login_links import LoginLinks

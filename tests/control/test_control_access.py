@@ -10,7 +10,7 @@ from control_world import APP, DEVICE, GRANTS, NOW, OTHER
 
 from edge.control.access.grants import Grant, hold_of
 from edge.control.access.roles import Permission, Role
-from edge.control.app import OPERATIONS
+from edge.control.doors.table import OPERATIONS
 from edge.control.operations import JSON_LIMIT_BYTES, may_pass
 
 P = Permission

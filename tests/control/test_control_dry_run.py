@@ -3,7 +3,7 @@
 import pytest
 from control_world import APP, DEVICE, NOW, pack
 
-from edge.control.app import OPERATIONS
+from edge.control.doors.table import OPERATIONS
 from edge.domain.changes.messages.message_changes import message_id
 
 CHANNELS, BUNDLES = f"/v1/apps/{APP}/channels", f"/v1/apps/{APP}/bundles"

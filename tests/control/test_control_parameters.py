@@ -3,7 +3,7 @@
 import pytest
 from control_world import APP, DEVICE, OTHER
 
-from edge.control.app import OPERATIONS
+from edge.control.doors.table import OPERATIONS
 
 EXPLAIN = f"/v1/apps/{APP}/explain"
 

@@ -24,7 +24,8 @@ from schemathesis.specs.openapi.checks import (
 from sharing_world import Clock, SharingNode
 
 from edge.control.access.tokens import Tokens
-from edge.control.app import OPERATIONS, build_control_app
+from edge.control.app import build_control_app
+from edge.control.doors.table import OPERATIONS
 from edge.control.openapi import build_openapi
 from edge.domain.changes.commands import (
     Change,

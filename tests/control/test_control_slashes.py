@@ -3,7 +3,7 @@
 import pytest
 from control_world import APP, DEVICE
 
-from edge.control.app import OPERATIONS
+from edge.control.doors.table import OPERATIONS
 
 NAME, ENCODED = "feature/login", "feature%2Flogin"
 CHANNELS = f"/v1/apps/{APP}/channels"

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.control.access.roles import Permission
-from edge.control.app import OPERATIONS
+from edge.control.doors.table import OPERATIONS
 from edge.control.operations import check_here
 from edge.domain.errors import Conflict
 

@@ -6,7 +6,8 @@ import pytest
 from bucket_truth import two_origins
 from control_world import APP, Api, Secrets, World, pack
 
-from edge.control.app import OPERATIONS, build_control_app
+from edge.control.app import build_control_app
+from edge.control.doors.table import OPERATIONS
 from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel
 
 PACKED = pack(page="1")

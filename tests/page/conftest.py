@@ -6,7 +6,8 @@ from login_world import LoginWorld
 from page_world import Browser
 
 from edge.control.access.tokens import Tokens
-from edge.control.app import InnerApi, build_control_app
+from edge.control.app import build_control_app
+from edge.control.doors.inner_api import InnerApi
 from edge.page.app import add_page
 from edge.page.door.hosts import HostNames
 from edge.page.door.login_links import LoginLinks

@@ -1,8 +1,10 @@
 """Acts from the page: whom they touch beforehand, one change for two presses, and what came of them."""
 
 import pytest
-from control_world import APP
+from control_world import APP, NOW, Api
+from token_making import make_token
 
+from edge.control.access.roles import Role
 from edge.domain.model import AppId
 
 CHANNEL = f"/apps/{APP}/channels/production"
@@ -215,3 +217,15 @@ async def test_a_refusal_on_the_page_offers_a_choice_and_no_flag(app, world, pub
     assert "--downgrade" in page.text and "You chose so." in page.text
     await app.post(f"{CHANNEL}/acts/start?{query}&downgrade=yes", asked(page))
     assert channel_of(world).rollout.bundle == "1.1.0"
+
+
+async def test_a_developer_is_offered_acts_on_test_channels_alone(app, world):
+    world.secrets["dev"] = make_token(world.tokens, "dev", Role.DEVELOPER, APP, now=NOW)
+    await app.sign_in("dev")
+    page = await app.get(CHANNEL)
+    assert "/acts/" not in page.source and "Your role developer may look" in page.text
+    api = Api(app.client, app.secrets)
+    await api("PATCH", f"/v1/apps/{APP}/channels/production", {"test": True})
+    assert "/acts/" not in (await app.get(CHANNEL)).source, "it is public, so the mark counts for nothing"
+    await api("PATCH", f"/v1/apps/{APP}/channels/production", {"public": False})
+    assert f"{CHANNEL}/acts/start" in (await app.get(CHANNEL)).source

@@ -24,10 +24,10 @@ from edge.config import AuditOptions, PushOptions, WebhookRules
 from edge.control.access.roles import Role
 from edge.control.access.shared_document import SharedDocument
 from edge.control.access.tokens import Tokens
-from edge.control.app import OPERATIONS
 from edge.control.audit.audit_log import AuditLog
 from edge.control.audit.opening import open_audit
 from edge.control.audit.timelines import Timelines
+from edge.control.doors.table import OPERATIONS
 from edge.control.openapi import statuses_of
 from edge.control.ports import ControlPorts, FoundDevices, MatchCount
 from edge.control.push.push_credentials import PushCredentials

@@ -94,13 +94,16 @@ class Grant(NamedTuple):
         """Without an app: everywhere. Without a channel: in all of the app."""
         return any(hold.gives(permission, app, channel) for hold in self.holds)
 
-    def might(self, permission: Permission, app: str | None = None, channel: str | None = None) -> bool:
-        """Whether the permission is held for any part of what is named; of a test channel, what stands for it."""
+    def might(
+        self, permission: Permission, app: str | None = None, channel: str | None = None, *, test: bool = True
+    ) -> bool:
+        """Whether the permission is held for any part of what is named; of what may be a `test` channel, what stands
+        for it."""
         if channel is not None and self.may(permission, app, channel):
             return True
         if channel is None and any(hold.touches(permission, app) for hold in self.holds):
             return True
-        return permission in OF_TEST_CHANNELS and self.might(Permission.CHANGE_TEST_CHANNELS, app, channel)
+        return test and permission in OF_TEST_CHANNELS and self.might(Permission.CHANGE_TEST_CHANNELS, app, channel)
 
     def may_within(self, permission: Permission, scope: RoleScope) -> bool:
         """Whether the permission is held in all of a scope."""

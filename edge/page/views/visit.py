@@ -14,7 +14,8 @@ import msgspec
 from multidict import MultiMapping
 
 from edge.control.access.grants import Grant
-from edge.control.app import InnerApi
+from edge.control.doors.inner_api import InnerApi
+from edge.control.shapes.channels import ChannelView
 from edge.domain.errors import EdgeError
 from edge.page.views.remembering import COUNTED, REMEMBERED_SECONDS, AnswerMemory
 
@@ -140,6 +141,12 @@ class Visit:
     def allows(self, name: str, app: str | None = None, channel: str | None = None) -> bool:
         """Whether the visitor's roles permit the operation, for the page's own app and channel if none are given."""
         return self.inner.allows(self.grant, name, app or self.parts.get("app"), channel or self.parts.get("channel"))
+
+    def allows_on(self, channel: ChannelView, app: str | None = None) -> Callable[[str], bool]:
+        """Of an operation, whether the visitor's roles permit it on this channel of the page's own app, or of another:
+        who may change test channels may not on others."""
+        test, where = channel.test and not channel.public, app or self.parts.get("app")
+        return lambda name: self.inner.allows(self.grant, name, where, channel.name, test=test)
 
 
 View = Callable[[Visit], Awaitable[Shown]]

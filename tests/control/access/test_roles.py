@@ -8,7 +8,7 @@ import pytest
 from edge.control.access.effects import check_offering
 from edge.control.access.grants import Grant, hold_of, refusal
 from edge.control.access.roles import GRANTED, PERMISSIONS, ROLE_WORDS, Permission, Role, roles_with
-from edge.control.app import OPERATIONS
+from edge.control.doors.table import OPERATIONS
 from edge.control.operations import may_pass
 from edge.domain.errors import Forbidden
 from edge.domain.model import AppId, AppState

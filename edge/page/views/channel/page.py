@@ -47,18 +47,21 @@ from edge.page.words.times import moment
 async def show_channel(visit: Visit) -> Shown:
     sight = await see_channel(visit)
     where = f"{named(sight.channel.name)} · {named(sight.app)}"
+    may_guard = visit.allows_on(sight.channel)(GUARD.operation)
     values = {**release_values(sight), "tabs": tabs(sight, "release"), "buttons": _buttons(visit, sight)}
+    values["may_guard"] = may_guard
     if is_in_trouble(sight):
         return Shown("trouble.html", f"{title(sight)} · {where}", values | trouble_values(sight))
     return Shown("channel.html", where, values)
 
 
 def _buttons(visit: Visit, sight: ChannelSight) -> list[ActButton]:
-    return channel_buttons(sight.app, sight.channel, sight.rollout, visit.allows, visit.grant.roles)
+    return channel_buttons(sight.app, sight.channel, sight.rollout, visit.allows_on(sight.channel), visit.grant.roles)
 
 
 def _guard_button(visit: Visit, sight: ChannelSight) -> ActButton:
-    return guard_button(sight.app, sight.channel.name, allowed=visit.allows(GUARD.operation), role=visit.grant.roles)
+    allowed = visit.allows_on(sight.channel)(GUARD.operation)
+    return guard_button(sight.app, sight.channel.name, allowed=allowed, role=visit.grant.roles)
 
 
 async def show_settings(visit: Visit) -> Shown:

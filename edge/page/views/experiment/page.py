@@ -39,7 +39,7 @@ async def show_experiment(visit: Visit) -> Shown:
             "command": start_command(app, name),
         }
         return Shown("experiment_none.html", f"Experiment · {named(name)} · {named(app)}", values)
-    buttons = keep_buttons(app, channel, visit.allows, visit.grant.roles)
+    buttons = keep_buttons(app, channel, visit.allows_on(channel), visit.grant.roles)
     values = {**reading_values(reading, visit.now), "buttons": buttons}
     return Shown("experiment.html", f"{named(reading.name)} · {named(name)} · {named(app)}", values, crumbs(reading))
 

@@ -63,7 +63,7 @@ async def _see_alarm(visit: Visit, app: str, channel: str, number: int) -> Fleet
             app,
             sight.channel,
             sight.rollout,
-            lambda name: visit.allows(name, app, sight.channel.name),
+            visit.allows_on(sight.channel, app),
             visit.grant.roles,
         )
         if each.name == ROLL_BACK.name and not each.foreign

@@ -21,6 +21,7 @@ from edge.page.words.rates import percent
 from edge.page.words.values import value_words
 
 STEPS_SHOWN = 3  # in the list; the feature's own page has all
+WHOLE_VALUE = 2_000  # characters of a value on the feature's own page; `edge feature show` has all
 WHOM_SHOWN = 160  # characters: an expression can have kilobytes
 _KINDS = ("now", "old", "old3")  # of the bar: the most frequent value, the next, the rest
 
@@ -140,7 +141,8 @@ def steps_table(feature: FeatureView, given: list[GivenView] | None, devices: in
         n = by_variant.get(variant, 0) if given is not None and variant else None
         of = {"text": count(n), "of": percent(n / devices) if n and devices else ""} if n is not None else UNKNOWN
         called = Markup('<span class="of">variant <code>{}</code></span>').format(named(variant)) if variant else ""
-        rows.append({"cells": [Markup("{}{}").format(whom_words(said), called), value_words(said.value), of]})
+        words = Markup("{}{}").format(cleaned(said.whom), called)
+        rows.append({"cells": [words, value_words(said.value, WHOLE_VALUE), of]})
     columns = [{"name": "Who, in this order"}, {"name": "Gets"}, {"name": "Known devices", "num": True}]
     return {"columns": columns, "rows": rows}
 

@@ -51,6 +51,15 @@ async def test_a_feature_shows_its_steps_in_order_with_their_variants(shown):
     assert (await shown.get(f"{PAGE}/gone")).status == 404
 
 
+async def test_a_features_own_page_cuts_nothing(shown, api):
+    where = " || ".join(f'custom_id == "{number:03}"' for number in range(12))
+    rule = {"where": where, "value": {"list": list(range(60))}}
+    await api("PATCH", f"{FEATURES}/ads", {"type": "json", "default": {}, "rules": [rule]})
+    whole, listed = await shown.get(f"{PAGE}/ads"), await shown.get(PAGE)
+    assert where in whole.text and "58, 59]" in whole.text
+    assert where not in listed.text and "58, 59]" not in listed.text
+
+
 async def test_the_page_of_a_device_says_what_it_gets(shown):
     page = await shown.get(f"/apps/{APP}/devices?q={DEVICE}")
     assert "Features that it gets" in page.text and f"{PAGE}/checkout?device={DEVICE}#ask" in page.seen.links

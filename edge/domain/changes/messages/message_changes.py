@@ -143,11 +143,15 @@ def parse_cap(text: str) -> DeviceCap:
 
 
 def messages_after_undo(state: AppState, before: AppState, at: float) -> Mapping[str, StoredMessage]:
-    """What a phone has shown does not come back: a message that is undone is cancelled, and one that was cancelled
-    stays so."""
-    now = {name: each if each.cancelled else replace(each, cancelled=at) for name, each in state.messages.items()}
-    was = {name: now[name] if now.get(name, each).cancelled != at else each for name, each in before.messages.items()}
-    return {**now, **was} if now or was else before.messages
+    """What a phone has shown does not come back: a message that is undone is cancelled, one that was cancelled stays
+    so, and one that the app's deletion ended, or that made room, comes back without being sent."""
+    was = {name: state.messages.get(name) or _ended(each, at) for name, each in before.messages.items()}
+    since = {name: _ended(each, at) for name, each in state.messages.items() if name not in was}
+    return {**was, **since} or before.messages
+
+
+def _ended(message: StoredMessage, at: float) -> StoredMessage:
+    return message if _is_past(message, at) else replace(message, cancelled=at)
 
 
 def reading_segment(state: AppState, segment: str, at: float) -> Iterator[str]:

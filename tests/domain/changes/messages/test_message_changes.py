@@ -7,7 +7,7 @@ from factories import NOW, a_change, an_app
 
 from edge.domain.app_parts.stored_messages import MESSAGE_CAPS, DeviceCap, MessageText, SendTime
 from edge.domain.changes.apply import apply
-from edge.domain.changes.commands import DeleteSegment, SegmentSettings, SetSegment, Undo
+from edge.domain.changes.commands import DeleteApp, DeleteSegment, SegmentSettings, SetSegment, Undo
 from edge.domain.changes.messages.message_changes import MESSAGES_LIMIT, parse_cap, parse_quiet, parse_send_time
 from edge.domain.changes.messages.message_commands import (
     CancelMessage,
@@ -121,6 +121,13 @@ def test_an_undone_message_is_cancelled():
     assert only(undone).cancelled == NOW + 60
 
 
+def test_the_undo_of_an_apps_deletion_brings_its_messages_back_unsent():
+    state = created()
+    gone = apply(state, a_change(DeleteApp(app=state.app), at=NOW + 60))
+    undone = apply(gone, a_change(Undo(revision=gone.revision), at=NOW + 90), state)
+    assert only(undone).cancelled == NOW + 90 and not undone.deleted
+
+
 def test_what_is_over_cannot_be_cancelled():
     state = created(ttl_seconds=60)
     with pytest.raises(EdgeError) as error:
@@ -142,6 +149,9 @@ def test_the_oldest_that_is_over_makes_room():
     past = {f"m-{number}": replace(first, id=f"m-{number}", created=NOW - number) for number in range(MESSAGES_LIMIT)}
     state = created(replace(an_app(), messages=past), at=NOW + 10 * DAY, number=2)
     assert len(state.messages) == MESSAGES_LIMIT and f"m-{MESSAGES_LIMIT - 1}" not in state.messages
+    undo = a_change(Undo(revision=state.revision), at=NOW + 10 * DAY)
+    undone = apply(state, undo, replace(an_app(), messages=past))
+    assert {name: undone.messages[name] for name in past} == past, "also the one that made room"
     assert refused(replace(an_app(), messages=past), number=3) == "too_many_messages"
 
 

@@ -273,7 +273,7 @@ async def test_tokens_are_made_listed_and_revoked(acme):
     acme.secrets.all()
     made = await acme("POST", "/v1/tokens", {"name": "ci", "role": "publisher", "app": APP})
     acme.secrets["ci"] = made.pop("token")
-    assert made == {"name": "ci", "role": "publisher", "app": APP, "expires": None}
+    assert made == {"name": "ci", "role": "publisher", "app": APP, "expires": None, "absent": []}
     await acme("POST", f"/v1/apps/{APP}/channels", {"name": "beta"}, by="ci")
     listed = {token["name"]: token for token in await acme("GET", "/v1/tokens")}
     assert set(listed) == {*GRANTS, "ci"} and listed["ci"]["by"] == "root"

@@ -209,7 +209,7 @@ def _fleet_side(apps: list[AppSummary]) -> list[SideGroup]:
 
 def _nodes(visit: Visit, current: str) -> list[SideGroup]:
     links = [SideLink("Nodes", "/nodes", current == "nodes")] if visit.allows("show_node") else []
-    if visit.allows("show_audit"):
+    if visit.allows_on_node("show_audit"):
         links.append(SideLink("Audit", "/audit", current == "audit" and "app" not in visit.parts))
     if visit.allows("list_people"):
         links.append(SideLink("People", "/people", current == "people"))

@@ -148,6 +148,10 @@ class Visit:
         test, where = channel.test and not channel.public, app or self.parts.get("app")
         return lambda name: self.inner.allows(self.grant, name, where, channel.name, test=test)
 
+    def allows_on_node(self, name: str) -> bool:
+        """The same of what concerns no app, whichever app the page is of."""
+        return self.inner.allows(self.grant, name, None, None)
+
 
 View = Callable[[Visit], Awaitable[Shown]]
 

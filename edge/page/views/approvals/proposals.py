@@ -123,6 +123,15 @@ def freeze_words(each: FreezeView, now: float) -> str:
     return f"{when}{on} by {named(each.by)}{why}.{' Rollbacks pass.' if each.except_rollback else ''}"
 
 
+async def frozen_words(visit: Visit, app: str, channel: str = "") -> list[str]:
+    """The app's freezes, on or to come; with `channel` those that hold it."""
+    found: list[FreezeView] | Unread = await visit.attempt("list_freezes", {"app": app})
+    every = [] if isinstance(found, Unread) else found
+    return [
+        freeze_words(each, visit.now) for each in every if not (channel and each.channels) or channel in each.channels
+    ]
+
+
 def _table(app: str, found: Sequence[ProposalSummary], now: float) -> dict[str, Any]:
     return {
         "columns": _COLUMNS,

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from edge.page.acts.buttons import ActButton
 from edge.page.acts.moves import GUARD, channel_buttons, guard_button, guard_href
+from edge.page.views.approvals.proposals import frozen_words
 from edge.page.views.channel.delivery import delivery_figures
 from edge.page.views.channel.failures import (
     NO_MODEL,
@@ -50,6 +51,7 @@ async def show_channel(visit: Visit) -> Shown:
     may_guard = visit.allows_on(sight.channel)(GUARD.operation)
     values = {**release_values(sight), "tabs": tabs(sight, "release"), "buttons": _buttons(visit, sight)}
     values["may_guard"] = may_guard
+    values["frozen"] = await frozen_words(visit, sight.app, sight.channel.name)
     if is_in_trouble(sight):
         return Shown("trouble.html", f"{title(sight)} · {where}", values | trouble_values(sight))
     return Shown("channel.html", where, values)

@@ -10,6 +10,7 @@ from edge.page.words.numbers import named
 from edge.telemetry.questions.app_answers import StatsAnswer
 
 EXAMPLE = "com.example.app"
+EXAMPLE_ADDRESS = "https://updates.example.com"  # for who may not see where the node listens
 EVER_SECONDS = 400 * 86_400
 
 
@@ -26,7 +27,8 @@ async def first_steps(visit: Visit, apps: Sequence[AppSight]) -> Shown | None:
             return None
     node = await visit.attempt("show_node", {}) if visit.allows("show_node") else None
     address = node.devices_url if isinstance(node, NodeStatus) else ""
-    return Shown("first_steps.html", "First steps", {"address": address, "steps": _steps(app), "app": _name(app)})
+    values = {"address": address, "base": address or EXAMPLE_ADDRESS, "steps": _steps(app), "app": _name(app)}
+    return Shown("first_steps.html", "First steps", values)
 
 
 def _was_asked(answer: StatsAnswer) -> bool:

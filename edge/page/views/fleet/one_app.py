@@ -1,12 +1,12 @@
 """One app: its panel of the overview, and what of its releases is in trouble."""
 
 from edge.control.shapes.apps import AppView
-from edge.page.views.approvals.proposals import freeze_words, waiting_notices
+from edge.page.views.approvals.proposals import frozen_words, waiting_notices
 from edge.page.views.fleet.alarms import see_alarms
 from edge.page.views.fleet.overview import app_panel, node_notices
 from edge.page.views.fleet.sights import FULL_LIMIT, sight_of
 from edge.page.views.urgency import Urgency, urgency_of
-from edge.page.views.visit import PageRoute, Shown, Unread, Visit
+from edge.page.views.visit import PageRoute, Shown, Visit
 from edge.page.words.numbers import named, things
 
 
@@ -22,17 +22,12 @@ async def show_app(visit: Visit) -> Shown:
         "alarms": await see_alarms(visit, [app]),
         "notices": await node_notices(visit),
         "waiting": await waiting_notices(visit, [found]),
-        "frozen": await _frozen(visit, found),
+        "frozen": await frozen_words(visit, app.app) if found.freezes else [],
         "panel": await app_panel(visit, app, shown_in_full),
     }
     troubled = sum(urgency_of(each) is Urgency.TROUBLE for each in app.channels)
     title = f"{troubled} in trouble · {named(app.app)}" if troubled else named(app.app)
     return Shown("app.html", title, values)
-
-
-async def _frozen(visit: Visit, app: AppView) -> list[str]:
-    found = await visit.attempt("list_freezes", {"app": app.app}) if app.freezes else []
-    return [] if isinstance(found, Unread) else [freeze_words(each, visit.now) for each in found]
 
 
 ROUTES = (PageRoute("/apps/{app}", "app", show_app),)

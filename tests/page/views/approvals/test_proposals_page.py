@@ -94,11 +94,17 @@ async def test_it_is_rejected_with_a_reason_and_withdrawn_by_its_author(ready):
     assert "rejected" in listed.text and "2 people stand behind changes of production" in listed.text
 
 
-async def test_a_freeze_is_said_on_the_apps_page(ready):
+async def test_a_freeze_is_said_on_the_apps_page_and_on_the_channels_that_it_holds(ready):
     browser, api = ready
+    await api("POST", f"/v1/apps/{APP}/channels", {"name": "beta"}, by="boss")
     await api("POST", f"/v1/apps/{APP}/freezes", {"ends": NOW + 3_600}, by="boss", headers={"Edge-Reason": "holidays"})
     await browser.sign_in("ann")
     assert "Frozen until" in (await browser.get(f"/apps/{APP}")).text
+    assert "Frozen until" in (await browser.get(f"/apps/{APP}/channels/production")).text
+    frozen = {"ends": NOW + 3_600, "channels": ["beta"]}
+    await api("POST", f"/v1/apps/{APP}/freezes", frozen, by="boss", headers={"Edge-Reason": "of beta alone"})
+    assert "of beta alone" in (await browser.get(f"/apps/{APP}/channels/beta")).text
+    assert "of beta alone" not in (await browser.get(f"/apps/{APP}/channels/production")).text
     refused = await browser.get(f"/apps/{APP}/channels/production/acts/start?bundle=1.1.0&steps=10&every=0s")
     assert "frozen" in refused.text and "holidays" in refused.text
 

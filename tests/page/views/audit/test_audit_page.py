@@ -46,6 +46,15 @@ async def test_the_audit_of_an_app_has_no_logins(root, publish):
     assert "login token" not in (await root.get(f"/apps/{APP}/audit")).text
 
 
+async def test_who_reads_it_in_one_app_gets_no_link_to_all_of_it(root, publish):
+    await publish("1.0.0", "production")
+    made = await Api(root.client, root.secrets)("POST", "/v1/tokens", {"name": "of-app", "role": "admin", "app": APP})
+    root.secrets["of-app"] = made["token"]
+    await root.sign_in("of-app")
+    links = (await root.get(f"/apps/{APP}")).seen.links
+    assert f"/apps/{APP}/audit" in links and "/audit" not in links
+
+
 async def test_a_failed_login_is_there_and_its_secret_is_not(root, browser):
     await browser.post("/login", {"token": "edge_" + "S" * 43})
     await Api(browser.client, browser.secrets)("POST", "/v1/apps", {"app": APP})  # a stranger waits for no disk

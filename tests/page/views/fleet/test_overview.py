@@ -67,6 +67,9 @@ async def test_a_token_of_one_app_sees_that_app_alone(root, publish):
         assert page.status == 200 and OTHER not in page.source
     assert (await root.get(f"/apps/{OTHER}")).status == 403
     assert "/nodes" not in (await root.get("/")).seen.links
+    assert (
+        "https://updates.example.com/channel_self" in (await root.get("/")).text
+    )  # whoever may not see the node's own
 
 
 async def test_figures_that_cannot_be_read_fail_alone(root, publish, open_page):

@@ -231,7 +231,7 @@ def _print_preview(app: str, found: dict[str, Any]) -> None:
 
 def _print_list(app: str, found: dict[str, Any]) -> None:
     cap_ = f", {found['device_cap']} to a device" if found["device_cap"] else ""
-    used = f"{found['begun_today']:,} of {found['per_day']:,} sent today{cap_}"
+    used = f"{found['begun_today']:,} of {found['per_day']:,} sends begun today (UTC){cap_}"
     line(f"{counted(found['registered'], 'registered device')} ({_by(found['tokens']) or 'none'}); {used}")
     if not found["known"]:
         note("edge: how far messages are is not known: the process that sends them is starting, or elsewhere")

@@ -69,7 +69,7 @@ async def test_a_message_goes_from_the_command_line_to_the_devices(tmp_path):
             node.text, "message", "cap", APP
         )
         text = await asyncio.to_thread(node.text, "message", "list", APP)
-        assert "5 registered devices (5 webhook); 5 of 100,000 sent today" in text
+        assert "5 registered devices (5 webhook); 5 of 100,000 sends begun today (UTC)" in text
     finally:
         await asyncio.to_thread(serving.__exit__, None, None, None)
         await receiver.close()

@@ -60,6 +60,7 @@ class PushDirector:
         self._parts = parts
         self._heads: dict[AppId, Head] | None = None  # not heard yet: no app counts as deleted
         self._read: dict[AppId, Head] = {}
+        self._written: set[AppId] = set()  # changed since: one without devices may have a message for nobody to plan
         self._changed = asyncio.Event()
         self._aged = 0.0
         self._tasks: dict[tuple[str, ProviderKind], asyncio.Task[None]] = {}
@@ -70,6 +71,8 @@ class PushDirector:
 
     def hear(self, heads: Mapping[AppId, Head]) -> None:
         """The apps that there are now."""
+        if self._heads is not None:
+            self._written |= {app for app, head in heads.items() if self._heads.get(app) != head}
         self._heads = dict(heads)
         self._changed.set()
 
@@ -99,7 +102,8 @@ class PushDirector:
             return
         now = self._parts.now()
         unfinished = await self.outbox.do(lambda file: file.messages())
-        apps = {*await asyncio.to_thread(self._parts.registered.apps), *(each.app for each in unfinished)}
+        written = frozenset(self._written)
+        apps = {*await asyncio.to_thread(self._parts.registered.apps), *(each.app for each in unfinished), *written}
         await self._refresh(self._heads, map(AppId, apps))
         ended = [(held, phase) for held in unfinished if (phase := await self._end_if_due(held, now)) is not None]
         await self._open_lanes()
@@ -108,6 +112,9 @@ class PushDirector:
             while not await self.outbox.do(sweep) and not self._changed.is_set():
                 pass
         if self._planning is None or self._planning.done():
+            for app in self.states.keys() - apps:
+                del self.states[app], self._read[app]
+            self._written -= written
             self._planning = asyncio.create_task(self._plan_all(sorted(map(AppId, apps)), now))
         if not 0 <= now - self._aged < AGE_SECONDS:
             self._aged = now
@@ -188,7 +195,7 @@ class PushDirector:
             pages = self._plans.pages(terms, audience, counts, held.cursor)
             while (page := await asyncio.to_thread(next, pages, None)) is not None:
                 await self._add_page(state.app, message, held, page)
-                if is_surprising(counts.planned, message.expected):
+                if is_surprising(counts.planned, message):
                     await self._stop(held, "plan_differs")
                     return
                 if await self._has_ended(held):

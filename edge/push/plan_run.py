@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from edge.domain.app_parts.stored_messages import SendTime, StoredMessage
 from edge.domain.messaging.planning import (
     BEST_HOUR,
     HELD_OUT,
@@ -69,8 +70,12 @@ def _device(each: RegisteredDevice, audience: Audience, sends: Sequence[int]) ->
     return PlannedDevice(each.key, each.device, each.zone, each.hours, audience.has(each), sends)
 
 
-def is_surprising(planned: int, expected: int) -> bool:
-    """Whether a plan has so many more devices than its preview that a person has to look again."""
+def is_surprising(planned: int, message: StoredMessage) -> bool:
+    """Whether a plan has so many more devices than its preview that a person has to look again. What was to begin at
+    once for nobody is not for whoever registers later."""
+    expected = message.expected
+    if not expected and message.time in (SendTime.NOW, SendTime.BEST):
+        return planned > 0
     return planned > expected + max(SURPRISE_LEAST, SURPRISE_SHARE * expected)
 
 

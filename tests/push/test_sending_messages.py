@@ -46,7 +46,7 @@ from edge.telemetry.spool.push_records import DeadPushToken, PushAssigned, PushR
 from edge.telemetry.spool.segment import SegmentWriter
 from edge.telemetry.upkeep.erasures import note_erasure, settle_erasure
 
-HELLO = CreateMessage(texts=(NewMessageText(title="Hello"),), when="now", expected=0)
+HELLO = CreateMessage(texts=(NewMessageText(title="Hello"),), when="now", expected=50)
 
 
 def device_id(number):
@@ -238,6 +238,24 @@ async def test_a_cancelled_message_is_not_sent(tmp_path):
         assert found[("A", SendState.CANCELLED)] >= 4
 
 
+async def test_a_message_for_nobody_goes_to_nobody_who_registers_later(tmp_path):
+    async with a_world(tmp_path, 0) as world:
+        async with world.sender() as director:
+            planned = world.change(CreateMessage(texts=HELLO.texts, when="now", expected=0))
+            director.hear(world.heads())
+            assert await world.send_all(director, planned) == {}
+            world.register(3)
+            director.hear(world.heads())
+            assert await world.send_all(director, planned) == {}
+        late = world.change(CreateMessage(texts=HELLO.texts, when="best", expected=0))
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+            held = await director.outbox.do(lambda file: file.message(APP, late))
+            assert (held.phase, held.why) == (MessagePhase.STOPPED, "plan_differs")
+        assert not world.receiver.seen.taken
+
+
 async def test_an_app_sends_so_many_in_a_day(tmp_path):
     async with a_world(tmp_path, 20) as world:
         world.change(HELLO)
@@ -296,7 +314,7 @@ async def test_refused_credentials_halt_and_are_told_once(tmp_path):
 
 async def test_far_more_devices_than_the_preview_stated_get_nothing(tmp_path):
     async with a_world(tmp_path, 150) as world:
-        message = world.change(HELLO)
+        message = world.change(msgspec.structs.replace(HELLO, expected=0))
         async with world.sender() as director:
             await director.look()
             await director.planned()

@@ -55,9 +55,9 @@ async def handle_list(call: Call[None]) -> list[AppSummary]:
     """Apps that the token may read, by id; an app that is damaged is listed all the same."""
 
     def summarize_all() -> list[AppSummary]:
-        releases = call.ports.releases
+        releases, now = call.ports.releases, call.ports.clock.now()
         readable = sorted((app, head) for app, head in releases.heads().items() if _is_listed(call, app, head))
-        return [_summarize(releases, app, head) for app, head in readable]
+        return [_summarize(releases, app, head, now) for app, head in readable]
 
     return await asyncio.to_thread(summarize_all)
 
@@ -77,7 +77,7 @@ async def handle_create(call: Call[AppRequest]) -> AppChanged:
         await asyncio.to_thread(people.own_created, owner, app)
     if committed.state.deleted:  # a repeated command whose app has been deleted since
         raise NotFound("unknown_app", f"unknown app {app!r}: it was deleted")
-    return AppChanged(**asdict(_view(committed.state)), changed=committed.changed)
+    return AppChanged(**asdict(_view(committed.state, call.ports.clock.now())), changed=committed.changed)
 
 
 def _existed(call: Call[Any], app: AppId) -> bool:
@@ -90,7 +90,7 @@ def _existed(call: Call[Any], app: AppId) -> bool:
 
 
 async def handle_show(call: Call[None]) -> AppView:
-    return _view(await load_app(call))
+    return _view(await load_app(call), call.ports.clock.now())
 
 
 async def handle_delete(call: Call[None]) -> AppDeleted:
@@ -177,7 +177,7 @@ def _is_listed(call: Call[Any], app: str, head: Head) -> bool:
     return not head.deleted and call.grant.may(Permission.READ_APP, app)
 
 
-def _summarize(releases: ReleaseReader, app: AppId, head: Head) -> AppSummary:
+def _summarize(releases: ReleaseReader, app: AppId, head: Head, now: float) -> AppSummary:
     try:
         state = releases.load_revision(app, head.revision, head.digest)
     except (EdgeError, OSError) as error:
@@ -193,11 +193,16 @@ def _summarize(releases: ReleaseReader, app: AppId, head: Head) -> AppSummary:
         stopped=sum(
             each.rollout is not None and each.rollout.phase is Phase.PAUSED for each in state.channels.values()
         ),
-        proposals=len(state.proposals),
+        proposals=_waiting(state, now),
     )
 
 
-def _view(state: AppState) -> AppView:
+def _waiting(state: AppState, now: float) -> int:
+    """Proposals that somebody can still approve."""
+    return sum(now < each.expires for each in state.proposals.values())
+
+
+def _view(state: AppState, now: float) -> AppView:
     rule = state.approvals.get(ChannelName(WHOLE_APP))
     return AppView(
         app=state.app,
@@ -206,8 +211,8 @@ def _view(state: AppState) -> AppView:
         bundles=len(state.bundles),
         overrides=len(state.overrides),
         channels=[view_channel(state, channel) for _, channel in sorted(state.channels.items())],
-        proposals=len(state.proposals),
-        freezes=len(state.freezes),
+        proposals=_waiting(state, now),
+        freezes=sum(now < each.ends for each in state.freezes),
         approval_people=rule.people if rule is not None else 1,
         approval_kinds=rule.kinds if rule is not None else (),
         event_keys=[EventKeyView(key=each.key, made=each.made, until=each.until or None) for each in state.event_keys],

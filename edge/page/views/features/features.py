@@ -4,6 +4,8 @@ import asyncio
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from edge.control.shapes.apps import AppView, HistoryEntry
 from edge.control.shapes.features.feature_shapes import FeatureExplanation, FeaturesReach, FeatureView
 from edge.domain.errors import EdgeError
@@ -101,12 +103,13 @@ def _value(feature: FeatureView) -> str:
 
 
 def _changes(history: Any, name: str, app: AppView, visit: Visit) -> list[Any]:
-    """The feature's latest, among the revisions that were read."""
+    """The feature's latest, among the revisions that were read, and nothing else that these changed."""
     if isinstance(history, Unread):
         return []
-    entries: list[HistoryEntry] = [
-        each for each in history if any(c.subject == "feature" and c.name == name for c in each.changes)
-    ]
+    entries: list[HistoryEntry] = []
+    for each in history:
+        if own := [change for change in each.changes if (change.subject, change.name) == ("feature", name)]:
+            entries.append(msgspec.structs.replace(each, changes=own))
     return show_days(entries[:CHANGES_SHOWN], app.app, app.revision, visit.now, may_undo=visit.allows("undo"))
 
 

@@ -407,6 +407,8 @@ def test_a_table_in_a_pipe_is_plain_aligned_text(edge):
     [
         "rollback a.b c",
         "experiment stop a.b c --keep d",
+        "message cancel a.b c",
+        "device erase a.b c",
         "rollout start a.b c --bundle 1.0.0 --steps 1,100",
         *(f"rollout {move} a.b c" for move in ("pause", "resume", "advance", "promote", "rollback")),
     ],

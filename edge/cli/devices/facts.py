@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import click
 
+from edge.cli.terminal.asking import takes_yes
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api
 from edge.cli.terminal.output import Output, counted, fields, line, moment, note, table
@@ -182,6 +183,7 @@ def story(client: ControlClient, out: Output, app: str, device: str, limit: int,
 @click.command(short_help="Erase what the node knows about DEVICE.")
 @click.argument("app")
 @click.argument("device")
+@takes_yes
 @with_api
 def erase(client: ControlClient, out: Output, app: str, device: str) -> None:
     """Erase what the node knows about DEVICE: chosen channel, failed bundles, recent offers, what it reported, how it

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from edge.cli.terminal.asking import ConfirmationNeeded
+from edge.cli.terminal.asking import ConfirmationNeeded, takes_yes
 from edge.cli.terminal.client import ControlClient, app_path
 from edge.cli.terminal.options import with_api, with_change
 from edge.cli.terminal.output import Output, counted, fields, line, moment, note, table
@@ -134,6 +134,7 @@ def figures(client: ControlClient, out: Output, app: str, message_id: str) -> No
 @message.command()
 @click.argument("app")
 @click.argument("message_id", metavar="MESSAGE")
+@takes_yes
 @with_change
 def cancel(client: ControlClient, out: Output, app: str, message_id: str) -> None:
     """Send nothing more of a message of APP. What devices have shown stays shown."""

@@ -37,7 +37,7 @@ def test_another_name_address_operation_code_or_app_is_another():
 
 
 def test_beyond_the_kinds_of_a_minute_only_a_sum_is_kept():
-    repeats = Repeats(keys_limit=2)
+    repeats = Repeats(keys_limit=2, name_share=1)
     noted = [repeats.note(refused(address=f"192.0.2.{n}")) for n in range(10)]
     assert [each is not None for each in noted] == [True] * 2 + [False] * 8
     assert repeats.due(NOW + 60) == []
@@ -55,7 +55,7 @@ def test_beyond_the_kinds_of_a_minute_only_a_sum_is_kept():
 )
 def test_strangers_who_ask_push_out_nothing_of_who_is_known(asked):
     """Or a thousand requests a minute would hide who signed in and what was exported."""
-    repeats = Repeats(keys_limit=3, day_limit=5)
+    repeats = Repeats(keys_limit=3, day_limit=5, name_share=1)
     for n in range(20):
         repeats.note(refused(NOW + n, app=f"x{n}", address=f"192.0.2.{n}", **asked))
     done = {"outcome": ActOutcome.DONE, "code": ""}
@@ -66,8 +66,36 @@ def test_strangers_who_ask_push_out_nothing_of_who_is_known(asked):
     assert repeats.note(refused(NOW + 100)) is not None
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"kind": ActKind.LOGIN, "operation": "login_token", "outcome": ActOutcome.DONE, "code": ""}],
+    ids=["refused", "done"],
+)
+@pytest.mark.parametrize("apart", [1.0, 100.0], ids=["in a minute", "over a day"])
+def test_one_name_has_a_share_and_hides_nobody_else(asked, apart):
+    """Or one token of few rights, refused in a thousand apps, would hide what others are refused."""
+    repeats, recorded, at = Repeats(keys_limit=8, day_limit=8, name_share=4), [], NOW
+    for n in range(20):
+        at += apart
+        noted = repeats.note(refused(at, app=f"x{n}", **asked))
+        recorded += [noted] if noted is not None else []
+        recorded += repeats.due(at)
+    assert repeats.note(refused(at, who="anna", **asked)) is not None
+    recorded += repeats.due(at, ending=True)
+    sums = [(each.who, each.count) for each in recorded if each.operation == BEYOND]
+    assert {who for who, _ in sums} == {"ci"}, "the sum says who"
+    assert len(recorded) - len(sums) == 2 and sum(each.count for each in recorded) == 20
+
+
+def test_strangers_who_name_one_person_have_the_room_of_strangers():
+    """A share for the name that they try would hide those who try it from elsewhere."""
+    repeats, login = Repeats(name_share=4), {"kind": ActKind.LOGIN, "operation": "login_password"}
+    noted = [repeats.note(refused(NOW, address=f"192.0.2.{n}", **login)) for n in range(500)]
+    assert None not in noted
+
+
 def test_a_day_has_a_limit_and_the_next_one_another():
-    repeats = Repeats(day_limit=3)
+    repeats = Repeats(day_limit=3, name_share=1)
     noted = [repeats.note(refused(NOW + n, address=f"192.0.2.{n}")) for n in range(5)]
     assert [each is not None for each in noted] == [True] * 3 + [False] * 2
     repeats.due(NOW + 100)
@@ -75,7 +103,7 @@ def test_a_day_has_a_limit_and_the_next_one_another():
 
 
 def test_nothing_is_lost_when_the_node_ends():
-    repeats = Repeats(keys_limit=1)
+    repeats = Repeats(keys_limit=1, name_share=1)
     for n in range(3):
         repeats.note(refused(NOW + n))
     repeats.note(refused(address="192.0.2.9"))
@@ -90,7 +118,7 @@ def test_a_clock_that_is_set_back_does_not_keep_a_window_open():
 
 
 def test_every_refusal_is_in_a_record_or_in_a_count():
-    repeats, recorded = Repeats(day_limit=40, keys_limit=7), []
+    repeats, recorded = Repeats(day_limit=40, keys_limit=7, name_share=2), []
     for n in range(2_000):
         entry = refused(NOW + n * 7, address=f"192.0.2.{n % 11}", code=f"c{n % 3}")
         noted = repeats.note(entry)

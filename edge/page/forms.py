@@ -19,7 +19,10 @@ async def read_form(request: web.Request) -> Any:
     length = request.content_length
     if length is None or length > FORM_LIMIT_BYTES:
         raise Malformed("invalid_form", f"a form has at most {FORM_LIMIT_BYTES} bytes, and states how many")
-    return await request.post()
+    try:
+        return await request.post()
+    except (LookupError, ValueError) as error:  # an encoding that there is not, or bytes that are not in it
+        raise Malformed("invalid_form", "this form is not in UTF-8") from error
 
 
 def check_form_token(visitor: Visitor, form: Any) -> None:

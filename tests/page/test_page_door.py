@@ -39,6 +39,13 @@ async def test_a_form_of_another_site_is_refused(root, origin):
     assert (await root.get("/")).status == 200
 
 
+@pytest.mark.parametrize("charset, body", [("utf-8", b"mail=\xff"), ("nothing", b"mail=a")])
+async def test_a_form_that_cannot_be_read_is_refused(browser, charset, body):
+    told = {"Origin": f"http://{browser.host}", "Content-Type": f"application/x-www-form-urlencoded; charset={charset}"}
+    async with browser.client.request("POST", "/login", headers=told, data=body) as answer:
+        assert answer.status == 400 and "invalid_form" in await answer.text()
+
+
 async def test_a_probe_asks_for_heads_alone(root, browser):
     assert (await root.head("/")).status == 200
     browser.cookie = ""

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -47,6 +48,10 @@ _QUIET = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][
 _AT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]([0-9]{2}:[0-9]{2})(?: (local|UTC)|(Z))", re.ASCII)
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}", re.ASCII)
 _DATA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}", re.ASCII)
+# Soft hyphens, joiners of Persian, Hindi and emoji, marks of direction, and the tags of flags; nothing that turns the
+# text around that follows it.
+_JOINING = frozenset("\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u2060") | set(map(chr, range(0xE0020, 0xE0080)))
+_ALSO_SHOWN = ("Zs", "Cn")
 # FCM reserves the first three; the last are the node's own.
 _RESERVED = ("from", "message_type", "google", "gcm", "edge_", "aps")
 
@@ -233,8 +238,13 @@ def _check_words(each: NewMessageWords) -> None:
     for what, text, limit in (("title", each.title, TITLE_LIMIT), ("body", each.body, BODY_LIMIT)):
         if len(text) > limit:
             raise Invalid(f"invalid_{what}", f"the {what} has {len(text)} characters; the limit is {limit}")
-        if any(not (letter.isprintable() or (letter == "\n" and what == "body")) for letter in text):
+        if not all(_is_shown(letter) or (letter == "\n" and what == "body") for letter in text):
             raise Invalid(f"invalid_{what}", f"the {what} holds a character that cannot be shown")
+
+
+def _is_shown(letter: str) -> bool:
+    """Also spaces of French and Japanese, what joins letters and emoji, and letters newer than this Python."""
+    return letter.isprintable() or letter in _JOINING or unicodedata.category(letter) in _ALSO_SHOWN
 
 
 def _read_locales(text: NewMessageText) -> Mapping[str, MessageWords]:

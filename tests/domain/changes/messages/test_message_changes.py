@@ -61,6 +61,9 @@ def with_locale(*names, title="Neu"):
         ({"texts": (NewMessageText(title="x" * 201),)}, "invalid_title"),
         ({"texts": (NewMessageText(title="a\nb"),)}, "invalid_title"),
         ({"texts": (NewMessageText(body="\u202e"),)}, "invalid_body"),
+        ({"texts": (NewMessageText(title="a\0b"),)}, "invalid_title"),
+        ({"texts": (NewMessageText(title="a\u2028b"),)}, "invalid_title"),
+        ({"texts": (NewMessageText(title="a\ud800"),)}, "invalid_title"),
         ({"texts": (with_locale("d"),)}, "invalid_locale"),
         ({"texts": (with_locale("de", "DE"),)}, "invalid_locale"),
         ({"texts": (with_locale(*(f"d{a}{b}" for a in "abcdefg" for b in "abcdef")),)}, "invalid_locale"),
@@ -92,6 +95,20 @@ def with_locale(*names, title="Neu"):
 )
 def test_what_is_no_message_is_refused(changes, code):
     assert refused(**changes) == code
+
+
+FAMILY, WALES, NEWER = (
+    "👩\u200d👩\u200d👧",
+    "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f",
+    "\U0001fae9",
+)
+
+
+@pytest.mark.parametrize(
+    "title", ["Nouveau\u00a0!", "Prêt\u202f?", "新着\u3000あり", "می\u200cخواهم", "שלום\u200f!", FAMILY, WALES, NEWER]
+)
+def test_words_of_every_language_are_taken_as_they_are_written(title):
+    assert only(created(texts=(NewMessageText(title=title),))).texts[0].title == title
 
 
 def test_a_silent_one_has_no_words():

@@ -1,18 +1,20 @@
 """Every page of a real node that has something to show, at phone and desk size, light and dark.
 
-    python -m tests.drills.screenshots [FOLDER] [--phones N]
+    python -m tests.drills.screenshots [FOLDER] [--phones N] [--only releases|team]
 
-Takes some two minutes. Exits with 1 if a page reports a fault, is wider than the screen, or axe finds a barrier on it.
+Takes some four minutes. Exits with 1 if a page reports a fault, is wider than the screen, or axe finds a barrier on it.
 """
 
 import argparse
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.worlds.page_story import DRIVER, KIOSK, RIDER, Story
 from tests.worlds.running_node import serving_node
 from tests.worlds.screens import DESK, PHONE, Screen, chromium
+from tests.worlds.team_story import WEBHOOK, TeamScreen, TeamStory
 
 PAGES = {
     "overview": "/",
@@ -44,32 +46,57 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", default="screenshots", type=Path)
     parser.add_argument("--phones", type=int, default=60)
+    parser.add_argument("--only", choices=("releases", "team"))
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     faults: list[str] = []
-    with tempfile.TemporaryDirectory() as temporary, chromium() as launched:
-        room = Path(temporary)
-        with serving_node(room, EDGE_DEVICES_TRUSTED_PROXIES="127.0.0.1/32") as node:
-            faults += take(launched, node, options.folder, {"first": "/"})
-            story = Story(node, room)
-            story.tell(options.phones)
-            story.wait_until_paused()
-            story.report_nodes()
-            faults += take(launched, node, options.folder, PAGES)
-            faults += take(launched, node, options.folder, ALONE, signed_in=False)
-            story.close()
+    with chromium() as launched:
+        if options.only != "team":
+            faults += take_releases(launched, options)
+        if options.only != "releases":
+            faults += take_team(launched, options)
     for each in faults:
         print(each, file=sys.stderr)
     print(f"{len(list(options.folder.glob('*.png')))} pictures in {options.folder}, {len(faults)} faults")
     return 1 if faults else 0
 
 
-def take(launched, node, folder, pages, *, signed_in=True):
+@contextmanager
+def telling(**settings):
+    """A story on a node of its own."""
+    with tempfile.TemporaryDirectory() as temporary:
+        room = Path(temporary)
+        with serving_node(room, EDGE_DEVICES_TRUSTED_PROXIES="127.0.0.1/32", **settings) as node:
+            story = Story(node, room)
+            yield story
+            story.close()
+
+
+def take_releases(launched, options):
+    with telling() as story:
+        faults = take(launched, story.node, options.folder, {"first": "/"})
+        story.tell(options.phones)
+        story.wait_until_paused()
+        story.report_nodes()
+        faults += take(launched, story.node, options.folder, PAGES)
+        return faults + take(launched, story.node, options.folder, ALONE, signed_in=False)
+
+
+def take_team(launched, options):
+    with telling(**WEBHOOK) as story:
+        team = TeamStory(story).tell(options.phones)
+        carla = TeamScreen(launched, story.node)
+        carla.accept()
+        carla.close()
+        return take(launched, story.node, options.folder, team.pages(), screen_of=TeamScreen)
+
+
+def take(launched, node, folder, pages, *, signed_in=True, screen_of=Screen):
     """A picture of each page in each form; what is wrong with them."""
     faults = []
     for size_name, size in SIZES.items():
         for scheme in ("light", "dark"):
-            screen = Screen(launched, node, size, scheme)
+            screen = screen_of(launched, node, size=size, scheme=scheme)
             if signed_in:
                 screen.sign_in()
             for name, path in pages.items():

@@ -74,12 +74,16 @@ class Story:
         self._connection.close()
 
     def publish(self, app, version, *args):
+        return self.node.text("bundle", "publish", app, self.build(app, version), "--version", version, *args)
+
+    def build(self, app, version):
+        """The folder of a web build."""
         folder = self.folder / app / version
         if not folder.exists():
             (folder / "assets").mkdir(parents=True)
             (folder / "index.html").write_text(f"<!doctype html><title>{version}</title>")
             (folder / "assets" / "app.js").write_text(f"// {version}\n" + "export const answer = 42;\n" * 800)
-        return self.node.text("bundle", "publish", app, folder, "--version", version, *args)
+        return folder
 
     def make(self, app, *channels):
         self.node.text("app", "create", app)

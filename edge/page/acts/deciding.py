@@ -16,6 +16,7 @@ APPROVE = Act("approve", "approve_proposal", "Approve", "Approving")
 REJECT = Act("reject", "reject_proposal", "Reject", "Rejecting", danger=True, apart=True)
 TAKE_BACK = Act("take-back", "withdraw_proposal", "Withdraw the proposal", "Withdrawing", apart=True)
 DECISIONS = {each.name: each for each in (APPROVE, REJECT, TAKE_BACK)}
+_VERBS = {"create_message": "send a message to"}
 EFFECT = "effect"  # the field that says what was shown
 
 
@@ -28,7 +29,11 @@ def plan_decision(name: str, found: ProposalDetail, fields: Mapping[str, str]) -
     """`fields` has what was shown when the form was made; else it is what the proposal would do now."""
     act, what = DECISIONS[name], change_words(found.kind, found.target)
     effect = fields.get(EFFECT, found.effect)
-    questions = {APPROVE: f"Approve {what}?", REJECT: f"Reject {what}?", TAKE_BACK: f"Withdraw the proposal to {what}?"}
+    questions = {
+        APPROVE: f"Approve: {what}?",
+        REJECT: f"Reject: {what}?",
+        TAKE_BACK: f"Withdraw the proposal to {what}?",
+    }
     done = {APPROVE: "approved", REJECT: "rejected", TAKE_BACK: "withdrawn"}
     shown = touches_of_proposal(found) if act is APPROVE else [Touch("0 devices", "get anything else by this.")]
     refused = (Caution("It cannot be made now.", found.refused),) if found.refused and act is APPROVE else ()
@@ -80,5 +85,7 @@ def touches_of_proposal(found: ProposalDetail) -> list[Touch]:
 
 
 def change_words(kind: str, target: str) -> str:
-    """`publish bundle 1.2.0`."""
-    return f"{kind.replace('_', ' ')} {named(target)}".strip()
+    """`publish bundle 1.2.0`, `change feature checkout`."""
+    verb = _VERBS.get(kind) or kind.removeprefix("set_").replace("_", " ")
+    verb = f"change {verb}" if kind.startswith("set_") else verb
+    return f"{verb} {named(target)}".strip()

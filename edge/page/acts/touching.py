@@ -66,7 +66,8 @@ def _devices(impact: ImpactView) -> list[Touch]:
     if not devices.devices:
         found.append(Touch("0 devices", "are known here yet."))
     elif still:
-        found.append(Touch(_devices_words(still), f"of the known {_verb(still, 'is', 'are')} not touched now."))
+        same = "offered the same bundle as now" if impact.features else "not touched now"
+        found.append(Touch(_devices_words(still), f"of the known {_verb(still, 'is', 'are')} {same}."))
     for each in devices.reaches:
         found += _reach(each)
     if devices.cut:

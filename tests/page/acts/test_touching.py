@@ -1,6 +1,10 @@
 """Whom a change touches, in words: numbers with their units, and which rules keep a bundle from whom."""
 
+import msgspec
+
+from edge.control.shapes.features.feature_shapes import FeatureImpactView
 from edge.control.shapes.impact import DevicesImpactView, ImpactView, MoveView, ReachView
+from edge.page.acts.deciding import change_words
 from edge.page.acts.touching import cautions_of, touches_of
 
 MAJOR = "disable_auto_update_to_major"
@@ -51,7 +55,23 @@ def test_the_rule_that_keeps_a_bundle_from_devices_is_named():
     assert caution.lead == "No known device can take 2.0.0 on production."
 
 
+def test_a_new_feature_touches_no_bundle_yet_gives_values():
+    found = answer()
+    features = [FeatureImpactView(feature="fast", touched=201, moves=[])]
+    found["impact"] = msgspec.structs.replace(found["impact"], features=features)
+    assert said(found)[-1] == "201 devices of the known are offered the same bundle as now."
+
+
 def test_nobody_is_warned_of_what_somebody_takes_or_time_brings():
     for fine in (reach(offered=1), reach(has_it=1), reach(kept={"outside_maintenance_window": 201}), reach(devices=0)):
         assert cautions_of(answer(reaches=[fine])) == []
     assert cautions_of(None) == [] == cautions_of({"impact": None})
+
+
+def test_a_proposal_says_in_words_what_it_would_do():
+    cases = {
+        ("publish_bundle", "1.2.0"): "publish bundle 1.2.0",
+        ("set_feature", "fast"): "change feature fast",
+        ("create_message", "all devices"): "send a message to all devices",
+    }
+    assert {given: change_words(*given) for given in cases} == cases

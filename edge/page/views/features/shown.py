@@ -90,7 +90,7 @@ def _shares(given: list[GivenView] | None, reach: FeaturesReach | None) -> Any:
     ordered = sorted(values.items(), key=lambda each: -each[1])
     parts = [*ordered[:2], ("other values", sum(n for _, n in ordered[2:]))]
     drawn = [(n / reach.devices, kind) for (_, n), kind in zip(parts, _KINDS, strict=False) if n]
-    words = ", ".join(f"{value} {percent(n / reach.devices)}" for value, n in parts if n)
+    words = ", ".join(f"{value}: {percent(n / reach.devices)}" for value, n in parts if n)
     return Markup('{}<span class="of">{} of {}</span>').format(
         stacked_bar(drawn, words), words, things(reach.devices, "device")
     )

@@ -8,7 +8,7 @@ from edge.control.access.roles import Permission
 from edge.control.access.scopes import parse_scope_text, scope_words
 from edge.control.shapes.access.people import GroupView, HeldView, OrganisationView, PersonView, RoleView
 from edge.control.shapes.access.tokens import TokenView
-from edge.page.words.numbers import count, named
+from edge.page.words.numbers import cleaned, count, named
 from edge.page.words.times import day, moment
 
 SHOWN = 100  # rows of a table: the rest is a command's
@@ -63,7 +63,7 @@ def hold_table(person: PersonView) -> dict[str, Any]:
         ]
         for each in person.holds
     ]
-    columns = ("Role", "Where", "", "")
+    columns = ("Role", "Where", "State", "Act")
     return _table(columns, rows, {"text": "No role: let in nowhere, unless by a group.", "command": ""})
 
 
@@ -104,13 +104,13 @@ def _apps(view: OrganisationView) -> str:
 def token_table(tokens: Sequence[TokenView], now: float, *, may: bool) -> dict[str, Any]:
     """`may`: the visitor may revoke them."""
     none = {"text": "No tokens.", "command": "edge token create ci --role uploader"}
-    columns = ("Token", "For", "From", "Ends", "Last used", *(("",) if may else ()))
+    columns = ("Token", "For", "From", "Ends", "Last used", *(("Act",) if may else ()))
     return _table(columns, [[*_token(each, now), *_moves(each, may)] for each in tokens[:SHOWN]], none)
 
 
 def _moves(each: TokenView, may: bool) -> list[dict[str, str]]:
     about = urlencode({"token": each.name})
-    rotate = {"more": f"/people/acts/rotate-token?{about}", "more_words": "New secret", "of": "or"}
+    rotate = {"more": f"/people/acts/rotate-token?{about}", "more_words": "New secret"}
     return [{"text": "Revoke", "href": f"/people/acts/revoke-token?{about}", **rotate}] if may else []
 
 
@@ -146,7 +146,7 @@ def role_table(roles: Sequence[RoleView]) -> dict[str, Any]:
     rows = [
         [
             {"text": named(each.name), "bold": True, "of": "made here" if each.own else ""},
-            named(each.words),
+            cleaned(each.words),
             "all of them" if len(each.permissions) == len(Permission) else ", ".join(each.permissions),
         ]
         for each in roles

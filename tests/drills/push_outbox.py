@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ class OutboxRun:
         numbers = iter(range(self._count))
         for segment in range(-(-self._count // SEGMENT_DEVICES)):
             lines = []
-            for number, _ in zip(numbers, range(SEGMENT_DEVICES), strict=False):
+            for number in islice(numbers, SEGMENT_DEVICES):
                 name, token = f"{number:08x}-eefe-490a-9c60-8e965132ae51", self._token_of(fate_of(number), number)
                 record = PushRegistration(APP, name, self._kind.value, token, "Europe/Berlin", "de-DE")
                 lines.append(encode_push(record, self.now))

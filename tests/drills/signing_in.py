@@ -132,6 +132,27 @@ def a_renewal_is_silent(launched, node, provider) -> str:
     return "a renewal asks the provider without the person, and brings the groups of now"
 
 
+def making_a_token_asks_again(launched, node, provider) -> str:
+    """The provider knows the browser, and asks all the same; without that, nothing is made."""
+    provider.state(anna={"email": ANNA, "email_verified": True, "groups": []})
+    screen = PersonAtScreen(launched, node)
+    log_in(screen, "anna")
+    screen.page.wait_for_url("**/account")
+    page = screen.go("/account")
+    assert page.get_by_role("button", name="Make a token for twelve hours").count() == 0, "auth_time was not asked for"
+    page.get_by_role("link", name="Sign in again").first.click()
+    page.wait_for_url("**/interaction/**")
+    page.locator("input[name=login]").fill("anna")
+    page.locator("input[name=password]").fill("any")
+    page.locator("button[type=submit]").click()
+    page.wait_for_url("**/account")
+    page.locator("input[name=name][maxlength='64']").last.fill("laptop")
+    page.get_by_role("button", name="Make a token for twelve hours").click()
+    page.wait_for_selector("#made")
+    screen.close()
+    return "a token for the command line is made after the provider has asked again, and stated so"
+
+
 def strangers_stay_out(launched, node, provider) -> str:
     people = {
         "eve": {"email": "eve@example.com", "email_verified": True},
@@ -195,6 +216,7 @@ CASES = (
     a_whole_login,
     groups_are_read_again,
     a_renewal_is_silent,
+    making_a_token_asks_again,
     strangers_stay_out,
     another_subject_is_another_person,
     an_invitation_binds,

@@ -31,12 +31,14 @@ BY_PASSWORD, BY_PASSKEY, BY_PROVIDER = "password", "passkey", "oidc"  # the ways
 
 class SignedIn(NamedTuple):
     """Somebody who has proven to be this person. `era` is that of the credentials; `groups` are those that a provider
-    stated; `way` is how."""
+    stated; `way` is how. `authenticated` is when the person proved it to the provider: 0 if that is not stated, and for
+    the other ways, which prove it here."""
 
     mail: str
     era: str
     way: str
     groups: frozenset[str] = frozenset()
+    authenticated: float = 0.0
 
 
 class Accounts:

@@ -20,6 +20,7 @@ from edge.control.login.credential_document import (
 from edge.control.login.invitations import invited
 from edge.control.login.oidc.authorization import (
     STATE_LIMIT,
+    Asking,
     PendingLogin,
     authorization_address,
     begin_login,
@@ -62,7 +63,7 @@ class OidcLogin:
         address: str,
         now: float,
         purpose: str = "",
-        silent: bool = False,
+        asking: Asking = Asking.AS_USUAL,
     ) -> SentAway:
         """`browser` is what its cookie has from another login on its way, or "". Raises OidcFault."""
         provider = await self._client.provider()
@@ -70,9 +71,7 @@ class OidcLogin:
         pending = begin_login(provider.issuer, redirect, after, browser, purpose)
         state = self._open.put(pending, address, now)
         registration = self._client.registration
-        sent = authorization_address(
-            provider, registration.client_id, registration.scopes, pending, state, silent=silent
-        )
+        sent = authorization_address(provider, registration.client_id, registration.scopes, pending, state, asking)
         return SentAway(sent, browser)
 
     def pending(self, query: Mapping[str, str], now: float) -> PendingLogin:
@@ -93,7 +92,7 @@ class OidcLogin:
         mail = await asyncio.to_thread(self._person_of, stated, invitation, now)
         await asyncio.to_thread(self._accounts.note_groups, mail, stated.issuer, stated.groups)
         held = await asyncio.to_thread(self._accounts.credentials, mail)
-        return SignedIn(mail, held.era, BY_PROVIDER, stated.groups)
+        return SignedIn(mail, held.era, BY_PROVIDER, stated.groups, stated.authenticated)
 
     async def close(self) -> None:
         await self._client.close()

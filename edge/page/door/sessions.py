@@ -28,13 +28,14 @@ ID_BYTES = 32
 @dataclass(slots=True, kw_only=True)
 class Session:
     """`name` is that of the token or the person; `holder` is the hash of the token that opened it, or the mail address
-    of `person`; `form_token` is in each of its
-    forms. Times are in seconds since the epoch: what a provider stated of the person holds until `stated_until`, and is
-    asked again from `renew_at` on. `streams` are the event streams that are open now."""
+    of `person`; `form_token` is in each of its forms. Times are in seconds since the epoch: what a provider stated of
+    the person holds until `stated_until`, and is asked again from `renew_at` on; `proved` is when the person, not a
+    session elsewhere, showed who it is. `streams` are the event streams that are open now."""
 
     name: str
     holder: str
     opened: float
+    proved: float
     until: float
     person: SignedIn | None = None
     renew_at: float = float("inf")
@@ -56,11 +57,13 @@ class Sessions:
 
     def open(self, name: str, token_hash: str, now: float) -> str:
         """Begin a session of the token and return its id, which is nowhere else."""
-        return self._open(Session(name=name, holder=token_hash, opened=now, until=now + SESSION_SECONDS))
+        return self._open(Session(name=name, holder=token_hash, opened=now, proved=now, until=now + SESSION_SECONDS))
 
     def open_person(self, person: SignedIn, now: float) -> str:
         """As `open`, of a person."""
-        session = Session(name=person.mail, holder=person.mail, opened=now, until=now + SESSION_SECONDS, person=person)
+        proved = person.authenticated if person.way == BY_PROVIDER else now
+        until, mail = now + SESSION_SECONDS, person.mail
+        session = Session(name=mail, holder=mail, opened=now, proved=proved, until=until, person=person)
         if person.way == BY_PROVIDER:
             session.renew_at, session.stated_until = now + RENEW_SECONDS, now + STATED_SECONDS
         return self._open(session)
@@ -106,3 +109,9 @@ class Sessions:
 def renew(session: Session, person: SignedIn, now: float) -> None:
     """The provider has stated again who it is."""
     session.person, session.renew_at, session.stated_until = person, now + RENEW_SECONDS, now + STATED_SECONDS
+    session.proved = max(session.proved, person.authenticated)
+
+
+def is_fresh(session: Session, now: float) -> bool:
+    """A provider that knows a browser asks nothing: how young the session is says nothing of who sits there."""
+    return now < session.proved + FRESH_SECONDS

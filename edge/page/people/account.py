@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from edge.control.callers import caller_of
-from edge.control.login.accounts import SignedIn
+from edge.control.login.accounts import BY_PROVIDER, SignedIn
 from edge.control.login.credential_document import Passkey, without_passkey
 from edge.control.login.invitations import invited
 from edge.control.login.passkeys import no_passkeys_here
@@ -24,7 +24,7 @@ from edge.domain.facts import DAY_SECONDS
 from edge.page.acting import PageNotice
 from edge.page.answers import NOBODY, answer_page, answer_shown, see_other
 from edge.page.door.noting import note_login
-from edge.page.door.sessions import FRESH_SECONDS
+from edge.page.door.sessions import FRESH_SECONDS, is_fresh
 from edge.page.house import House, Visitor
 from edge.page.login_page import page_origin
 from edge.page.people.ways import SECRET_LIMIT, answer_options, let_in, passkey_place, passkeys_of, passwords_of
@@ -71,7 +71,8 @@ async def show_account(
     values = {
         "mail": person.mail,
         "roles": visitor.grant.words,
-        "fresh": _is_fresh(house, visitor),
+        "fresh": is_fresh(visitor.session, now),
+        "by_provider": person.way == BY_PROVIDER,
         "passwords": people.passwords is not None,
         "passkeys": people.passkeys is not None,
         "password_set": moment(held.password_set, now) if held.password else "",
@@ -111,7 +112,7 @@ async def change_password(house: House, visitor: Visitor, request: web.Request, 
     else:
         _check_fresh(house, visitor)
     visitor.session.person = (await _set_password(house, person.mail, form))._replace(
-        groups=person.groups, way=person.way
+        groups=person.groups, way=person.way, authenticated=person.authenticated
     )
     await note_login(house.audit, house.now(), "set_password", person.mail)
     return "Your password is set. Every other session of yours has ended."
@@ -193,17 +194,20 @@ def person_of(visitor: Visitor) -> SignedIn:
     return visitor.session.person
 
 
-def _is_fresh(house: House, visitor: Visitor) -> bool:
-    return house.now() < visitor.session.opened + FRESH_SECONDS
-
-
 def _check_fresh(house: House, visitor: Visitor) -> None:
     """Raises Forbidden `sign_in_again`."""
-    if not _is_fresh(house, visitor):
-        minutes = int(FRESH_SECONDS // 60)
+    if is_fresh(visitor.session, house.now()):
+        return
+    minutes = int(FRESH_SECONDS // 60)
+    if person_of(visitor).way == BY_PROVIDER:
         raise Forbidden(
-            "sign_in_again", f"you signed in more than {minutes} minutes ago: sign out, sign in again, then change this"
+            "sign_in_again",
+            f"your login provider has not stated that you signed in there within {minutes} minutes: choose "
+            "Sign in again, then change this",
         )
+    raise Forbidden(
+        "sign_in_again", f"you signed in more than {minutes} minutes ago: sign out, sign in again, then change this"
+    )
 
 
 async def _set_password(house: House, mail: str, form: AccountForm, invitation: str = "") -> SignedIn:

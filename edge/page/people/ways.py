@@ -15,7 +15,7 @@ from aiohttp import hdrs, web
 
 from edge.control.callers import caller_of
 from edge.control.login.accounts import SignedIn
-from edge.control.login.oidc.authorization import LoginDeclined
+from edge.control.login.oidc.authorization import Asking, LoginDeclined
 from edge.control.login.oidc.provider import OidcFault
 from edge.control.login.oidc_login import LOGIN_SECONDS, OidcLogin
 from edge.control.login.one_time import hash_of
@@ -23,11 +23,12 @@ from edge.control.login.passkey_login import AskedPasskey, PasskeyLogin
 from edge.control.login.passkeys import PasskeyPlace, place_of
 from edge.control.login.passwords.password_login import PasswordLogin, TooManyTries
 from edge.domain.errors import EdgeError, Forbidden, NotFound, Unauthorized
+from edge.page.acting import PageNotice
 from edge.page.answers import NOBODY, answer_page, login_address, see_other
 from edge.page.door.headers import PRIVATE
 from edge.page.door.hosts import is_own_link
 from edge.page.door.noting import note_login
-from edge.page.door.sessions import RENEW_AGAIN_SECONDS, renew
+from edge.page.door.sessions import FRESH_SECONDS, RENEW_AGAIN_SECONDS, Session, is_fresh, renew
 from edge.page.forms import QUERY_LIMIT
 from edge.page.house import House
 from edge.page.login_page import answer_login, go_on, is_secure, next_address, page_origin, set_session
@@ -35,7 +36,8 @@ from edge.page.login_page import answer_login, go_on, is_secure, next_address, p
 RETURN_PATH, WELCOME = "/login/oidc/return", "/welcome"
 OIDC_COOKIE, SECURE_OIDC_COOKIE = "edge_oidc", "__Host-edge_oidc"
 SECRET_LIMIT = 128  # characters
-RENEWAL, INVITATION = "renew:", "invitation:"
+RENEWAL, AGAIN, INVITATION = "renew:", "again:", "invitation:"
+_OF_SESSION = {"renew": (RENEWAL, Asking.NOTHING), "again": (AGAIN, Asking.AGAIN)}  # by the query's name
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 log = logging.getLogger(__name__)
 
@@ -91,7 +93,8 @@ async def sign_in_by_passkey(house: House, request: web.Request, form: Any) -> w
 
 
 async def go_to_provider(house: House, request: web.Request) -> web.Response:
-    """With `invitation` to bind an account there; with `renew` of the session that is open, without asking anything.
+    """With `invitation` to bind an account there; with `renew` of the session that is open, without asking anything;
+    with `again` of that session, and the provider is to ask as if it did not know the browser.
 
     A provider may ask nothing of who is signed in there. So a link of somebody else's page, with an invitation of
     theirs, would make the reader's account theirs: it leads to the page that says whom it is for.
@@ -100,10 +103,12 @@ async def go_to_provider(house: House, request: web.Request) -> web.Response:
     if invitation and not _from_here(request):
         return see_other(f"{WELCOME}?invitation={quote(invitation, safe='')}")
     session = house.sessions.find(request.cookies.get(house.cookie, ""), house.now())
-    renewing = "renew" in request.query and session is not None and session.person is not None
-    purpose = f"{INVITATION}{invitation}" if invitation else ""
+    asking, purpose = Asking.AS_USUAL, f"{INVITATION}{invitation}" if invitation else ""
+    if session is not None and session.person is not None:
+        begins, asking = next((way for name, way in _OF_SESSION.items() if name in request.query), ("", asking))
+        purpose = begins + hash_of(request.cookies[house.cookie]) if begins else purpose
+    renewing = asking is Asking.NOTHING
     if renewing and session is not None:
-        purpose = RENEWAL + hash_of(request.cookies[house.cookie])
         session.renew_at = house.now() + RENEW_AGAIN_SECONDS  # who does not come back goes on meanwhile
     kept = request.cookies.get(oidc_cookie(house), "")
     after = next_address(request.query.get("next", "/"))
@@ -115,7 +120,7 @@ async def go_to_provider(house: House, request: web.Request) -> web.Response:
             address=caller_of(request),
             now=house.now(),
             purpose=purpose,
-            silent=renewing,
+            asking=asking,
         )
     except OidcFault as error:
         log.warning("nobody can sign in by OpenID Connect: %s", error)
@@ -156,15 +161,35 @@ async def come_back(house: House, request: web.Request) -> web.Response:
         heading = _SILENT if isinstance(error, OidcFault) else "This opened nothing."
         return await answer_login(house, request, after, (heading, _sentence(error)), status=error.status)
     await note_login(house.audit, house.now(), "link_identity" if invitation else "login_oidc", signed_in.mail)
-    session = house.sessions.renewable(purpose.removeprefix(RENEWAL), now) if purpose.startswith(RENEWAL) else None
+    session = _session_of(house, purpose, now)
     if session is not None and session.person is not None and session.person.mail == signed_in.mail:
         renew(session, signed_in, now)
+        if purpose.startswith(AGAIN) and not is_fresh(session, now):
+            session.notice = _not_asked(signed_in)
         return await _lead_on(after)
     response = await _lead_on(after)
     set_session(house, request, response, house.sessions.open_person(signed_in, now))
     return response
 
 
+def _session_of(house: House, purpose: str, now: float) -> Session | None:
+    """The one that the login was for, if it was for one."""
+    for begins, _ in _OF_SESSION.values():
+        if purpose.startswith(begins):
+            return house.sessions.renewable(purpose.removeprefix(begins), now)
+    return None
+
+
+def _not_asked(signed_in: SignedIn) -> PageNotice:
+    minutes = int(FRESH_SECONDS // 60)
+    said = f"stated that you last did so more than {minutes} minutes ago" if signed_in.authenticated else NOT_STATED
+    return PageNotice(
+        "bad", "Your login provider did not show that you have just signed in.", f"It {said}. {OTHER_WAY}"
+    )
+
+
+NOT_STATED = "does not state when you did (auth_time in the ID token)"
+OTHER_WAY = "Sign in by a password or a passkey of this node instead; an admin's invitation lets you set one."
 _SILENT = "The login provider cannot be asked now."
 _DECLINED = ("Your login provider did not let you in.", "It said no, or you cancelled there.")
 

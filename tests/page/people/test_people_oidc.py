@@ -15,7 +15,7 @@ from edge.control.login.oidc.client import OidcClient, OidcRegistration
 from edge.control.login.oidc_login import LOGIN_SECONDS, OidcLogin
 from edge.control.login.people_login import PeopleLogin
 from edge.control.login.region_credentials import IDENTITIES_FILE, RegionCredentials
-from edge.page.door.sessions import RENEW_AGAIN_SECONDS, RENEW_SECONDS, SESSION_SECONDS, STATED_SECONDS
+from edge.page.door.sessions import FRESH_SECONDS, RENEW_AGAIN_SECONDS, RENEW_SECONDS, SESSION_SECONDS, STATED_SECONDS
 
 OIDC_COOKIE = "edge_oidc"
 
@@ -157,6 +157,45 @@ async def test_what_was_stated_an_hour_ago_opens_nothing(page, double, clock):
     )
     assert refused.status == 403 and "asks you to sign in again" in refused.text
     assert (await page.get("/nodes")).status == 303
+
+
+async def test_a_login_is_fresh_if_the_provider_states_that_it_asked(page, double, clock):
+    """A provider that knows the browser asks nothing of whoever sits there."""
+
+    async def made():
+        return await page.post("/account/terminals", {"name": "laptop"})
+
+    async def again():
+        address = await leave(page, "/login/oidc?again=1&next=/account")
+        asked = parse_qs(urlsplit(address).query)
+        assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
+        back = await come_back(page, double.authorize(address))
+        assert back.status == 200 and COOKIE not in back.cookies, "the session that is open"
+        return (await page.get("/account")).text
+
+    await log_in(page, double)
+    assert "has not stated that you signed in just now" in (await page.get("/account")).text
+    assert (await made()).status == 303 and "sign_in_again" in (await page.get("/account")).text
+    assert "does not state when you did" in await again(), "a provider that ignores what it is asked"
+    double.claims = {"auth_time": int(clock.at - FRESH_SECONDS)}
+    assert "more than 15 minutes ago" in await again()
+    assert (await made()).status == 303
+    double.claims = {"auth_time": int(clock.at)}
+    assert "Make a token for twelve hours" in await again()
+    assert (await made()).status == 200
+    clock.at += FRESH_SECONDS
+    assert (await made()).status == 303
+
+
+async def test_somebody_else_at_the_provider_makes_no_session_fresh(page, double):
+    await log_in(page, double)
+    kept = page.cookie
+    double.person = {"sub": "s-2", "email": BEN, "email_verified": True}
+    double.claims = {"sub": "s-2", "auth_time": int(double.now())}
+    await log_in(page, double, "/login/oidc?again=1")
+    assert page.cookie != kept and BEN in (await page.get("/account")).text
+    page.cookie = kept
+    assert "has not stated that you signed in just now" in (await page.get("/account")).text
 
 
 async def test_a_renewal_by_somebody_else_does_not_renew(page, double, clock, logins):

@@ -4,6 +4,7 @@ A login on its way is kept by the node (`PendingLogin`), redeemed once by its st
 it.
 """
 
+import enum
 import hmac
 import re
 import secrets
@@ -21,6 +22,21 @@ CODE_LIMIT = 4_096  # characters
 STATE_LIMIT = 128
 VERIFIER_BYTES = 48  # RFC 7636 4.1: 43 to 128 characters
 _ERROR = re.compile(r"[a-z_]{1,64}")
+
+
+class Asking(enum.Enum):
+    """What the provider is to ask of the person."""
+
+    AS_USUAL = "as usual"
+    NOTHING = "nothing"
+    AGAIN = "again"  # as if it did not know the browser
+
+
+_PARAMETERS = {
+    Asking.AS_USUAL: {},
+    Asking.NOTHING: {"prompt": "none"},
+    Asking.AGAIN: {"prompt": "login", "max_age": "0"},  # with max_age, `auth_time` must be stated (Core 3.1.2.1)
+}
 
 
 class PendingLogin(NamedTuple):
@@ -51,10 +67,14 @@ def begin_login(issuer: str, redirect: str, after: str, browser: str, purpose: s
 
 
 def authorization_address(
-    provider: OidcProvider, client_id: str, scopes: str, pending: PendingLogin, state: str, *, silent: bool = False
+    provider: OidcProvider,
+    client_id: str,
+    scopes: str,
+    pending: PendingLogin,
+    state: str,
+    asking: Asking = Asking.AS_USUAL,
 ) -> str:
-    """Where the browser goes. `silent`: the provider asks the person nothing."""
-    more = {"prompt": "none"} if silent else {}
+    """Where the browser goes."""
     address: str = prepare_grant_uri(
         provider.authorization,
         client_id,
@@ -65,7 +85,7 @@ def authorization_address(
         nonce=pending.nonce,
         code_challenge=create_s256_code_challenge(pending.verifier),
         code_challenge_method="S256",
-        **more,
+        **_PARAMETERS[asking],
     )
     return address
 

@@ -25,6 +25,7 @@ from edge.control.login.oidc.id_token import (
     OidcKeys,
     Stated,
     UnknownKey,
+    authenticated_at,
     parse_keys,
     stated_of,
     subject_of,
@@ -94,9 +95,9 @@ class OidcClient:
         provider = await self.provider()
         answer = await self._exchange(provider, code, pending)
         claims = await self._verified(answer.id_token, provider, pending.nonce, now)
-        return stated_of(
-            await self._with_userinfo(provider, claims, answer.access_token), provider.issuer, self._groups
-        )
+        authenticated = authenticated_at(claims, now)  # by the signed token alone
+        claims = await self._with_userinfo(provider, claims, answer.access_token)
+        return stated_of(claims, provider.issuer, self._groups, authenticated)
 
     async def close(self) -> None:
         if self._session is not None:

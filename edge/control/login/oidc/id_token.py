@@ -43,12 +43,14 @@ class UnknownKey(IdTokenRefused):
 
 
 class Stated(NamedTuple):
-    """What is believed of a provider's statement. `mail` is "" unless the provider has verified it."""
+    """What is believed of a provider's statement. `mail` is "" unless the provider has verified it. `authenticated` is
+    when the person last proved there who it is, in seconds since the epoch; 0 if that is not stated."""
 
     issuer: str
     subject: str
     mail: str
     groups: frozenset[str]
+    authenticated: float = 0.0
 
 
 class OidcKeys(NamedTuple):
@@ -174,9 +176,20 @@ def subject_of(claims: Mapping[str, Any]) -> str:
     return subject
 
 
-def stated_of(claims: Mapping[str, Any], issuer: str, groups_claim: str) -> Stated:
+def stated_of(claims: Mapping[str, Any], issuer: str, groups_claim: str, authenticated: float = 0.0) -> Stated:
     """Whom the claims of an ID token, with those of userinfo, are about."""
-    return Stated(issuer, subject_of(claims), _mail_of(claims), _groups_of(claims.get(groups_claim)))
+    groups = _groups_of(claims.get(groups_claim))
+    return Stated(issuer, subject_of(claims), _mail_of(claims), groups, authenticated)
+
+
+def authenticated_at(claims: Mapping[str, Any], now: float) -> float:
+    """The `auth_time` of a verified ID token, `now` at the latest; 0 if there is none, or one that cannot be. It is a
+    must only if `max_age` was asked for (OpenID Connect Core 2), and no login fails for want of it."""
+    try:
+        found = _time(claims, "auth_time")
+    except IdTokenRefused:
+        return 0.0
+    return min(found, now) if found <= now + SKEW_SECONDS else 0.0
 
 
 def _mail_of(claims: Mapping[str, Any]) -> str:

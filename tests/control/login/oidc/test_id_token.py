@@ -11,6 +11,7 @@ from edge.control.login.oidc.id_token import (
     SKEW_SECONDS,
     IdTokenRefused,
     UnknownKey,
+    authenticated_at,
     parse_keys,
     stated_of,
     verify_id_token,
@@ -169,6 +170,25 @@ def test_a_short_rsa_key_is_left_out():
 def test_mail_counts_only_if_verified_and_groups_may_be_one(claims, mail, groups):
     stated = stated_of({"sub": "s-1"} | claims, ISSUER, "g")
     assert (stated.mail, stated.groups) == (mail, groups)
+
+
+@pytest.mark.parametrize(
+    ("stated", "at"),
+    [
+        ({}, 0.0),
+        ({"auth_time": NOW - 900}, NOW - 900),
+        ({"auth_time": NOW + SKEW_SECONDS}, NOW),
+        ({"auth_time": NOW + SKEW_SECONDS + 1}, 0.0),
+        ({"auth_time": str(int(NOW))}, 0.0),
+        ({"auth_time": True}, 0.0),
+        ({"auth_time": None}, 0.0),
+        ({"auth_time": float("inf")}, 0.0),
+        ({"auth_time": -1}, 0.0),
+        ({"iat": NOW}, 0.0),
+    ],
+)
+def test_when_somebody_proved_who_it_is_says_auth_time_alone(stated, at):
+    assert authenticated_at(stated, NOW) == at
 
 
 def test_too_many_groups_are_refused_rather_than_cut():

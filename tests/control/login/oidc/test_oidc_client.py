@@ -62,6 +62,14 @@ async def test_somebody_is_whom_the_provider_states(client, double):
     assert double.asked == ["/.well-known/openid-configuration", "/token", "/jwks", "/me"]
 
 
+async def test_userinfo_does_not_say_when_somebody_signed_in(client, double):
+    """It is not signed, and not about this login."""
+    double.userinfo = double.person | {"auth_time": NOW}
+    assert (await log_in(client, double)).authenticated == 0.0
+    double.claims = {"auth_time": NOW - 5}
+    assert (await log_in(client, double)).authenticated == NOW - 5
+
+
 async def test_what_the_provider_says_of_itself_is_asked_once_an_hour(client, double, ticks):
     await log_in(client, double)
     await log_in(client, double)

@@ -20,7 +20,7 @@ from edge.control.login.credential_document import (
 from edge.control.login.invitations import invited
 from edge.control.login.oidc.authorization import (
     STATE_LIMIT,
-    Asking,
+    LoginAsk,
     PendingLogin,
     authorization_address,
     begin_login,
@@ -63,7 +63,7 @@ class OidcLogin:
         address: str,
         now: float,
         purpose: str = "",
-        asking: Asking = Asking.AS_USUAL,
+        asking: LoginAsk = LoginAsk.AS_USUAL,
     ) -> SentAway:
         """`browser` is what its cookie has from another login on its way, or "". Raises OidcFault."""
         provider = await self._client.provider()

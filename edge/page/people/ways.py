@@ -15,7 +15,7 @@ from aiohttp import hdrs, web
 
 from edge.control.callers import caller_of
 from edge.control.login.accounts import SignedIn
-from edge.control.login.oidc.authorization import Asking, LoginDeclined
+from edge.control.login.oidc.authorization import LoginAsk, LoginDeclined
 from edge.control.login.oidc.provider import OidcFault
 from edge.control.login.oidc_login import LOGIN_SECONDS, OidcLogin
 from edge.control.login.one_time import hash_of
@@ -37,7 +37,7 @@ RETURN_PATH, WELCOME = "/login/oidc/return", "/welcome"
 OIDC_COOKIE, SECURE_OIDC_COOKIE = "edge_oidc", "__Host-edge_oidc"
 SECRET_LIMIT = 128  # characters
 RENEWAL, AGAIN, INVITATION = "renew:", "again:", "invitation:"
-_OF_SESSION = {"renew": (RENEWAL, Asking.NOTHING), "again": (AGAIN, Asking.AGAIN)}  # by the query's name
+_OF_SESSION = {"renew": (RENEWAL, LoginAsk.NOTHING), "again": (AGAIN, LoginAsk.AGAIN)}  # by the query's name
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 log = logging.getLogger(__name__)
 
@@ -103,11 +103,11 @@ async def go_to_provider(house: House, request: web.Request) -> web.Response:
     if invitation and not _from_here(request):
         return see_other(f"{WELCOME}?invitation={quote(invitation, safe='')}")
     session = house.sessions.find(request.cookies.get(house.cookie, ""), house.now())
-    asking, purpose = Asking.AS_USUAL, f"{INVITATION}{invitation}" if invitation else ""
+    asking, purpose = LoginAsk.AS_USUAL, f"{INVITATION}{invitation}" if invitation else ""
     if session is not None and session.person is not None:
         begins, asking = next((way for name, way in _OF_SESSION.items() if name in request.query), ("", asking))
         purpose = begins + hash_of(request.cookies[house.cookie]) if begins else purpose
-    renewing = asking is Asking.NOTHING
+    renewing = asking is LoginAsk.NOTHING
     if renewing and session is not None:
         session.renew_at = house.now() + RENEW_AGAIN_SECONDS  # who does not come back goes on meanwhile
     kept = request.cookies.get(oidc_cookie(house), "")

@@ -24,7 +24,7 @@ VERIFIER_BYTES = 48  # RFC 7636 4.1: 43 to 128 characters
 _ERROR = re.compile(r"[a-z_]{1,64}")
 
 
-class Asking(enum.Enum):
+class LoginAsk(enum.Enum):
     """What the provider is to ask of the person."""
 
     AS_USUAL = "as usual"
@@ -33,9 +33,9 @@ class Asking(enum.Enum):
 
 
 _PARAMETERS = {
-    Asking.AS_USUAL: {},
-    Asking.NOTHING: {"prompt": "none"},
-    Asking.AGAIN: {"prompt": "login", "max_age": "0"},  # with max_age, `auth_time` must be stated (Core 3.1.2.1)
+    LoginAsk.AS_USUAL: {},
+    LoginAsk.NOTHING: {"prompt": "none"},
+    LoginAsk.AGAIN: {"prompt": "login", "max_age": "0"},  # with max_age, `auth_time` must be stated (Core 3.1.2.1)
 }
 
 
@@ -72,7 +72,7 @@ def authorization_address(
     scopes: str,
     pending: PendingLogin,
     state: str,
-    asking: Asking = Asking.AS_USUAL,
+    asking: LoginAsk = LoginAsk.AS_USUAL,
 ) -> str:
     """Where the browser goes."""
     address: str = prepare_grant_uri(

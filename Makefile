@@ -12,7 +12,7 @@ test: .venv/test.stamp  ## the one gate: format, lint, types, tests on both even
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile
 
 format: .venv/test.stamp
 	$(BIN)/ruff format .

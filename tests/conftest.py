@@ -35,7 +35,10 @@ settings.load_profile("gate")
 
 # Tests of what only ever runs on uvloop, beside workers that have loops of their own: whole nodes, the control API, the
 # page. Each starts a node or a store, so asyncio's half of them is `long`.
-OF_ONE_LOOP = ("assembly", "control", "page", "regions", "node/processes", "node/succession", "node/proving")
+OF_ONE_LOOP = (
+    *("assembly", "control", "messages", "page", "push", "regions"),
+    *("node/processes", "node/succession", "node/proving"),
+)
 
 
 def pytest_asyncio_loop_factories(config, item):

@@ -18,7 +18,7 @@ def a_node(disk) -> Standalone:
     return Standalone(Config(data_dir=str(disk.path / "data"), devices=devices, control=Control(port=0)))
 
 
-@pytest.mark.parametrize("spoil", ["fill", "seal"])
+@pytest.mark.parametrize("spoil", ["fill", pytest.param("seal", marks=pytest.mark.long)])
 async def test_a_node_starts_on_a_disk_that_cannot_be_written(tmp_path, spoil, caplog):
     with a_small_disk(tmp_path / "disk") as disk:
         node = a_node(disk)

@@ -70,6 +70,7 @@ def test_the_chain_verifies_and_an_altered_one_does_not(tmp_path):
     assert "broken_chain" in {each["code"] for each in json.loads(done.stdout)["faults"]}
 
 
+@pytest.mark.long
 def test_a_killed_node_leaves_a_chain_that_verifies_with_every_acknowledged_change(tmp_path):
     with serving_node(tmp_path) as node:
         node.text("app", "create", "com.acme.app")
@@ -84,6 +85,7 @@ def test_a_killed_node_leaves_a_chain_that_verifies_with_every_acknowledged_chan
         assert node.json("audit", "verify")["faults"] == []
 
 
+@pytest.mark.long
 def test_what_the_machines_own_user_does_to_keys_is_in_the_nodes_chain(tmp_path):
     with serving_node(tmp_path) as node:
         node.text("app", "create", "com.acme.app")

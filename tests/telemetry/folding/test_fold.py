@@ -123,6 +123,7 @@ def test_too_many_bundles_of_a_day_become_other_and_the_next_day_is_free(spool, 
     assert counted(database, "com.else") == {("2.0.0", "set", "android"): 1}
 
 
+@pytest.mark.long
 def test_too_many_apps_become_other(spool, database):
     write_segment(spool, [line(app=f"com.app{n}") for n in range(UNKNOWN_APPS_LIMIT)])
     fold(spool, database, now=NOW)

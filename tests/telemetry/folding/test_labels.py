@@ -69,6 +69,7 @@ def test_the_places_are_per_app_and_day(spool, database):
     assert counted(database)["2.0.0", "set"] == counted(database, "com.second")["2.0.0", "set"] == 1
 
 
+@pytest.mark.long
 def test_an_app_of_the_node_keeps_its_rows_however_many_others_there_were(spool, database):
     write_segment(spool, [line(app=f"com.gone{n}") for n in range(UNKNOWN_APPS_LIMIT + 5)])
     fold(spool, database, now=NOW, names_of=NAMES.get)

@@ -196,6 +196,7 @@ def test_distinct_devices(add, subjects, span, where, by, each, expected):
     assert figures.devices(APP, subjects, span, where, by, each=each) == [Estimate(*row) for row in expected]
 
 
+@pytest.mark.long
 def test_distinct_devices_of_many_are_within_two_percent(add):
     draw = random.Random(4)
     keys = [draw.randrange(-(2**63), 2**63) for _ in range(60_000)]

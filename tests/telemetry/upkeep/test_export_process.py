@@ -52,6 +52,7 @@ def test_it_ends_when_nobody_reads(tmp_path):
         assert process.wait(60) != 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["ndjson", pytest.param("parquet", marks=pytest.mark.long)])
 def test_its_memory_does_not_grow_with_the_export(tmp_path, form):
     def peak_kib(folder, segments):

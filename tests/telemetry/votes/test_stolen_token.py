@@ -22,6 +22,7 @@ def a_world(folder, regions, watch=None):
     return RegionsWorld(folder, watch or a_watch(), *REGIONS[:regions])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("regions", PLACES)
 @pytest.mark.parametrize("nets", NETS)
 def test_forged_successes_hide_no_real_failures(tmp_path, regions, nets):

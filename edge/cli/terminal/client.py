@@ -283,16 +283,17 @@ def _wake(connection: http.client.HTTPConnection) -> None:
 
 
 def _await_answer(connection: http.client.HTTPConnection) -> None:
-    """Until the answer begins, or for as long as a read would wait. Python runs no handler of a signal within a wait,
-    and one that came just before it does not end it: so the wait is in pieces."""
+    """Until the answer begins; raises TimeoutError after ANSWER_SECONDS, as a read does. Python runs no handler of a
+    signal within a wait, and one that came just before it does not end it: so the wait is in pieces."""
     sock = connection.sock
     if isinstance(sock, ssl.SSLSocket) and sock.pending():
         return  # read from the network already
     ends = time.monotonic() + ANSWER_SECONDS
     with selectors.DefaultSelector() as waiting:
         waiting.register(sock, selectors.EVENT_READ)
-        while not waiting.select(LOOK_SECONDS) and time.monotonic() < ends:
-            pass
+        while not waiting.select(LOOK_SECONDS):
+            if time.monotonic() >= ends:
+                raise TimeoutError  # as a read does, and not once more as long
 
 
 def _read(connection: http.client.HTTPConnection) -> _Answer:

@@ -130,7 +130,7 @@ class CompiledFeatures:
         selected: dict[Selects, bool],
     ) -> Evaluation:
         check, facts, key = subject
-        if feature.needs is not None and not read_version(check.version_name) >= feature.needs:
+        if self.is_too_old(feature, subject):
             return feature.too_old
         for wanted in feature.prerequisites:
             other = self.features.get(wanted.feature)

@@ -71,12 +71,6 @@ def running(command: Sequence[str], on: set[int], **options: Any) -> Iterator[su
                 process.kill()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def await_port(port: int, process: subprocess.Popen[str]) -> None:
     """Wait until the port accepts. Raises RuntimeError if the program exits first or takes too long."""
     deadline = time.monotonic() + START_SECONDS

@@ -16,6 +16,8 @@ import uvloop
 from aiohttp import web_app
 from hypothesis import settings
 
+from benchmarks.ports import free_port
+
 pytest_plugins = ["buckets"]  # fixtures of servers that several folders' tests use
 
 # A shell's background job ignores SIGINT, and so would the programs that tests start and interrupt.
@@ -39,6 +41,11 @@ OF_ONE_LOOP = (
     *("assembly", "control", "messages", "page", "push", "regions"),
     *("node/processes", "node/succession", "node/proving"),
 )
+
+
+@pytest.fixture
+def port_of_nobody():
+    return free_port()
 
 
 def pytest_asyncio_loop_factories(config, item):

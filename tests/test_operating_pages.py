@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,8 @@ from pathlib import Path
 import pytest
 from documents import PREPARE, RUNS, blocks, commands, parse
 from places import ROOT
+
+from benchmarks.ports import free_port
 
 PAGES = sorted(path.name for path in (ROOT / "config" / "operating").glob("*.md"))
 WALKED = [name for name in PAGES if any(block.mark == RUNS for block in blocks(f"config/operating/{name}"))]
@@ -163,8 +164,8 @@ def test_the_commands_of_a_page_are_there_with_their_options(page):
 def test_a_page_is_walked_on_real_nodes(page, tmp_path):
     text = "".join(block.text for block in blocks(f"config/operating/{page}") if block.mark in (RUNS, PREPARE))
     script = PRELUDE + text
-    for port, free in zip(PORTS, free_ports(len(PORTS)), strict=True):
-        script = re.sub(rf"\b{port}\b", str(free), script)
+    for port in PORTS:
+        script = re.sub(rf"\b{port}\b", str(free_port()), script)
     make_releases(tmp_path)
     environ = environment(tmp_path)
     try:
@@ -181,14 +182,6 @@ def test_a_page_is_walked_on_real_nodes(page, tmp_path):
         assert done.returncode == 0, f"{done.stdout[-1500:]}\n{done.stderr[-3000:]}\n{logs}"
     finally:
         end_all(tmp_path)
-
-
-def free_ports(count):
-    opened = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    found = [each.getsockname()[1] for each in opened]
-    for each in opened:
-        each.close()
-    return found
 
 
 def make_releases(folder):

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.contenders.servers import Files, Server
-from benchmarks.programs import await_port, environment, free_port, need_program, running
+from benchmarks.ports import free_port
+from benchmarks.programs import await_port, environment, need_program, running
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 NAMES = ("nginx", "caddy")

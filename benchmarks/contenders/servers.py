@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.measuring.accounting import family_of
-from benchmarks.programs import await_port, environment, free_port, module, need_program, running
+from benchmarks.ports import free_port
+from benchmarks.programs import await_port, environment, module, need_program, running
 from benchmarks.worlds.answers import HttpAnswer
 from edge.cli.terminal.client import ControlClient
 

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from scripted_server import scripted_server
 
+from benchmarks.ports import free_port
 from edge.cli.main import VERBS, EdgeGroup, cli
 from edge.domain.schedule.rollout import Move
 from edge.domain.targeting.id_sets import IDS_TEXT_LIMIT_BYTES
@@ -221,9 +222,7 @@ def failure_of(done):
 @pytest.fixture
 def nobody():
     """An address that nobody listens on."""
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{reserved.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def test_a_node_that_is_not_there_is_one_line(edge, nobody):

@@ -17,6 +17,7 @@ from plain_script import without_space, without_types
 from playwright.sync_api import sync_playwright
 from running_node import app_name, serving_node
 
+from benchmarks.ports import free_port
 from edge.telemetry.spool.app_records import UsedLine
 from edge.telemetry.spool.kept_segment import open_segment
 from edge.telemetry.spool.record import parse_line
@@ -401,10 +402,10 @@ def test_what_cannot_be_sent_is_left_out_without_an_error(phone_of, node):
 
 
 @pytest.mark.long
-@pytest.mark.long
 @needs_chromium
 def test_what_is_tracked_while_the_node_restarts_arrives(phone_of, tmp_path):
-    with serving_node(tmp_path) as before:
+    here = str(free_port())
+    with serving_node(tmp_path, EDGE_DEVICES_PORT=here) as before:
         phone = phone_of(before)
         page = phone.open()
         track(page, ["feature", "before"])
@@ -413,6 +414,6 @@ def test_what_is_tracked_while_the_node_restarts_arrives(phone_of, tmp_path):
     track(page, ["feature", "meanwhile"])
     flush(page)
     phone.wait(page, FAILED)
-    with serving_node(tmp_path, EDGE_DEVICES_PORT=before.devices.rpartition(":")[2]) as after:
+    with serving_node(tmp_path, EDGE_DEVICES_PORT=here) as after:
         phone.wait_until_sent(page)
         assert names_of(events_at(after, phone.app)) == ["before", "meanwhile"]

@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 
 import aiohttp
 
+from benchmarks.ports import free_port
 from edge.domain.pushing.payload import ProviderKind, PushPayload, PushTarget, PushVerdict
 from edge.messages.addresses import parse_networks
 from edge.push.providers.browsers.webpush import WebPushProvider
@@ -161,9 +161,7 @@ def judge(bench: Bench, name: str, kind: str, script: str, wanted: dict[str, Any
 
 async def judged(bench: Bench) -> bool:
     """Our client for browsers, on a push service that somebody else wrote."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = ["node", "node_modules/web-push-testing/src/bin/server.js", str(port)]
     service = subprocess.Popen(command, cwd=bench.node, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.ports import free_port
 from tests.drills.region_outages import CAUGHT_UP_SECONDS, released
 from tests.worlds.region_devices import RegionDevices
 from tests.worlds.region_node import Missing
@@ -30,10 +31,7 @@ class Nats:
     """A server with JetStream in a folder, at a port that it keeps."""
 
     def __init__(self, program: str, folder: Path) -> None:
-        self._program, self._folder = program, folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self._program, self._folder, self.port = program, folder, free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

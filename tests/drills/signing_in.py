@@ -16,8 +16,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from benchmarks.ports import free_port
 from tests.worlds.login_screens import PersonAtScreen, add_person, ask
-from tests.worlds.oidc_provider import CLIENT_ID, CLIENT_SECRET, free_port, install, running_provider
+from tests.worlds.oidc_provider import CLIENT_ID, CLIENT_SECRET, install, running_provider
 from tests.worlds.running_node import serving_node
 from tests.worlds.screens import chromium
 

@@ -16,7 +16,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from typing import Any
 
 import aiohttp
 
+from benchmarks.ports import free_port
 from tests.worlds.running_node import Node
 
 APP = "com.example.drill"
@@ -69,7 +69,7 @@ class KilledNode:
     def __init__(self, folder: Path, workers: int, **settings: str) -> None:
         """`settings` are more variables of its environment."""
         self.folder = folder
-        self._ports = {"devices": _free_port(), "control": _free_port()}
+        self._ports = {"devices": free_port(), "control": free_port()}
         own = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
         self._environ = own | {f"EDGE_{name.upper()}_PORT": str(port) for name, port in self._ports.items()}
         self._environ |= {"EDGE_DEVICES_WORKERS": str(workers), "EDGE_LOG_LEVEL": "error"} | settings
@@ -239,11 +239,6 @@ def _device(number: int) -> str:
 
 def _milliseconds() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 async def drill(folder: Path, kills: int, seed: int, workers: int) -> list[str]:

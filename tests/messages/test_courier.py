@@ -159,8 +159,8 @@ async def test_a_process_killed_before_it_noted_the_delivery_repeats_it_by_its_i
     assert receiver.ids == ["n1", "n1"]
 
 
-async def test_one_that_fails_does_not_hold_up_another(messaging, receiver, unused_tcp_port):
-    add(messaging, f"http://127.0.0.1:{unused_tcp_port}/", "broken")
+async def test_one_that_fails_does_not_hold_up_another(messaging, receiver, port_of_nobody):
+    add(messaging, f"http://127.0.0.1:{port_of_nobody}/", "broken")
     add(messaging, receiver.url, "good")
     await messaging.outbox.post(a_notice())
     await messaging.courier.deliver_due()
@@ -201,10 +201,10 @@ async def test_the_duty_delivers_what_is_posted_while_it_runs(messaging, receive
     assert receiver.ids == ["n1", "n2"]
 
 
-async def test_the_test_says_what_the_receiver_says(messaging, receiver, unused_tcp_port):
+async def test_the_test_says_what_the_receiver_says(messaging, receiver, port_of_nobody):
     receiver.statuses = [410]
     add(messaging, receiver.url, kinds=[NoticeKind.GUARD_ALARM])
-    add(messaging, f"http://127.0.0.1:{unused_tcp_port}/", "broken")
+    add(messaging, f"http://127.0.0.1:{port_of_nobody}/", "broken")
     said, _ = await messaging.test("ops")
     assert (said.status, said.fault) == (410, "it answered 410")
     assert json.loads(receiver.got[0][1])["kind"] == "webhook_test"

@@ -191,8 +191,8 @@ async def test_a_connection_that_is_closed_unanswered_is_a_fault():
     assert said == (0, "it closed the connection without an answer", "", 0.0)
 
 
-async def test_nobody_listens(unused_tcp_port):
-    said = await a_sender().send(f"http://127.0.0.1:{unused_tcp_port}/", HEADERS, b"{}")
+async def test_nobody_listens(port_of_nobody):
+    said = await a_sender().send(f"http://127.0.0.1:{port_of_nobody}/", HEADERS, b"{}")
     assert said.status == 0 and said.fault.startswith("no connection: ")
 
 

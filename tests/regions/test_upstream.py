@@ -181,9 +181,9 @@ async def test_a_kept_connection_that_the_other_side_closed_costs_no_failure(tok
     assert len(served) == 3
 
 
-async def test_nobody_there_is_said_to_be_so(token_file, unused_tcp_port):
-    upstream = Upstream(f"http://127.0.0.1:{unused_tcp_port}", token_file)
-    with pytest.raises(SourceLost, match=f"no answer from http://127.0.0.1:{unused_tcp_port}: "):
+async def test_nobody_there_is_said_to_be_so(token_file, port_of_nobody):
+    upstream = Upstream(f"http://127.0.0.1:{port_of_nobody}", token_file)
+    with pytest.raises(SourceLost, match=f"no answer from http://127.0.0.1:{port_of_nobody}: "):
         await upstream.request("GET", "/v1/x")
     await upstream.close()
 

@@ -16,11 +16,6 @@ CONFIG = ROOT / "config"
 START_SECONDS = 20.0
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
-
-
 def why_not(name: str) -> str:
     """Why this front cannot run here; empty when it can."""
     if shutil.which(name) is None:

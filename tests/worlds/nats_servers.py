@@ -13,16 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.ports import free_port
+
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = shutil.which("nats-server") or "/usr/sbin/nats-server"
 PASSWORDS = {"NATS_ORIGIN_PASSWORD": "origin-secret", "NATS_REGION_PASSWORD": "region-secret"}
 START_SECONDS = 20
-
-
-def a_free_port() -> int:
-    with socket.socket() as probing:
-        probing.bind(("127.0.0.1", 0))
-        return probing.getsockname()[1]
 
 
 class NatsServer:
@@ -79,7 +75,7 @@ class NatsServer:
 
 def a_hub(folder, more=""):
     """As config/nats/hub.conf; `leaves` is the port of its leaf nodes."""
-    port, leaves = a_free_port(), a_free_port()
+    port, leaves = free_port(), free_port()
     text = (ROOT / "config" / "nats" / "hub.conf").read_text()
     text = text.replace("127.0.0.1:4222", f"127.0.0.1:{port}").replace("0.0.0.0:7422", f"127.0.0.1:{leaves}")
     server = NatsServer(folder, text.replace("/var/lib/nats", str(folder / "jetstream")) + more, port)
@@ -89,7 +85,7 @@ def a_hub(folder, more=""):
 
 def a_leaf(folder, hub):
     """As config/nats/leaf.conf."""
-    port = a_free_port()
+    port = free_port()
     text = (ROOT / "config" / "nats" / "leaf.conf").read_text().replace("127.0.0.1:4222", f"127.0.0.1:{port}")
     address = f"nats-leaf://region:{PASSWORDS['NATS_REGION_PASSWORD']}@127.0.0.1:{hub.leaves}"
     return NatsServer(folder, text, port, {"NATS_HUB": address})

@@ -2,12 +2,13 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
+
+from benchmarks.ports import free_port
 
 PACKAGE = "oidc-provider@9.13.3"
 CLIENT_ID, CLIENT_SECRET = "edge-page", "a secret: of 'the' page/+"
@@ -20,12 +21,6 @@ def install(folder):
     folder.mkdir(parents=True, exist_ok=True)
     npm = [shutil.which("npm") or "npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--silent"]
     subprocess.run([*npm, PACKAGE], check=True, capture_output=True, timeout=300)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Provider:

@@ -8,13 +8,14 @@ import ctypes
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from s3_servers import wait_for_port
+
+from benchmarks.ports import free_port
 
 PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph-authtool", "monmaptool", "ceph")
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
@@ -94,12 +95,6 @@ def radosgw(top: Path, access: str, secret: str, bucket: str):
 
 FSID = "5e3f0f0c-7c5a-4a5e-9d53-0e7d0e5a1f00"
 OSD = "5e3f0f0c-7c5a-4a5e-9d53-0e7d0e5a1f01"
-
-
-def free_port():
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from scripted_server import scripted_server
 
+from benchmarks.ports import free_port
 from edge.cli.terminal.client import (
     ATTEMPTS,
     BLOCK_BYTES,
@@ -75,9 +76,7 @@ def test_it_gives_up_after_some_attempts_and_says_what_it_asked(server, client):
 
 
 def test_nobody_there_is_told_with_the_address():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(Unreachable, match=f"no answer from {url}: connection refused"):
         ControlClient(url, TOKEN).get("/v1/apps")
 

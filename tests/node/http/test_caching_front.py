@@ -15,6 +15,8 @@ import pytest
 from certificates import a_certificate
 from running_node import serving_node, web_build, write_folder
 
+from benchmarks.ports import free_port
+
 APP = "com.acme.app"
 CHECK = {
     "platform": "android",
@@ -64,7 +66,7 @@ def cdn(tmp_path_factory):
     if reason := fronts.why_not("nginx"):
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("cdn")
-    port, pair = fronts.free_port(), a_certificate(folder)
+    port, pair = free_port(), a_certificate(folder)
     with ExitStack() as stack:
         node = stack.enter_context(serving_node(folder, EDGE_DEVICES_BUNDLES_URL=f"https://localhost:{port}"))
         node.text("app", "create", APP)

@@ -21,6 +21,7 @@ from certificates import Files, a_certificate
 from running_node import Node, serving_node, web_build, write_folder
 from telemetry_lines import stored
 
+from benchmarks.ports import free_port
 from edge.cli.terminal.client import ControlClient
 from edge.node.service.limits.admission import FIELD_LIMIT_BYTES, FIELDS_LIMIT, LINE_LIMIT_BYTES
 from edge.node.service.reports.networks import Networks
@@ -128,7 +129,7 @@ def front(request, tmp_path_factory):
     if reason := fronts.why_not(request.param):
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp(request.param)
-    port, pair = fronts.free_port(), a_certificate(folder)
+    port, pair = free_port(), a_certificate(folder)
     settings = {
         "EDGE_DEVICES_PUBLIC_URL": f"https://localhost:{port}",
         "EDGE_DEVICES_TRUSTED_PROXIES": "127.0.0.1",

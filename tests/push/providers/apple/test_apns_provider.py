@@ -8,6 +8,7 @@ from push.apns_double import ApnsDouble, apns_error
 from push.sending import SILENT, Clock, a_message, apns_credentials, local_rules
 from push.verdicts import CUT, SILENCE, Scripted
 
+from benchmarks.ports import free_port
 from edge.domain.pushing.payload import ProviderKind, PushAttempt, PushTarget, PushVerdict
 from edge.push.providers.apple.apns import ApnsProvider
 
@@ -34,10 +35,10 @@ async def start(tmp_path):
     """Starts a world; what the double is made with may be given."""
     made, files = [], a_certificate(tmp_path)
 
-    async def begin(answer_seconds=60.0, **options):
+    async def begin(answer_seconds=60.0, port=0, **options):
         clock = Clock()
         double = ApnsDouble(clock, **options)
-        await double.start(*files)
+        await double.start(*files, port)
         provider = ApnsProvider(apns_credentials(double), local_rules(files.certificate), double.url, answer_seconds)
         made.extend([provider, double])
         return World(double, provider, clock)
@@ -184,8 +185,8 @@ async def test_a_stream_that_a_leaving_peer_did_not_work_on_can_be_sent_again(st
 
 
 async def test_nobody_there_is_for_later_and_found_when_it_comes_back(start, tmp_path):
-    world = await start()
-    port = int(world.double.url.rpartition(":")[2])
+    port = free_port()
+    world = await start(port=port)
     await world.double.close()
     attempts = await asyncio.gather(*(world.send(device(number)) for number in range(20)))
     assert set(attempts) == {PushAttempt(LATER, "no_connection", whole=True)}

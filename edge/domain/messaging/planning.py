@@ -15,7 +15,7 @@ from edge.domain.app_parts.stored_messages import WHOLE, DeviceCap, MessageCaps,
 from edge.domain.buckets import BUCKETS, bucket_of_written
 from edge.domain.messaging.local_times import moment_of, next_moment, quiet_until
 from edge.domain.messaging.usual_hours import usual_hour
-from edge.domain.schedule.zones import load_zone
+from edge.domain.schedule.zones import load_device_zone, zone_names
 
 HELD_OUT = "-"  # the arm of those that do not get it
 BEST_HOUR = 18  # of a device's day, where neither it nor the app has usual hours yet: most apps are used most then
@@ -115,7 +115,7 @@ def plan_device(terms: PlanTerms, device: PlannedDevice) -> PlannedSend | NotPla
         return NotPlanned.PASSED
     due = max(meant, terms.now)
     if message.quiet is not None:
-        over = quiet_until(load_zone(device.zone or "UTC"), message.quiet, due).at
+        over = quiet_until(load_device_zone(device.zone), message.quiet, due).at
         if over is not None and over - due > message.ttl_seconds:
             return NotPlanned.QUIET
         due = due if over is None else over
@@ -133,12 +133,12 @@ def due_of(terms: PlanTerms, device: PlannedDevice) -> int:
         case SendTime.AT:
             return int(message.at)
         case SendTime.LOCAL:
-            return moment_of(load_zone(device.zone or "UTC"), int(message.at))
+            return moment_of(load_device_zone(device.zone), int(message.at))
         case SendTime.BEST:
             hour = usual_hour(device.hours)
             second = (terms.best_hour if hour is None else hour) * _HOUR_SECONDS
             spread = _draw(message, "spread", device) * _HOUR_SECONDS // BUCKETS
-            return next_moment(load_zone(device.zone or "UTC"), second + spread, max(int(message.created), terms.now))
+            return next_moment(load_device_zone(device.zone), second + spread, max(int(message.created), terms.now))
 
 
 def count_device(
@@ -150,7 +150,7 @@ def count_device(
         counts.left_out[planned.value] += 1
         return
     counts.sends[planned.arm] += 1
-    counts.unknown_zones += not device.zone
+    counts.unknown_zones += device.zone not in zone_names()
     if terms.message.time is SendTime.BEST:
         counts.unknown_hours += usual_hour(device.hours) is None
     if planned.arm == HELD_OUT:

@@ -29,6 +29,12 @@ def load_zone(name: str) -> ZoneInfo:
         return ZoneInfo.from_file(file, key=name)
 
 
+def load_device_zone(name: str) -> ZoneInfo:
+    """Of a device as it registered: UTC if it named none, or one that is unknown here (a region of a later release may
+    have known it)."""
+    return load_zone(name if name in zone_names() else "UTC")
+
+
 @cache
 def zone_names() -> frozenset[str]:
     """Every name that `load_zone` accepts."""

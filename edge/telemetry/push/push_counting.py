@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence, Set
 from typing import NamedTuple
 
 from edge.domain.messaging.usual_hours import HOURS, UNKNOWN_HOURS, learn_hour
-from edge.domain.schedule.zones import load_zone, offset_seconds
+from edge.domain.schedule.zones import load_device_zone, offset_seconds
 from edge.domain.statistics.device_key import device_key
 from edge.domain.statistics.device_record import DeviceRecord
 from edge.domain.statistics.subjects import SESSION, UPDATE
@@ -267,7 +267,7 @@ class PushCounting:
 
 
 def _learned(heard: Set[int], zone: str, hours: bytes, last: int) -> tuple[bytes, int]:
-    place = load_zone(zone or "UTC")
+    place = load_device_zone(zone)
     for hour in sorted(heard):
         local = (hour * _HOUR_SECONDS + offset_seconds(place, hour * _HOUR_SECONDS)) // _HOUR_SECONDS % HOURS
         hours, last = learn_hour(hours, last, hour, local), max(last, hour)

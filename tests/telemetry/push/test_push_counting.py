@@ -154,6 +154,12 @@ def test_hours_are_those_of_the_devices_own_day(tmp_path):
     assert check.version_build == sent["version_build"]
 
 
+def test_hours_of_a_zone_that_only_a_later_release_knows_are_in_utc(tmp_path):
+    world = World(tmp_path)
+    world.fold(registers(zone="Mars/Olympus", at=NOW - 60), report_line(a_report(device_id=ONE), NOW))
+    assert [at for at, n in enumerate(world.ask("SELECT hours FROM push_devices")[0][0]) if n] == [8]
+
+
 def test_a_device_that_is_not_registered_teaches_nothing(tmp_path):
     world = World(tmp_path)
     world.fold(report_line(a_report(device_id=ONE)))

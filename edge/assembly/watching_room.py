@@ -36,7 +36,8 @@ class WatchingRoom:
             self._short = True
             log.error(
                 "the disk of %s is full or read-only (%s free): checks, downloads, pausing, rolling back, "
-                "withdrawing and revoking go on; uploads, other changes and reports are refused; free some space there",
+                "withdrawing, killing features, cancelling messages and revoking go on; uploads, other changes and "
+                "reports are refused; free some space there",
                 *(self._directory, rough_size(free)),
             )
         elif self._short and free >= ROOM_BYTES and reserve_whole:

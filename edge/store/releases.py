@@ -24,8 +24,10 @@ from edge.domain.changes.commands import (
     Undo,
     WithdrawBundle,
 )
+from edge.domain.changes.features.feature_commands import SwitchFeature
 from edge.domain.changes.going_back.putting_back import to_propose
 from edge.domain.changes.guard.guard_commands import GuardActs, GuardDeed
+from edge.domain.changes.messages.message_commands import CancelMessage
 from edge.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from edge.domain.model import AppId, AppState
 from edge.domain.schedule.rollout import Move
@@ -91,7 +93,7 @@ class Releases(ReleaseReader):
     """The releases in a store, for a writer. Safe among threads; every call blocks."""
 
     def __init__(self, store: ObjectStore, writer: Writer, trust: Trust, reserve: Reserve | None = None) -> None:
-        """What stops a release, and a shard's new signature, may use `reserve` when the disk is full. Raises Forbidden
+        """What stops something, and a shard's new signature, may use `reserve` when the disk is full. Raises Forbidden
         `unlisted_writer`."""
         super().__init__(store, trust)
         trust.require(writer)
@@ -208,7 +210,7 @@ class Releases(ReleaseReader):
             raise type(error)(error.code, f"{error.message}; {advice}") from error
 
     def _with_room(self, change: Change, attempt: Callable[[], Committed]) -> Committed:
-        return self._reserve.lending(attempt) if stops_a_release(change.command) else attempt()
+        return self._reserve.lending(attempt) if stops_something(change.command) else attempt()
 
     def _attempt(
         self, held: VerifiedShard, app: AppId, change: Change, permit: Permit | None, at: int | None
@@ -268,10 +270,12 @@ class Releases(ReleaseReader):
         self.shards.remember(VerifiedShard(shard, tag), content)
 
 
-def stops_a_release(command: Command) -> bool:
+def stops_something(command: Command) -> bool:
     """Whether it keeps devices from something bad: that must be possible on a full disk, too."""
     if isinstance(command, MoveRollout):
         return command.move in (Move.PAUSE, Move.ROLL_BACK)
     if isinstance(command, GuardActs):
         return command.deed not in (GuardDeed.ADVANCE, GuardDeed.WAIT)
-    return isinstance(command, RollBack | WithdrawBundle)
+    if isinstance(command, SwitchFeature):
+        return not command.on
+    return isinstance(command, RollBack | WithdrawBundle | CancelMessage)

@@ -1,4 +1,4 @@
-"""A store on a full disk: it opens, its releases are read, and what stops a release is written from the reserve."""
+"""A store on a full disk: it opens, its releases are read, and what stops something is written from the reserve."""
 
 import pytest
 from factories import APP, a_change
@@ -7,6 +7,7 @@ from node_world import publish
 from small_disk import a_small_disk
 from truths import a_channel
 
+from edge.domain.app_parts.stored_features import FeatureKind
 from edge.domain.changes.commands import (
     ChannelSettings,
     CreateApp,
@@ -17,7 +18,9 @@ from edge.domain.changes.commands import (
     StartRollout,
     WithdrawBundle,
 )
+from edge.domain.changes.features.feature_commands import FeatureSettings, SetFeature, SwitchFeature
 from edge.domain.changes.guard.guard_commands import Finding, GuardDeed
+from edge.domain.changes.messages.message_commands import CancelMessage, CreateMessage, NewMessageText
 from edge.domain.guarding.watch import watches_of
 from edge.domain.schedule.rollout import Move
 from edge.node.processes.data_directory import DataDirectory
@@ -47,15 +50,22 @@ def truth(disk):
     truth.releases.commit(
         APP, a_change(StartRollout(channel="production", bundle="1.0.1", steps=(20_000, 50_000), downgrade=True))
     )
+    checkout = FeatureSettings(kind=FeatureKind.BOOLEAN, default="false")
+    truth.releases.commit(APP, a_change(SetFeature(name="checkout", settings=checkout)))
+    texts = (NewMessageText(title="Hello"),)
+    truth.releases.commit(APP, a_change(CreateMessage(texts=texts, when="now", expected=1)))
     return truth
 
 
-def test_what_stops_a_release_is_written_when_nothing_else_is(disk, truth):
+def test_what_stops_something_is_written_when_nothing_else_is(disk, truth):
     disk.fill()
     with pytest.raises(DiskFull):
         truth.releases.commit(APP, a_change(a_channel("beta")))
     with pytest.raises(DiskFull):
         truth.releases.commit(APP, a_change(MoveRollout(channel="production", move=Move.ADVANCE)))
+    with pytest.raises(DiskFull):
+        truth.releases.commit(APP, a_change(SetFeature(name="checkout", settings=FeatureSettings(default="true"))))
+    (message,) = truth.releases.load(APP).messages
     watch = next(watches_of(truth.releases.load(APP)))
     for deed, finding in ((GuardDeed.ADVANCE, Finding.PASSES), (GuardDeed.WAIT, Finding.UNSURE)):
         with pytest.raises(DiskFull):
@@ -65,8 +75,12 @@ def test_what_stops_a_release_is_written_when_nothing_else_is(disk, truth):
         MoveRollout(channel="production", move=Move.PAUSE),
         RollBack(channel="production"),
         WithdrawBundle(version="1.0.2", reason="broken"),
+        SwitchFeature(name="checkout", on=False),
+        CancelMessage(message=message),
     ):
         assert truth.releases.commit(APP, a_change(command)).changed, command
+    with pytest.raises(DiskFull):
+        truth.releases.commit(APP, a_change(SwitchFeature(name="checkout", on=True)))
     assert opened(disk).releases.load(APP) == truth.releases.load(APP)
     assert list(truth.store.transfers()) == []
 

@@ -180,7 +180,7 @@ def _node(seen: Observed) -> list[Family]:
         _gauge("edge_fold_age_seconds", "Seconds since events were last counted.", max(0.0, seen.now - seen.folded_at)),
         *_facts(seen),
         _gauge("edge_disk_free_bytes", "Bytes free where the node keeps its data.", seen.disk_free_bytes),
-        _gauge("edge_disk_full", "1 while only what stops a release is sure to be written.", seen.disk_full),
+        _gauge("edge_disk_full", "1 while only what stops something is sure to be written.", seen.disk_full),
     ]
     if seen.certificate_ends is not None:
         meaning = "When the device port's certificate expires, in seconds since the epoch."

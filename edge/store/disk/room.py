@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from edge.domain.errors import OutOfRoom
 
-# For a pause, a rollback or a withdrawal: a revision has at most 4 MiB, mostly some ten kB; a head shard, which is
-# there twice for a moment, a hundred bytes an app.
+# For a pause, a rollback, a withdrawal, a kill: a revision has at most 4 MiB, mostly some ten kB; a head shard, which
+# is there twice for a moment, a hundred bytes an app.
 RESERVE_BYTES = 8 << 20
 LENT_AT_ONCE_BYTES = 1 << 20
 BLOCK_BYTES = 4096

@@ -14,7 +14,7 @@ from edge.store.disk.room import free_bytes
 LOOK_SECONDS = 1.0  # between two measurements: each costs a system call per segment, and there are some hundred
 NO_LIMIT = 1 << 62
 # Free on the disk beside what is written: events must not take the room that counting them needs, which frees theirs,
-# nor what the reserve lends to an operator who stops a release.
+# nor what the reserve lends to an operator who stops something.
 SPARE_BYTES = 4 << 20
 
 

@@ -69,6 +69,7 @@ async def test_a_feature_is_killed_and_revived_after_a_confirmation(shown, api):
     for act, on in (("kill", False), ("revive", True)):
         confirmation = await shown.get(f"{PAGE}/checkout/acts/{act}")
         assert f"edge feature {act} {APP} checkout" in confirmation.text
+        assert ('notice warn"><svg class="i" aria-hidden="true"><use href="#i-warn"/>' in confirmation.source) is on
         done = await shown.post(f"{PAGE}/checkout/acts/{act}", confirmation.seen.fields)
         assert done.location == f"{PAGE}/checkout"
         assert (await api("GET", f"{FEATURES}/checkout"))["on"] is on

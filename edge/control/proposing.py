@@ -1,6 +1,7 @@
 """A change that needs approval becomes a proposal, and what is told of proposals."""
 
 import asyncio
+from collections.abc import Collection
 from typing import ClassVar
 
 import msgspec
@@ -92,9 +93,13 @@ def effect_of_proposal(foreseen: ForeseenProposal | EdgeError) -> str:
 
 
 def view_waiting(
-    state: AppState, proposal: Proposal, at: float, foreseen: ForeseenProposal | EdgeError | None = None
+    state: AppState,
+    proposal: Proposal,
+    at: float,
+    foreseen: ForeseenProposal | EdgeError | None = None,
+    gone: Collection[str] = (),
 ) -> ProposalSummary:
-    """`foreseen` is `foreseen_of` it, if that is known already."""
+    """`foreseen` is `foreseen_of` it, if that is known already; `gone` are those whose approval does not count."""
     foreseen = foreseen or foreseen_of(state, proposal, at)
     needed = None if isinstance(foreseen, EdgeError) else foreseen.needed
     effect = effect_of_proposal(foreseen)
@@ -110,7 +115,10 @@ def view_waiting(
         people=needed.people if needed is not None else 2,
         channels=[name for name in needed.channels if name != WHOLE_APP] if needed is not None else [],
         kinds=list(needed.kinds) if needed is not None else [],
-        approvals=[EndorsementView(by=e.by, at=e.at, counts=e.effect == effect) for e in proposal.approvals],
+        approvals=[
+            EndorsementView(by=e.by, at=e.at, counts=e.effect == effect and e.by not in gone, gone=e.by in gone)
+            for e in proposal.approvals
+        ],
         refused=f"{foreseen.message} [{foreseen.code}]" if isinstance(foreseen, EdgeError) else "",
         decided_by=[],
         decided_at=None,

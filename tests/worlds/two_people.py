@@ -54,9 +54,10 @@ class Team:
         needed = foresee_proposal(self.state, self.state.proposals[proposal], self.now).needed
         return needed.effect.digest if needed is not None else ""
 
-    def approve(self, proposal: str, by: str = BOB, *, effect: str | None = None, hands=None) -> AppState:
-        seen = self.effect(proposal) if effect is None else effect
-        return self.do(ApproveProposal(proposal=proposal, effect=seen, hands=hands or hands_of_one(by)), by)
+    def approve(self, proposal: str, by: str = BOB, *, effect: str | None = None, hands=None, **given) -> AppState:
+        seen, gone = self.effect(proposal) if effect is None else effect, given.pop("gone", ())
+        command = ApproveProposal(proposal=proposal, effect=seen, hands=hands or hands_of_one(by), gone=gone)
+        return self.do(command, by, **given)
 
     def agree(self, command, by: str = ANN, approved_by: str = BOB) -> AppState:
         return self.approve(self.propose(command, by), approved_by)

@@ -126,11 +126,13 @@ def _standing(view: dict[str, Any]) -> str:
     if view["state"] != "waiting":
         return _decision(view)
     counted = [each["by"] for each in view["approvals"] if each["counts"]]
-    others = [each["by"] for each in view["approvals"] if not each["counts"]]
+    gone = [each["by"] for each in view["approvals"] if each.get("gone")]  # older nodes do not know it
+    others = [each["by"] for each in view["approvals"] if not each["counts"] and each["by"] not in gone]
     said = f"{view['people']} people"
     on = f" on {', '.join(view['channels'])}" if view["channels"] else ""
     said += f" ({', '.join(view['kinds'])}{on})" if view["kinds"] else ""
     said += f"; approved by {', '.join(counted)}" if counted else ""
+    said += f"; {', '.join(gone)} approved it and may not any more" if gone else ""
     return said + (f"; {', '.join(others)} approved something else" if others else "")
 
 

@@ -5,13 +5,14 @@ What somebody holds by groups counts for as long as the groups give it, since th
 token that has expired counts: it ended as was planned, and nobody took anything away.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 
 from edge.control.access.effects import check_change
 from edge.control.access.grants import Grant, refusal
 from edge.control.access.roles import Permission
 from edge.control.access.tokens import Tokens
-from edge.domain.app_parts.protection import WHOLE_APP, Proposal
+from edge.domain.app_parts.protection import WHOLE_APP, Endorsement, Proposal
 from edge.domain.approving.hands import is_person
 from edge.domain.changes.approving.proposing import ForeseenProposal
 from edge.domain.changes.command_ids import proposed_command
@@ -28,21 +29,60 @@ def check_may_decide(grant: Grant, state: AppState, foreseen: ForeseenProposal |
 
 
 def check_standing(
-    tokens: Tokens, state: AppState, proposal: Proposal, foreseen: ForeseenProposal | EdgeError, now: float
+    tokens: Tokens,
+    state: AppState,
+    proposal: Proposal,
+    foreseen: ForeseenProposal | EdgeError,
+    now: float,
+    gone: Collection[str] = (),
 ) -> None:
     """What somebody asked for or approved who was removed since, whose name another one has taken, or who may not do it
-    any more, is nobody's wish. Raises Conflict `author_gone`, `approver_gone`."""
-    stood = [("author_gone", "made", proposal.by, proposal.at, proposal.groups)]
-    stood += [("approver_gone", "approved", each.by, each.at, each.groups) for each in proposal.approvals]
-    for code, did, name, at, groups in stood:
-        grant = _grant_since(tokens, name, at, groups, now)
-        lost = _lacking(grant, state, proposal, foreseen, code) if grant is not None else f"{name} was removed"
-        if lost:
-            raise Conflict(
-                code,
-                f"who {did} proposal {proposal.id} does not stand behind it any more ({lost}): reject it, and make the "
-                "change again if somebody still wants it",
-            )
+    any more, is nobody's wish. The approvals of those who are `gone` do not count. Raises Conflict `author_gone`, and
+    `approver_gone` where somebody has left a moment ago."""
+    if lost := _lost_author(tokens, state, proposal, foreseen, now):
+        raise Conflict(
+            "author_gone",
+            f"who made proposal {proposal.id} does not stand behind it any more ({lost}): reject it, and make the "
+            "change again if somebody still wants it",
+        )
+    if left := [each for each in gone_approvers(tokens, state, proposal, foreseen, now) if each not in gone]:
+        raise Conflict(
+            "approver_gone",
+            f"{', '.join(left)} approved proposal {proposal.id}, and may not any more since a moment ago: look at it "
+            "again, then approve it",
+        )
+
+
+def gone_approvers(
+    tokens: Tokens, state: AppState, proposal: Proposal, foreseen: ForeseenProposal | EdgeError, now: float
+) -> tuple[str, ...]:
+    """Those who approved it, and are not there any more or may not approve it."""
+
+    def stands(each: Endorsement) -> bool:
+        grant = _grant_since(tokens, each.by, each.at, each.groups, now)
+        if grant is None:
+            return False
+        with suppress(Forbidden):
+            check_may_decide(grant, state, foreseen)
+            return True
+        return False
+
+    return tuple(each.by for each in proposal.approvals if not stands(each))
+
+
+def _lost_author(
+    tokens: Tokens, state: AppState, proposal: Proposal, foreseen: ForeseenProposal | EdgeError, now: float
+) -> str:
+    """What its author may not do any more, in words; "" if nothing."""
+    grant = _grant_since(tokens, proposal.by, proposal.at, proposal.groups, now)
+    if grant is None:
+        return f"{proposal.by} was removed"
+    try:
+        if not isinstance(foreseen, EdgeError):
+            check_change(grant, None, proposed_command(proposal.command), state, foreseen.after)
+    except Forbidden as lost:
+        return lost.message
+    return ""
 
 
 def _grant_since(tokens: Tokens, name: str, at: float, groups: Iterable[str], now: float) -> Grant | None:
@@ -52,20 +92,6 @@ def _grant_since(tokens: Tokens, name: str, at: float, groups: Iterable[str], no
         return None
     held = tokens.people.grant_of(name, now, groups) if is_person(name) else tokens.grant_of(name)
     return held or Grant(name, ())
-
-
-def _lacking(
-    grant: Grant, state: AppState, proposal: Proposal, foreseen: ForeseenProposal | EdgeError, code: str
-) -> str:
-    """What it may not do any more, in words; "" if nothing."""
-    try:
-        if code == "approver_gone":
-            check_may_decide(grant, state, foreseen)
-        elif not isinstance(foreseen, EdgeError):
-            check_change(grant, None, proposed_command(proposal.command), state, foreseen.after)
-    except Forbidden as lost:
-        return lost.message
-    return ""
 
 
 def _touched(foreseen: ForeseenProposal | EdgeError) -> Iterable[str | None]:

@@ -202,7 +202,7 @@ def _propose(state: AppState, change: Change, command: Propose) -> AppState:
 
 def _approve(state: AppState, change: Change, command: ApproveProposal) -> Applied:
     """The last approval that is needed makes the change of the proposal, in one revision that names both."""
-    proposal = proposing.proposal_of(state, command.proposal, change.at)
+    proposal = proposing.standing(proposing.proposal_of(state, command.proposal, change.at), command.gone)
     proposing.check_approver(proposal, change.by, command.hands)
     foreseen = foresee_proposal(state, proposal, change.at)
     approvals = proposing.endorsed(proposal, foreseen, command, change.by, change.at)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import NODEFAULT
 
-from edge.domain.changes.approving.approval_commands import Propose
+from edge.domain.changes.approving.approval_commands import ApproveProposal, Propose
 from edge.domain.changes.commands import (
     COMMAND_ID_LIMIT,
     Change,
@@ -83,6 +83,8 @@ def command_digest(command: Command, by: str) -> str:
         command = proposed_command(
             command.asked or command.command
         )  # what was requested; that it waits is the node's doing
+    if isinstance(command, ApproveProposal):
+        command = msgspec.structs.replace(command, gone=())  # looked up, not requested
     if isinstance(command, Undo) and command.latest:
         command = msgspec.structs.replace(command, revision=0)  # looked up, not requested
     if isinstance(command, PublishBundle):  # the node derives these from the files

@@ -269,6 +269,22 @@ def test_three_people_are_three():
     assert team.recorded[-1].approved_by == (BOB, CAT)
 
 
+def test_the_approval_of_who_is_gone_does_not_count_and_another_one_does():
+    """Also of the same name, if somebody came back; and a request that is sent again finds others gone."""
+    team = Team(protect=SetApproval(channel="production", people=3))
+    proposal = team.propose(set_production(bundle="1.0.3"))
+    seen = team.effect(proposal)
+    team.approve(proposal, BOB, change="first")
+    team.approve(proposal, BOB, gone=(BOB,), change="again")
+    revision = team.state.revision
+    team.approve(proposal, BOB, effect=seen, change="again")
+    assert team.state.revision == revision
+    team.approve(proposal, CAT, gone=(BOB,))
+    assert [each.by for each in team.state.proposals[proposal].approvals] == [CAT]
+    team.approve(proposal, "bobs", hands=("bobs", BOB))
+    assert team.recorded[-1].approved_by == (CAT, "bobs")
+
+
 def test_an_approval_that_was_taken_back_does_not_come_back_by_undoing_that():
     team = Team(protect=SetApproval(channel="production", people=3))
     proposal = team.propose(set_production(bundle="1.0.3"))

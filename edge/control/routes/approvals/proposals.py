@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from edge.control.access.roles import CHANGES, Permission
-from edge.control.access.standing import check_may_decide, check_standing
+from edge.control.access.standing import check_may_decide, check_standing, gone_approvers
 from edge.control.calls import Call, commit, load_app
 from edge.control.operations import Operation
 from edge.control.proposing import (
@@ -36,6 +36,7 @@ from edge.domain.changes.approving.approval_commands import (
     SetApproval,
     WithdrawProposal,
 )
+from edge.domain.changes.approving.proposing import ForeseenProposal
 from edge.domain.decision.foresight.differences import BundleSize, ComparedParts, differences
 from edge.domain.errors import EdgeError, NotFound, Unavailable
 from edge.domain.model import AppState
@@ -73,7 +74,10 @@ async def handle_list(call: Call[None]) -> list[ProposalSummary]:
 
     def listed() -> list[ProposalSummary]:
         waiting = sorted(state.proposals.values(), key=lambda each: each.at, reverse=True)
-        return [*(view_waiting(state, each, now) for each in waiting), *map(view_decided, reversed(state.decided))]
+        return [
+            *(_standing_view(call, state, each, now) for each in waiting),
+            *map(view_decided, reversed(state.decided)),
+        ]
 
     return await asyncio.to_thread(listed)
 
@@ -85,7 +89,7 @@ async def handle_show(call: Call[None]) -> ProposalDetail:
     if proposal is None:
         return _detail(state.app, _decided(state, id), "", None, None)
     foreseen = await asyncio.to_thread(foreseen_of, state, proposal, now)
-    summary = view_waiting(state, proposal, now, foreseen)
+    summary = await asyncio.to_thread(_standing_view, call, state, proposal, now, foreseen)
     if isinstance(foreseen, EdgeError):
         return _detail(state.app, summary, "", None, None)
     impact = await call.ports.known_devices.weigh(Rehearsed(state, foreseen.after))
@@ -93,6 +97,19 @@ async def handle_show(call: Call[None]) -> ProposalDetail:
     return _detail(
         state.app, summary, effect_of_proposal(foreseen), changes, impact, await _message(call, state, proposal)
     )
+
+
+def _standing_view(
+    call: Call[Any],
+    state: AppState,
+    proposal: Proposal,
+    now: float,
+    foreseen: ForeseenProposal | EdgeError | None = None,
+) -> ProposalSummary:
+    """Of one that waits, with whose approvals count now. Blocks."""
+    foreseen = foreseen or foreseen_of(state, proposal, now)
+    gone = gone_approvers(call.ports.tokens, state, proposal, foreseen, now) if proposal.approvals else ()
+    return view_waiting(state, proposal, now, foreseen, gone)
 
 
 async def _message(call: Call[None], state: AppState, proposal: Proposal) -> MessagePreview | None:
@@ -108,15 +125,21 @@ async def _message(call: Call[None], state: AppState, proposal: Proposal) -> Mes
 
 async def handle_approve(call: Call[ApproveRequest]) -> ProposalDecided:
     """Raises Conflict `preview_differs`, `above_daily_cap` where the message of a proposal has another audience now."""
-    proposal = (await load_app(call)).proposals.get(call.part("proposal"))
+    state, now = await load_app(call), call.ports.clock.now()
+    proposal = state.proposals.get(call.part("proposal"))
     message = await preview_proposed(call, proposal) if proposal is not None else None
     if message is not None:
         check_expected(*message)
+    gone: tuple[str, ...] = ()
+    if proposal is not None and proposal.approvals:
+        foreseen = await asyncio.to_thread(foreseen_of, state, proposal, now)
+        gone = await asyncio.to_thread(gone_approvers, call.ports.tokens, state, proposal, foreseen, now)
     command = ApproveProposal(
         proposal=call.part("proposal"),
         effect=call.body.effect,
         hands=await hands_behind(call.ports, call.grant.name),
         groups=call.grant.groups[:GROUPS_KEPT],
+        gone=gone,
     )
     return await _decide(call, command)
 
@@ -139,7 +162,7 @@ async def _decide(call: Call[Any], command: ApproveProposal | RejectProposal | W
         foreseen = foreseen_of(before, before.proposals[id], now)
         check_may_decide(call.grant, before, foreseen)
         if isinstance(command, ApproveProposal):
-            check_standing(call.ports.tokens, before, before.proposals[id], foreseen, now)
+            check_standing(call.ports.tokens, before, before.proposals[id], foreseen, now, command.gone)
 
     done = await commit(call, call.app, command, permit)
     waiting = done.state.proposals.get(id)

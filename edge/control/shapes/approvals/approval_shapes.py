@@ -47,11 +47,13 @@ class ApprovalChanged(ChangeAnswer, frozen=True, kw_only=True):
 
 
 class EndorsementView(AnswerBody, frozen=True, kw_only=True):
-    """`counts` is false if the proposal would do something else now than what this person approved."""
+    """`counts` is false if the proposal would do something else now than what this person approved, or if the person is
+    `gone`: removed since, or without the right to approve it."""
 
     by: str
     at: float
     counts: bool
+    gone: bool = False
 
 
 class ProposalSummary(AnswerBody, frozen=True, kw_only=True):

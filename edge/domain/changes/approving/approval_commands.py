@@ -48,12 +48,13 @@ class Propose(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="
 
 class ApproveProposal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="approve_proposal"):
     """`effect` is the digest of what the person has seen that it would do. The last approval that is needed carries the
-    proposed change out."""
+    proposed change out. `gone` are those who approved it and may not any more, as the node finds them."""
 
     proposal: str
     effect: str
     hands: tuple[str, ...]
     groups: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 class RejectProposal(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reject_proposal"):

@@ -3,7 +3,7 @@
 What a proposal would do is found by `apply`, which alone carries commands out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -96,6 +96,11 @@ def _check_room(state: AppState, waiting: Sequence[Proposal], command: Propose) 
 
 def _bytes_with(waiting: Iterable[Proposal], command: Propose) -> int:
     return sum(len(each.command.encode()) for each in waiting) + len(command.command.encode())
+
+
+def standing(proposal: Proposal, gone: Collection[str]) -> Proposal:
+    """Without the approvals of those who are gone."""
+    return replace(proposal, approvals=tuple(each for each in proposal.approvals if each.by not in gone))
 
 
 def check_approver(proposal: Proposal, name: str, hands: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from token_making import make_token
 from two_people import proposing
 
 from edge.control.access.roles import Role
-from edge.control.access.standing import check_standing
+from edge.control.access.standing import check_standing, gone_approvers
 from edge.control.login.accounts import SignedIn
 from edge.control.login.terminals import make_terminal
 from edge.control.proposing import FRESH_SECONDS
@@ -133,14 +133,19 @@ async def test_what_a_token_asked_for_that_is_revoked_is_not_approved(ready):
     assert (await ready("POST", f"{PROPOSALS}/{proposal['id']}/reject", by="bob"))["proposal"]["state"] == "rejected"
 
 
-async def test_who_was_removed_stands_behind_nothing(ready, world):
-    """Neither as the author nor as one of those who approved."""
+async def test_an_approval_of_who_was_removed_does_not_count_and_another_one_does(ready):
+    """Also of the same person's: that of a token that is gone keeps no other from approving."""
     await ready("PUT", f"{PRODUCTION}/approval", {"people": 3}, by="boss")
     proposal = await ask(ready, "PATCH", PRODUCTION, {"bundle": "1.1.0"}, by="boss")
-    await approve(ready, proposal["id"], by="ann")
-    await ready("DELETE", "/v1/tokens/ann", by="boss")
-    assert await approve(ready, proposal["id"], status=409) == "approver_gone"
+    await approve(ready, proposal["id"], by="ann-phone")
+    await ready("DELETE", "/v1/tokens/ann-phone", by="boss")
+    shown = await ready("GET", f"{PROPOSALS}/{proposal['id']}")
+    assert [(each["by"], each["counts"], each["gone"]) for each in shown["approvals"]] == [("ann-phone", False, True)]
+    done = await approve(ready, proposal["id"])
+    assert (done["made"], [each["by"] for each in done["proposal"]["approvals"]]) == (False, ["bob"])
     assert await offered(ready) == "1.0.0"
+    done = await approve(ready, proposal["id"], by="ann")
+    assert (done["made"], done["proposal"]["decided_by"]) == (True, ["bob", "ann"])
 
 
 FAY, GIL = "fay@example.com", "gil@example.com"
@@ -172,6 +177,8 @@ async def test_who_may_not_any_more_stands_behind_nothing(ready, world):
         with pytest.raises(Conflict) as refused:
             check_standing(world.tokens, state, waiting, foreseen, NOW + 2)
         assert refused.value.code == code
+        gone = gone_approvers(world.tokens, state, waiting, foreseen, NOW + 2)
+        assert gone == ((GIL,) if code == "approver_gone" else ())
         if back[0] is not None:
             await ready(*back)
             waiting = replace(waiting, approvals=(replace(approval, groups=("qa",)),))

@@ -12,9 +12,10 @@ from edge.domain.errors import Unavailable
 
 HERE = Path(__file__).parent
 PAGE_LIMIT_BYTES = 4 * 1024 * 1024  # a page is some 100 kB; a list that is not cut must not fill the supervisor
-CHARTED = "charted.js"  # all that a page with charts runs, in one request; who meets a fault leaves what is before it
+CHARTED, ACCOUNT = "charted.js", "account.js"
+# All that such a page runs, in one request; who meets a fault leaves what is before it.
+_JOINED = {CHARTED: ("page.js", "uplot.js", "charts.js"), ACCOUNT: ("page.js", "passkeys.js")}
 _OWN_SCRIPTS = ("page.js", "charts.js", "passkeys.js")
-_CHARTED = ("page.js", "uplot.js", "charts.js")
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
 
 
@@ -31,7 +32,7 @@ def static_files() -> Mapping[str, StaticFile]:
     """All of them, by name: read once."""
     read = {path.name: path.read_bytes() for path in (HERE / "static").iterdir() if path.suffix in _KINDS}
     bodies = {name: trimmed(body) if name in _OWN_SCRIPTS else body for name, body in read.items()}
-    bodies[CHARTED] = b"".join(bodies.pop(name) if name != "page.js" else bodies[name] for name in _CHARTED)
+    bodies |= {joined: b"".join(bodies[name] for name in names) for joined, names in _JOINED.items()}
     return {
         name: StaticFile(body, _KINDS[Path(name).suffix], hashlib.sha256(body).hexdigest()[:12])
         for name, body in sorted(bodies.items())

@@ -43,6 +43,7 @@ from edge.node.processes.data_directory import DataDirectory
 from edge.store.heads import Head, Heads, build_successor, encode_shard, shard_of
 from edge.store.objects.port import head_key
 from edge.store.releases import Revisions
+from tests.worlds.login_screens import add_person, ask
 from tests.worlds.running_node import serving_node
 
 PAGE_LIMIT_BYTES = 150_000
@@ -55,6 +56,7 @@ FORGETS_SECONDS = 11.0  # answers and devices are remembered for up to 10
 EXPRESSION = 'platform == "ios"'
 BATCH = 500  # reports of one request
 MOVING, STOPPED = 10, 2  # apps with a rollout on its way, and of these with one that is paused
+PERSON, PASSWORD = "ada@example.com", "the heron waits by the lock"
 SIZES = Sizes(zip_bytes=4096, files=40, file_bytes=10_000)
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -70,12 +72,15 @@ def main() -> int:
     parser.add_argument("--devices", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    if options.apps <= MOVING:
+        parser.error(f"--apps has to be more than {MOVING}: so many have a rollout, and others have none")
+    calm = app_id(options.apps - 1)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         make(folder / "edge-data", options.apps, options.bundles)
         with serving_node(folder) as node:
-            report(node, options.devices)
-            rows = measure_all(node, pages(options.bundles), options.rounds)
+            report(node, calm, options.devices)
+            rows = measure_all(node, pages(calm, options.bundles), options.rounds)
     print(f"{options.apps} apps, {options.apps * options.bundles} bundles, {options.devices} devices; limits:")
     print(
         f"{PAGE_LIMIT_BYTES} B, {SCRIPT_LIMIT_BYTES} B of script, {REQUESTS_LIMIT} requests, {CPU_LIMIT_MS} ms of CPU"
@@ -110,8 +115,8 @@ class Row(NamedTuple):
         return [name for name, (found, limit) in limits.items() if found > limit]
 
 
-def pages(bundles: int) -> list[str]:
-    app, calm = app_id(STOPPED), app_id(50)
+def pages(calm: str, bundles: int) -> list[str]:
+    app = app_id(STOPPED)
     versions = [f"1.0.{bundles - 1}", f"1.0.{bundles}"]
     return [
         "/",
@@ -130,6 +135,9 @@ def pages(bundles: int) -> list[str]:
         f"/search?{urlencode({'q': '1.0.7'})}",
         f"/apps/{calm}/history",
         "/nodes",
+        "/people",
+        "/audit",
+        "/account",
     ]
 
 
@@ -168,13 +176,13 @@ def device_id(number):
     return f"{number:08x}-0000-4000-8000-{number:012x}"
 
 
-def report(node, devices):
-    """Each device of one app says that it is in front, as from 20 networks."""
+def report(node, app, devices):
+    """Each device of the app says that it is in front, as from 20 networks."""
     host = urlsplit(node.devices).netloc
     for begin in range(0, devices, BATCH):
         body = [
             {
-                "app_id": app_id(50),
+                "app_id": app,
                 "device_id": device_id(number),
                 "action": "app_moved_to_foreground",
                 "platform": "ios" if number % 2 else "android",
@@ -198,13 +206,18 @@ def report(node, devices):
 
 
 class Browser:
-    """Signed in with a link."""
+    """Signed in as a person, who has an account; by a name, so that passkeys are offered."""
 
     def __init__(self, node):
-        self.host = urlsplit(node.control).netloc
+        place = urlsplit(node.control)
+        self.place, self.host = place.netloc, f"localhost:{place.port}"
         self.cookie = ""
-        link = node.json("login-link")["url"].partition("link=")[2]
-        answer = self.ask("POST", "/login", urlencode({"link": link}))
+        add_person(node, PERSON, "admin")
+        invited = ask(node, "POST", f"/v1/people/{PERSON}/invitation")["path"]
+        fields = {"invitation": invited.partition("invitation=")[2], "new": PASSWORD, "again": PASSWORD}
+        answer = self.ask("POST", "/welcome", urlencode(fields))
+        if answer.status != 303:
+            raise SystemExit(f"/welcome: {answer.status}")
         self.cookie = answer.getheader("Set-Cookie").partition(";")[0]
 
     def get(self, path):
@@ -214,8 +227,8 @@ class Browser:
         return answer.text
 
     def ask(self, method, path, body=None):
-        connection = http.client.HTTPConnection(self.host, timeout=60)
-        headers = {"Cookie": self.cookie, "Origin": f"http://{self.host}"}
+        connection = http.client.HTTPConnection(self.place, timeout=60)
+        headers = {"Host": self.host, "Cookie": self.cookie, "Origin": f"http://{self.host}"}
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         connection.request(method, path, body, headers)

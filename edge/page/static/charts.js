@@ -17,9 +17,10 @@
     const padding = getComputedStyle(plot);
     const pad = (side) => parseFloat(padding.getPropertyValue(`padding-${side}`));
     const { x, y } = values;
-    const inside = (axis, value) => Math.min(axis.high, Math.max(axis.low, value));
+    const inside = (name, value) => Math.min(values[name].high, Math.max(values[name].low, value));
+    const at = (u, name, value) => u.valToPos(inside(name, value), name, true);
     const font = `${parseFloat(style().fontSize) * 0.857}px ${token("--sans")}`;
-    const subject = values.lines[0] ? values.lines[0].points : [];
+    const subject = values.lines[0]?.points || [];
     const ratio = devicePixelRatio;
 
     const dashed = (ctx, stroke, width, dash) => {
@@ -36,13 +37,13 @@
       ctx.fillText(words, left, top);
     };
     const behind = (u) => {
-      const { ctx, bbox } = u, at = (value, axis) => u.valToPos(value, axis, true);
+      const { ctx, bbox } = u;
       ctx.save();
       if (values.band && values.band.points.length > 1) {
         const points = values.band.points;
         ctx.beginPath();
-        for (const [when, , high] of points) ctx.lineTo(at(inside(x, when), "x"), at(inside(y, high), "y"));
-        for (const [when, low] of points.slice().reverse()) ctx.lineTo(at(inside(x, when), "x"), at(inside(y, low), "y"));
+        for (const [when, , high] of points) ctx.lineTo(at(u, "x", when), at(u, "y", high));
+        for (const [when, low] of points.slice().reverse()) ctx.lineTo(at(u, "x", when), at(u, "y", low));
         ctx.globalAlpha = values.band.fail ? 0.18 : 1;
         ctx.fillStyle = token(values.band.fail ? "--fail" : "--band");
         ctx.fill();
@@ -50,7 +51,7 @@
       }
       let before = -Infinity, row = 0;
       for (const [when, words, event] of values.marks) {
-        const left = at(inside(x, when), "x"), end = left > bbox.left + bbox.width * 0.9;
+        const left = at(u, "x", when), end = left > bbox.left + bbox.width * 0.9;
         row = left - before < bbox.width * 0.12 ? 1 - row : 0;
         before = left;
         dashed(ctx, event ? "--bad" : "--edge", 1, event ? [] : [2, 3]);
@@ -61,20 +62,20 @@
       ctx.restore();
     };
     const above = (u) => {
-      const { ctx, bbox } = u, at = (value, axis) => u.valToPos(value, axis, true);
+      const { ctx, bbox } = u;
       ctx.save();
       for (const [value, words, left] of values.bounds) {
-        const top = at(inside(y, value), "y");
+        const top = at(u, "y", value);
         dashed(ctx, "--bad", 1.5, [6, 4]);
         stroke(ctx, bbox.left, top, bbox.left + bbox.width, top);
         say(ctx, words, left ? bbox.left + 6 * ratio : bbox.left + bbox.width - 4 * ratio, top - 8 * ratio, "--bad", left ? "left" : "right", "600 ");
       }
       const named = [];
       for (const each of values.lines.filter((line) => line.points.length && (line.end || line.dot))) {
-        const [when, value] = each.points[each.points.length - 1];
-        const left = at(inside(x, when), "x"), top = at(inside(y, value), "y");
-        const main = each.kind === "now" || each.kind === "fail";
-        const turned = main && left > bbox.left + bbox.width * 0.86;
+        const [when, value] = each.points.at(-1);
+        const left = at(u, "x", when), top = at(u, "y", value);
+        const now = each.kind === "now";
+        const turned = (now || each.kind === "fail") && left > bbox.left + bbox.width * 0.86;
         let height = top + (turned || top > bbox.top + bbox.height * 0.94 ? -9 * ratio : 0);
         for (const other of named) if (Math.abs(other[0] - left) < bbox.width * 0.12 && Math.abs(other[1] - height) < 12 * ratio) height = other[1] + 13 * ratio;
         named.push([left, height]);
@@ -88,7 +89,7 @@
           ctx.fill();
           ctx.stroke();
         }
-        say(ctx, each.end, left + (turned ? -8 : 8) * ratio, height, each.kind === "now" ? "--now" : "--ink-2", turned ? "right" : "left", each.kind === "now" ? "600 " : "");
+        say(ctx, each.end, left + (turned ? -8 : 8) * ratio, height, now ? "--now" : "--ink-2", turned ? "right" : "left", now ? "600 " : "");
       }
       ctx.restore();
     };
@@ -99,9 +100,9 @@
       side, size, gap, font, stroke: token("--ink-3"), ticks: { show: false },
       splits: () => shown(ticks).map((tick) => tick[0]), values: () => shown(ticks).map((tick) => tick[1]), ...more,
     });
-    const size = () => ({ width: plot.clientWidth + WIDER, height: plot.clientHeight });
     const chart = new uPlot({
-      ...size(),
+      width: plot.clientWidth + WIDER,
+      height: plot.clientHeight,
       padding: [pad("top"), pad("right"), 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
@@ -120,9 +121,9 @@
       // Two values at one moment are a step: uPlot takes one, so the later lies a hair behind.
       const seen = new Set();
       const moments = each.points.map(([when]) => { let at = when; while (seen.has(at)) at += (x.high - x.low) * 1e-6; seen.add(at); return at; });
-      return [moments, each.points.map(([, value]) => inside(y, value))];
+      return [moments, each.points.map(([, value]) => inside("y", value))];
     })), box);
-    return { chart, subject, readings: values.readings, size };
+    return { chart, subject, readings: values.readings };
   };
 
   const draw = (figure) => {
@@ -156,12 +157,12 @@
       drawn.chart.setCursor({ left, top: to < 0 ? -10 : 10 });
       read(to);
     });
-    new ResizeObserver(() => again()).observe(plot);
     const again = () => {
       drawn.chart.destroy();
       drawn = build(figure);
       read(-1);
     };
+    new ResizeObserver(again).observe(plot);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
   };
 

@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const one = (what, root = document) => root.querySelector(what);
-  const body = document.body;
+  const body = document.body, FIELDS = "input:not([type=hidden]), select, textarea";
 
   // Confirmations: the same form that the link leads to, in a popover.
   let asking = null, asker = null;
@@ -31,7 +31,7 @@
     });
     asking.addEventListener("keydown", (event) => { // the focus stays in it: what is below may be covered
       if (event.key !== "Tab") return;
-      const stops = [...form.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary")];
+      const stops = [...form.querySelectorAll(`a[href], button, summary, ${FIELDS}`)];
       const [end, begin] = event.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
       if (document.activeElement !== end) return;
       event.preventDefault();
@@ -39,7 +39,7 @@
     });
     body.append(asking);
     asking.showPopover();
-    (one("input:not([type=hidden]), select", form) || one("button", form)).focus();
+    (one(FIELDS, form) || one("button", form)).focus();
   };
   const ask = async (address) => {
     const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(5000) });
@@ -48,6 +48,7 @@
     if (asking) { const old = asking; asking = null; old.remove(); }
     show(document.adoptNode(form));
   };
+  const askOrGo = (address) => ask(address).catch(() => { location.href = address; });
   // A zip that is dropped anywhere on a form for one.
   for (const form of document.querySelectorAll("form[data-drop]")) {
     form.addEventListener("dragover", (event) => event.preventDefault());
@@ -66,7 +67,7 @@
     if (link.hasAttribute("data-act") && plain(event) && HTMLElement.prototype.showPopover) {
       event.preventDefault();
       asker = link;
-      ask(link.href).catch(() => { location.href = link.href; });
+      askOrGo(link.href);
     }
   });
   document.addEventListener("submit", (event) => {
@@ -75,7 +76,7 @@
     if (form.method === "get") {
       event.preventDefault();
       const address = `${form.getAttribute("action")}?${new URLSearchParams(new FormData(form))}`;
-      if (asking) ask(address).catch(() => { location.href = address; }); else location.href = address;
+      if (asking) askOrGo(address); else location.href = address;
       return;
     }
     if (button.getAttribute("aria-disabled")) { event.preventDefault(); return; }
@@ -87,7 +88,7 @@
   const places = { a: "/", n: "/nodes", h: body.dataset.history };
   let before = "";
   document.addEventListener("keydown", (event) => {
-    if (event.metaKey || event.ctrlKey || event.altKey || event.target.closest("input, select, textarea")) return;
+    if (event.metaKey || event.ctrlKey || event.altKey || event.target.closest(FIELDS)) return;
     const pair = before === "g" && places[event.key];
     before = event.key;
     if (pair) { location.href = pair; return; }
@@ -100,18 +101,17 @@
   if (!live || !window.EventSource || !body.dataset.page) return;
   const word = one(".word", live), time = one("time", live), said = one("#said");
   const title = document.title;
-  let dead = 0, since = "";
+  let dead = 0;
   const alive = (clock) => {
     clearTimeout(dead);
     dead = setTimeout(lost, 10000);
-    time.textContent = since = clock;
+    time.textContent = clock;
     word.textContent = "Live · as of";
     live.classList.remove("lost");
     one("use", live).setAttribute("href", "#i-dot");
   };
   const lost = () => {
     word.textContent = "Not live since";
-    if (since) time.textContent = since;
     live.classList.add("lost");
     one("use", live).setAttribute("href", "#i-warn");
   };

@@ -117,10 +117,11 @@ def _guard(kind: str, words: str, *beside: str) -> dict[str, Any]:
 
 
 def _off(row: RowSight) -> dict[str, Any]:
-    """With the way to turn it on."""
+    """With the way to turn it on, for those who may."""
     why = "plain publish" if row.channel.experiment is None else "experiment"
     why = why if row.rollout is None else "not watched"
-    return {**_guard("idle", "Off", why), "more": guard_href(row.app, row.channel.name), "more_words": "change"}
+    off = _guard("idle", "Off", why)
+    return off if not row.may_guard else {**off, "more": guard_href(row.app, row.channel.name), "more_words": "change"}
 
 
 def _since(row: RowSight, now: float) -> dict[str, Any] | str:

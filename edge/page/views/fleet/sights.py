@@ -12,6 +12,7 @@ from edge.control.shapes.channels import ChannelView
 from edge.control.shapes.rollouts import RolloutView
 from edge.domain.errors import EdgeError
 from edge.domain.model import BUILTIN, Phase
+from edge.page.acts.moves import GUARD
 from edge.page.views.channel.sight import GuardSight, guard_sight, window_seconds
 from edge.page.views.urgency import Urgency, urgency_of
 from edge.page.views.visit import Unread, Visit
@@ -40,13 +41,15 @@ class AppSight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowSight:
-    """One channel in full. `figures` is None where there is nothing to count."""
+    """One channel in full. `figures` is None where there is nothing to count. `may_guard`: the visitor may change the
+    guard's rules there."""
 
     app: str
     channel: ChannelView
     rollout: RolloutView | None
     figures: StatsAnswer | Unread | None
     guard: GuardSight | Unread | None
+    may_guard: bool = False
 
     @property
     def subject(self) -> str | None:
@@ -110,15 +113,16 @@ async def _see_row(visit: Visit, app: str, channel: ChannelView) -> RowSight:
     found = await visit.attempt("show_rollout", parts) if active else None
     rollout = found if isinstance(found, RolloutView) else None
     subject = rollout.bundle if rollout is not None else channel.served
+    may_guard = visit.allows_on(channel, app)(GUARD.operation)
     if subject is None or subject == BUILTIN:
-        return RowSight(app=app, channel=channel, rollout=rollout, figures=None, guard=None)
+        return RowSight(app=app, channel=channel, rollout=rollout, figures=None, guard=None, may_guard=may_guard)
     began = rollout.started if rollout is not None else channel.bundle_changed
     since = window_seconds(visit.now - began, 3_600)
     query = {"bundle": subject, "channel": channel.name, "points": str(SPARK_POINTS), "since_seconds": str(since)}
     figures, guard = await asyncio.gather(
         visit.attempt("show_figures", {"app": app}, query), _see_guard(visit, app, channel.name)
     )
-    return RowSight(app=app, channel=channel, rollout=rollout, figures=figures, guard=guard)
+    return RowSight(app=app, channel=channel, rollout=rollout, figures=figures, guard=guard, may_guard=may_guard)
 
 
 async def _see_guard(visit: Visit, app: str, channel: str) -> GuardSight | Unread:

@@ -110,12 +110,14 @@ async def test_names_of_others_are_text(root, publish):
     assert "<script>alert" not in page.source
 
 
-async def test_a_guard_that_is_off_leads_to_its_form(root, publish):
+async def test_a_guard_that_is_off_leads_to_its_form_whoever_may_change_it(root, publish):
     api = await two_apps(root, publish)
     form = f"/apps/{APP}/channels/production/acts/guard"
     assert form not in (await root.get("/")).seen.links
     await api("POST", f"/v1/apps/{APP}/channels/production/rollout/promote")
     assert form in (await root.get("/")).seen.links
+    await root.sign_in("reader")
+    assert form not in (await root.get("/")).seen.links
 
 
 def test_what_nobody_was_offered_is_said_in_two_words():

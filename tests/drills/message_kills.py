@@ -33,6 +33,7 @@ from telemetry_lines import write_segment  # noqa: E402
 from edge.assembly.pushing.message_sending import MessageSending  # noqa: E402
 from edge.assembly.pushing.sender_messages import SenderSetup  # noqa: E402
 from edge.config import Log, PushOptions  # noqa: E402
+from edge.control.push.push_credentials import AppCredentials  # noqa: E402
 from edge.domain.changes.messages.message_commands import CreateMessage, NewMessageText  # noqa: E402
 from edge.domain.statistics.device_key import device_key  # noqa: E402
 from edge.node.processes.data_paths import DataPaths  # noqa: E402
@@ -86,7 +87,7 @@ async def drill(folder: Path, devices: int, kills: int, draw: random.Random) -> 
         setup,
         truth.releases.heads,
         post,
-        lambda app: {"webhook": encode_credentials(credentials)},
+        lambda app: AppCredentials({"webhook": encode_credentials(credentials)}, {}),
         restart_seconds=(0,),
     )
     running = asyncio.create_task(sending.run())

@@ -24,7 +24,7 @@ from edge.assembly.pushing.sender_messages import (
     WantCredentials,
 )
 from edge.control.ports import ASKED_BY
-from edge.control.push.push_credentials import PushCredentials
+from edge.control.push.push_credentials import AppCredentials, PushCredentials
 from edge.control.shapes.node import SendingConditionView
 from edge.domain.errors import EdgeError, Unavailable
 from edge.domain.model import AppId
@@ -40,7 +40,7 @@ QUESTIONS_WAITING_LIMIT = 16
 
 T = TypeVar("T")
 TellWebhooks = Callable[[Notice], Awaitable[None]]
-CredentialsOf = Callable[[AppId], Mapping[str, bytes]]  # by provider, as JSON; blocks, raises EdgeError
+CredentialsOf = Callable[[AppId], AppCredentials]  # blocks; raises EdgeError
 
 KIND = ProcessKind(
     "edge.assembly.pushing.process",
@@ -157,7 +157,7 @@ class MessageSending:
 
     async def _give(self, link: Link, asked: WantCredentials) -> None:
         try:
-            given = dict(await asyncio.to_thread(self._credentials_of, AppId(asked.app)))
-            link.send(GivenCredentials(asked.number, given))
+            given = await asyncio.to_thread(self._credentials_of, AppId(asked.app))
+            link.send(GivenCredentials(asked.number, given.of, given.faults))
         except EdgeError as error:
-            link.send(GivenCredentials(asked.number, {}, error.message))
+            link.send(GivenCredentials(asked.number, {}, {}, error.message))

@@ -40,8 +40,7 @@ from edge.push.audience import Audience, open_audience
 from edge.push.director import DirectorParts, PushDirector
 from edge.push.erasing import ErasedFromOutbox
 from edge.push.outbox_file import PushOutboxFile
-from edge.push.providers.credentials import decode_credentials
-from edge.push.providers.opening import open_provider
+from edge.push.providers.opening import open_providers
 from edge.push.providers.port import PushProvider
 from edge.push.questions import MessageAsked, MessageQuestions, PreviewAsked
 from edge.push.registered import RegisteredDevices
@@ -74,6 +73,7 @@ class SendingProcess:
         self._facts = KnownFacts(Path(setup.facts_table), paths.behaviour_table)
         self._setup, self._credentials = setup, NumberedReplies[GivenCredentials]()
         self._given: dict[str, dict[str, bytes]] = {}  # by app, what its lanes were opened with
+        self._faults: dict[tuple[str, str], str] = {}  # by app and provider, why it has no lane
         file = PushOutboxFile(paths.push_outbox, now())
         self._outbox = SerialOutbox(file, ThreadPoolExecutor(1, "push-outbox"))
         budget = DiskBudget(paths.spool_dir, setup.spool_limit_bytes)
@@ -164,11 +164,22 @@ class SendingProcess:
     def _providers_of(self, app: AppId) -> Mapping[ProviderKind, PushProvider]:
         """For a thread. Raises Unavailable, Invalid `invalid_credentials`."""
         given = asyncio.run_coroutine_threadsafe(self._ask_credentials(app), self._loop).result()
-        self._given[app] = given
-        opened = {ProviderKind(kind): decode_credentials(content) for kind, content in given.items()}
-        return {kind: open_provider(each, app, self._setup.push) for kind, each in opened.items()}
+        self._given[app] = given.of
+        opened = open_providers(given.of, given.faults, app, self._setup.push)
+        self._loop.call_soon_threadsafe(self._tell_faults, app, opened.faults)
+        return opened.of
 
-    async def _ask_credentials(self, app: str) -> dict[str, bytes]:
+    def _tell_faults(self, app: str, faults: Mapping[str, str]) -> None:
+        """Each once, for as long as it lasts."""
+        for provider, why in faults.items():
+            if self._faults.get((app, provider)) != why:
+                log.error("messages of %s by %s wait, those of other providers do not: %s", app, provider, why)
+                title = f"Messages of {app} cannot be sent through {provider}"
+                self._link.send(SenderTold("push_stopped", app, title, f"Those through it wait: {why}"))
+        others = {key: why for key, why in self._faults.items() if key[0] != app}
+        self._faults = others | {(app, provider): why for provider, why in faults.items()}
+
+    async def _ask_credentials(self, app: str) -> GivenCredentials:
         try:
             given = await self._credentials.request(
                 lambda number: self._link.send(WantCredentials(number, app)), CREDENTIALS_SECONDS
@@ -177,7 +188,7 @@ class SendingProcess:
             raise Unavailable("push_unavailable", f"the credentials of {app!r} did not come") from error
         if given.error:
             raise Unavailable("push_unavailable", given.error)
-        return given.of
+        return given
 
     async def _follow_credentials(self) -> None:
         """What was mended goes on: lanes are opened anew with other credentials, and halts end."""
@@ -185,10 +196,11 @@ class SendingProcess:
             await asyncio.sleep(CREDENTIALS_LOOK_SECONDS)
             for app, before in [*self._given.items()]:
                 try:
-                    changed = await self._ask_credentials(app) != before
+                    given = await self._ask_credentials(app)
                 except Unavailable:
                     continue
-                if changed:
+                held = {of: each for of, each in before.items() if of in given.faults}  # its lane needs no key any more
+                if held | given.of != before:
                     await self._director.reopen(AppId(app))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:

@@ -55,10 +55,12 @@ class WantCredentials(msgspec.Struct, frozen=True, tag=True):
 
 
 class GivenCredentials(msgspec.Struct, frozen=True, tag=True):
-    """An app's credentials by provider, as they are sealed; opened. `error`: why they cannot be had now, or ""."""
+    """An app's credentials by provider, as they are sealed; opened. `faults`: why those of others cannot be opened;
+    `error`: why none can be had now, or ""."""
 
     number: int
     of: dict[str, bytes]
+    faults: dict[str, str]
     error: str = ""
 
 

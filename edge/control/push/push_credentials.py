@@ -5,6 +5,7 @@ send as another.
 """
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -36,6 +37,13 @@ from edge.store.secrets.key_file import SecretsKey
 from edge.store.secrets.secret_box import SecretBox, sealed_with
 
 Make = Callable[[Credentials | None], Credentials]  # from the earlier ones of this provider, if there are any
+
+
+class AppCredentials(NamedTuple):
+    """By provider: `of` as `encode_credentials` made them, `faults` why others cannot be opened."""
+
+    of: dict[str, bytes]
+    faults: dict[str, str]
 
 
 class PushCredentials:
@@ -74,10 +82,15 @@ class PushCredentials:
             raise missing(app, kind)
         return self.opened(app, kind, stored)
 
-    def all_of(self, app: AppId) -> Mapping[str, bytes]:
-        """By provider, as `encode_credentials` made them: for the process that sends. Raises Unavailable."""
-        kinds = {ProviderKind(name): each for name, each in self.stored(app).items()}
-        return {kind.value: encode_credentials(self.opened(app, kind, each)) for kind, each in kinds.items()}
+    def all_of(self, app: AppId) -> AppCredentials:
+        """For the process that sends. One that cannot be opened keeps no other back."""
+        found = AppCredentials({}, {})
+        for name, each in self.stored(app).items():
+            try:
+                found.of[name] = encode_credentials(self.opened(app, ProviderKind(name), each))
+            except Unavailable as error:
+                found.faults[name] = error.message
+        return found
 
     def opened(self, app: AppId, kind: ProviderKind, stored: StoredPushCredentials) -> Credentials:
         """Raises Unavailable."""

@@ -1,6 +1,13 @@
 """From credentials to a provider that sends."""
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
 from edge.config import PushOptions
+from edge.domain.errors import Invalid, Unavailable
+from edge.domain.pushing.payload import ProviderKind
 from edge.messages.addresses import parse_networks
 from edge.push.providers.apple.apns import ApnsProvider
 from edge.push.providers.browsers.webpush import WebPushProvider
@@ -10,6 +17,7 @@ from edge.push.providers.credentials import (
     FcmCredentials,
     WebhookCredentials,
     WebPushCredentials,
+    decode_credentials,
 )
 from edge.push.providers.google.fcm import FcmProvider
 from edge.push.providers.port import PushProvider
@@ -37,3 +45,27 @@ def open_provider(credentials: Credentials, app: str, options: PushOptions) -> P
             return WebPushProvider(credentials, rules, options.webpush_hosts)
         case WebhookCredentials():
             return PushWebhookProvider(credentials, rules, app)
+
+
+class OpenedProviders(NamedTuple):
+    """Of an app: `of` send, `faults` say why others do not."""
+
+    of: dict[ProviderKind, PushProvider]
+    faults: dict[str, str]
+
+
+def open_providers(
+    given: Mapping[str, bytes], faults: Mapping[str, str], app: str, options: PushOptions
+) -> OpenedProviders:
+    """From what `encode_credentials` made, by provider, and why some of it was not given: each by itself. Raises
+    Unavailable `push_unavailable` if there are credentials and none sends, OSError."""
+    found = OpenedProviders({}, dict(faults))
+    for name, content in given.items():
+        try:
+            found.of[ProviderKind(name)] = open_provider(decode_credentials(content), app, options)
+        except (Invalid, msgspec.DecodeError) as error:
+            why = error.message if isinstance(error, Invalid) else "they cannot be read: set them again"
+            found.faults[name] = why
+    if found.faults and not found.of:
+        raise Unavailable("push_unavailable", "; ".join(found.faults.values()))
+    return found

@@ -98,6 +98,7 @@ async def test_after_a_rotation_what_was_sealed_opens_and_what_is_set_has_the_ne
     await acme("PUT", f"{PATH}/webhook", WEBHOOK)
     credentials = world.push().credentials
     before, (old,) = credentials.all_of(APP), credentials.box.key_ids()
+    assert [*before.of] == ["webhook"] and before.faults == {}
     new = rotate_keys(world.store.root.parent / "node" / "secrets.key")
     assert credentials.all_of(APP) == before and credentials.unreadable() == []
     await acme("PUT", f"{PATH}/webpush", WEBPUSH)
@@ -105,6 +106,18 @@ async def test_after_a_rotation_what_was_sealed_opens_and_what_is_set_has_the_ne
         "webhook": old,
         "webpush": new,
     }
+
+
+async def test_a_key_that_is_gone_keeps_back_what_it_sealed_alone(acme, world):
+    await acme("PUT", f"{PATH}/webhook", WEBHOOK)
+    rotate_keys(key := world.store.root.parent / "node" / "secrets.key")
+    await acme("PUT", f"{PATH}/webpush", WEBPUSH)
+    lines = key.read_text().splitlines()
+    key.write_text("\n".join(lines[:-1]) + "\n")
+    credentials = world.push().credentials
+    found, (unreadable,) = credentials.all_of(APP), credentials.unreadable()
+    assert unreadable == f"{APP} webhook" and [*found.of] == ["webpush"]
+    assert [*found.faults] == ["webhook"] and "is sealed with key" in found.faults["webhook"]
 
 
 async def test_an_older_document_put_back_is_refused(acme, world):

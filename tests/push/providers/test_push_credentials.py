@@ -2,13 +2,15 @@
 
 import json
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from push.fcm_double import FcmDouble
 
 from edge.config import PushOptions
-from edge.domain.errors import Invalid
+from edge.domain.errors import Invalid, Unavailable
+from edge.domain.pushing.payload import ProviderKind
 from edge.push.providers.credentials import (
     decode_credentials,
     encode_credentials,
@@ -17,7 +19,7 @@ from edge.push.providers.credentials import (
     parse_apns_key,
     parse_fcm_file,
 )
-from edge.push.providers.opening import open_provider
+from edge.push.providers.opening import open_provider, open_providers
 
 
 def pem_of(key):
@@ -134,3 +136,16 @@ async def test_each_opens_a_provider_with_bounds(credentials):
     provider = open_provider(credentials, "com.example.app", PushOptions())
     assert 1 <= provider.at_once <= 1_000 and 0 < provider.per_second <= 10_000
     await provider.close()
+
+
+async def test_credentials_that_cannot_be_used_keep_no_other_provider_back():
+    apns, webpush = ALL[1], ALL[2]
+    bad = msgspec.structs.replace(apns, private_key="no key")
+    given = {"apns": encode_credentials(bad), "webpush": encode_credentials(webpush), "fcm": b"{}"}
+    opened = open_providers(given, {"webhook": "sealed with another key"}, "com.example.app", PushOptions())
+    assert [*opened.of] == [ProviderKind.WEBPUSH] and sorted(opened.faults) == ["apns", "fcm", "webhook"]
+    await opened.of[ProviderKind.WEBPUSH].close()
+    with pytest.raises(Unavailable) as none:
+        open_providers({}, {"webhook": "sealed with another key"}, "com.example.app", PushOptions())
+    assert none.value.message == "sealed with another key"
+    assert open_providers({}, {}, "com.example.app", PushOptions()).of == {}

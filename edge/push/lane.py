@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from edge.domain.app_parts.stored_messages import StoredMessage
 from edge.domain.errors import Unavailable
+from edge.domain.messaging.planning import quiet_end
 from edge.domain.pushing.payload import ProviderKind, PushAttempt, PushPayload, PushTarget, PushVerdict
 from edge.push.outbox_file import OpenSend, OutboxMessage, PushOutboxFile, SettledSend, WantedSends
 from edge.push.outbox_schema import SendState
@@ -196,7 +197,8 @@ class SendLane:
             return None
         sends = list(islice(ready.sends, count))
         gone = {send.key for send in sends} - ready.addresses.keys()
-        return WantedSends(ready.each.held.id, self._app, sends, gone, self._per_day())
+        quiet = quiet_ends(ready, sends, int(self._now()))
+        return WantedSends(ready.each.held.id, self._app, sends, gone, self._per_day(), quiet)
 
     def _begin(self, wanted: WantedSends | None, claimed: list[OpenSend]) -> None:
         ready = self._ready
@@ -205,7 +207,7 @@ class SendLane:
         self._pace.take(len(claimed), self._clock())
         for _ in wanted.sends:
             ready.sends.popleft()
-        if not ready.sends or (not claimed and not wanted.gone):  # the rest has ended as well
+        if not ready.sends or not (claimed or wanted.gone or wanted.quiet):  # the rest has ended as well
             self._ready = None
         for send in claimed:
             task = asyncio.create_task(self._attempt(ready, send))
@@ -213,7 +215,7 @@ class SendLane:
             task.add_done_callback(self._running.discard)
 
     async def _attempt(self, ready: ReadySends, send: OpenSend) -> None:
-        each, (token, locale) = ready.each, ready.addresses[send.key]
+        each, (token, locale, _) = ready.each, ready.addresses[send.key]
         target, payload = PushTarget(self._kind, token), payload_of(each.message, send, self._now(), locale)
         try:
             async with asyncio.timeout(LATE_SECONDS):
@@ -288,6 +290,13 @@ class SendLane:
         for task in self._running:
             task.cancel()
         await self._provider.close()
+
+
+def quiet_ends(ready: ReadySends, sends: Sequence[OpenSend], now: int) -> dict[int, int]:
+    """When the quiet hours are over of those that have them now: what was to go earlier may be late."""
+    reached = [send.key for send in sends if send.key in ready.addresses]
+    ends = {key: quiet_end(ready.each.message, ready.addresses[key].zone, now) for key in reached}
+    return {key: over for key, over in ends.items() if over is not None}
 
 
 def payload_of(message: StoredMessage, send: OpenSend, now: float, locale: str) -> PushPayload:

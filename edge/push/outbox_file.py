@@ -59,13 +59,14 @@ class SettledSend(NamedTuple):
 
 class WantedSends(NamedTuple):
     """Sends of one message that are to be tried at once; `gone` are the keys of those without a token, `per_day` is
-    what the app sends in a day."""
+    what the app sends in a day, `quiet` when the quiet hours of those are over that have them now."""
 
     message: int
     app: str
     sends: Sequence[OpenSend]
     gone: Collection[int]
     per_day: int
+    quiet: Mapping[int, int]
 
 
 class PushOutboxFile:
@@ -183,13 +184,17 @@ class PushOutboxFile:
         if self._db.execute(query, (wanted.message,)).fetchone() != (MessagePhase.SENDING.value,):
             return []
         left, claimed, begun = wanted.per_day - self.begun_on(wanted.app, now), list[OpenSend](), 0
+        waiting = list[tuple[int, int, int]]()
         for each in wanted.sends:
             first = not each.attempts
             state = SendState.SENDING
-            if each.expires <= now:
+            if each.expires <= max(now, wanted.quiet.get(each.key, 0)):
                 state = SendState.EXPIRED
             elif each.key in wanted.gone:
                 state = SendState.GONE
+            elif each.key in wanted.quiet:
+                waiting.append((wanted.quiet[each.key], wanted.message, each.key))
+                continue
             elif first and begun >= left:  # an attempt that is repeated counts for no day again
                 state = SendState.CAPPED
             tried = state is SendState.SENDING
@@ -201,6 +206,8 @@ class PushOutboxFile:
             if tried and changed:
                 claimed.append(each)
                 begun += first
+        wait = f"UPDATE sends SET next = ? WHERE message = ? AND key = ? AND state IN ({_OPEN})"  # noqa: S608
+        self._db.executemany(wait, waiting)
         if begun:  # on disk with the claims: whatever happens, no day has more
             add = "INSERT INTO day_counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
             self._db.execute(add, (wanted.app, int(now) // _DAY_SECONDS, begun))

@@ -36,10 +36,11 @@ class RegisteredDevice(NamedTuple):
 
 
 class DeviceAddress(NamedTuple):
-    """How a device is reached by one provider; `locale` as it registered, "" if it said none."""
+    """How a device is reached by one provider; `locale` and `zone` as it registered, "" if it said none."""
 
     token: str
     locale: str = ""
+    zone: str = ""
 
 
 class RegisteredDevices:
@@ -82,12 +83,12 @@ class RegisteredDevices:
     def addresses(self, app: str, keys: Sequence[int], provider: str) -> dict[int, DeviceAddress]:
         """By one provider, as of now; without those that have left."""
         query = (
-            "SELECT t.key, t.token, d.locale FROM push_tokens AS t JOIN push_devices AS d ON d.app = t.app"  # noqa: S608  marks alone
+            "SELECT t.key, t.token, d.locale, d.zone FROM push_tokens AS t JOIN push_devices AS d ON d.app = t.app"  # noqa: S608  marks alone
             " AND d.key = t.key WHERE t.app = ? AND t.provider = ? AND t.token <> ''"
             f" AND t.key IN ({','.join('?' * len(keys))})"
         )
         found = self._ask_of(app, query, PROVIDERS.index(provider) + 1, *keys)
-        return {key: DeviceAddress(token, locale) for key, token, locale in found}
+        return {key: DeviceAddress(*how) for key, *how in found}
 
     def targets(self, app: str, device: str) -> list[PushTarget]:
         """How one device can be reached."""

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -294,6 +295,37 @@ async def test_a_dead_token_is_told_and_a_busy_receiver_asked_again(tmp_path):
             world.now += 3_600
             assert (await world.send_all(director, message))["A", SendState.SENT] == 3
         assert [each.provider for each in world.kept if isinstance(each, DeadPushToken)] == ["webhook"]
+
+
+async def test_what_is_late_waits_for_the_end_of_quiet_hours_or_is_too_old_by_then(tmp_path):
+    async with a_world(tmp_path, 0) as world:
+        world.now = at("2027-03-27 20:59")  # 21:59 in Berlin, whose night has nine hours
+        zones = ["Europe/Berlin", "America/New_York"]
+        world.fold(*(PushRegistration(APP, device_id(n), "webhook", f"t!{n}", zone) for n, zone in enumerate(zones)))
+        long, short = (
+            world.change(CreateMessage(texts=HELLO.texts, when="now", expected=2, quiet="22:00-08:00", ttl_seconds=ttl))
+            for ttl in (24 * 3_600, 3_600)
+        )
+        world.providers = lambda app: {}  # until credentials are set, in Berlin's night
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+        del world.providers
+        world.now += 600
+        async with world.sender() as director:
+            expired = {("A", SendState.SENT): 1, ("A", SendState.EXPIRED): 1}
+            assert await world.send_all(director, short) == expired
+            number = (await director.outbox.do(lambda file: file.message(APP, long))).id
+            while await director.outbox.do(lambda file: file.next_due(number, "webhook")) != at("2027-03-28 06:00"):
+                await asyncio.sleep(0.01)
+            assert world.receiver.seen.taken == {"t!1": 2}
+        world.now = at("2027-03-28 06:00")
+        async with world.sender() as director:
+            assert await world.send_all(director, long) == {("A", SendState.SENT): 2}
+
+
+def at(text):
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
 async def test_refused_credentials_halt_and_are_told_once(tmp_path):

@@ -114,14 +114,18 @@ def plan_device(terms: PlanTerms, device: PlannedDevice) -> PlannedSend | NotPla
     if meant < terms.now - LATE_SECONDS:
         return NotPlanned.PASSED
     due = max(meant, terms.now)
-    if message.quiet is not None:
-        over = quiet_until(load_device_zone(device.zone), message.quiet, due).at
-        if over is not None and over - due > message.ttl_seconds:
-            return NotPlanned.QUIET
-        due = due if over is None else over
+    over = quiet_end(message, device.zone, due)
+    if over is not None and over - due > message.ttl_seconds:
+        return NotPlanned.QUIET
+    due = due if over is None else over
     if any(_is_full(cap, due, device.sends) for cap in (message.cap, terms.caps.device) if cap is not None):
         return NotPlanned.CAPPED
     return PlannedSend(device.key, _arm(message, device), due, max(meant, terms.now) + message.ttl_seconds)
+
+
+def quiet_end(message: StoredMessage, zone: str, second: int) -> int | None:
+    """When the device's quiet hours are over, if they hold at this moment."""
+    return quiet_until(load_device_zone(zone), message.quiet, second).at if message.quiet is not None else None
 
 
 def due_of(terms: PlanTerms, device: PlannedDevice) -> int:

@@ -1,6 +1,7 @@
 """What the door has recorded of an operation: which ones, as what, how they ended. The one place that decides it."""
 
 import asyncio
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 import msgspec
 
 from edge.control.access.roles import Permission
-from edge.control.audit.audit_log import AuditLog
+from edge.control.audit.audit_log import CUT_OFF, AuditLog
+from edge.control.audit.begun import Begun
 from edge.control.audit.entry import ActKind, ActOutcome, AuditEntry, target_of
 from edge.control.calls import Asked, Call, InnerRequest
 from edge.control.operations import Operation
 from edge.control.proposing import ProposalMade
-from edge.domain.errors import EdgeError, Forbidden, Unauthorized
+from edge.domain.errors import EdgeError, Forbidden, OutOfRoom, Unauthorized
 from edge.store.disk.room import refusal_of_room
 
 _EXPORTS = frozenset({"export_events", "export_audit", "export_app_audit"})
@@ -25,6 +27,9 @@ _READS = frozenset(
 _ACCESS = frozenset({Permission.MANAGE_TOKENS, Permission.MANAGE_PEOPLE, Permission.MANAGE_PUSH})
 # A look, or once for each file of a bundle: what follows on it is recorded, and what of these was refused.
 _PARTS = frozenset({"upload_blob", "list_missing_blobs", "list_prepared_blobs", "preview_message"})
+# What is in no revision, so that only its record tells of it: on disk before it is done that it may be.
+_UNREVISED = frozenset({ActKind.ACCESS, ActKind.NODE, ActKind.ERASURE})
+_LIFTS = frozenset({"lift_withheld", "lift_withheld_from_all"})
 _NODES = frozenset({Permission.SEND_HOME, Permission.FOLLOW})
 # What has to be possible although it cannot be recorded now: it keeps devices, or the node, from something bad.
 _STOPS = frozenset(
@@ -48,6 +53,7 @@ class Witness:
     body: object = None
     call: Call[Any] | None = None
     told: bool = False
+    begun: Begun | None = None
 
     @property
     def kind(self) -> ActKind | None:
@@ -64,17 +70,21 @@ class Witness:
         elif isinstance(error, Exception) and not self.told:
             await self._refused(error)
 
-    def begin(self, call: Call[Any]) -> None:
+    async def begin(self, call: Call[Any]) -> None:
         """Nothing is changed that could not be recorded. Raises OutOfRoom `audit_unavailable`."""
         self.call = call
-        if self._records and self.operation.name not in _STOPS:
+        stops = self.operation.name in _STOPS
+        if self._records and not stops:
             self.audit.check()
+        if self._records and (self.kind in _UNREVISED or self.operation.name in _LIFTS):
+            with suppress(OutOfRoom) if stops else nullcontext():
+                self.begun = await self.audit.begin_act(self._entry(ActOutcome.UNKNOWN))
 
     async def done(self) -> None:
         """Return once it is recorded that it was done. A rehearsal changes nothing, and is not."""
         if self._records:
             self.told = True
-            await self.audit.record(self._entry(ActOutcome.DONE))
+            await self.audit.record(self._entry(ActOutcome.DONE), self.begun)
 
     @property
     def _records(self) -> bool:
@@ -83,7 +93,7 @@ class Witness:
     def _note_cut_off(self) -> None:
         """The change may have been made, or be made yet."""
         if self.call is not None and self._records and not self.told:
-            self.audit.note(self._entry(ActOutcome.UNKNOWN, "cut_off"))
+            self.audit.note(self._entry(ActOutcome.UNKNOWN, CUT_OFF), self.begun)
 
     async def _refused(self, error: Exception) -> None:
         """Of what is only read, only what was refused to who asked; the page asks by itself what it may show."""
@@ -93,10 +103,10 @@ class Witness:
             error = refusal_of_room(error) or error
         code = error.code if isinstance(error, EdgeError) else "internal_error"
         if isinstance(error, ProposalMade):  # no refusal: the change has a record of its own once it is approved
-            await self.audit.record(self._entry(ActOutcome.WAITING, code))
+            await self.audit.record(self._entry(ActOutcome.WAITING, code), self.begun)
             return
         ours = not isinstance(error, EdgeError) or error.status >= 500
-        await self.audit.record(self._entry(ActOutcome.FAILED if ours else ActOutcome.REFUSED, code))
+        await self.audit.record(self._entry(ActOutcome.FAILED if ours else ActOutcome.REFUSED, code), self.begun)
 
     @property
     def _on_page(self) -> bool:

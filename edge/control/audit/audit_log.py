@@ -7,14 +7,18 @@ by filling the disk.
 
 import asyncio
 import logging
+import secrets
 import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable
 from contextvars import ContextVar
+from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
 from edge.control.audit.asking import AuditQuery, ListedPage, read_page
+from edge.control.audit.begun import Begun, begin_act, left_behind
 from edge.control.audit.chain.anchors import Anchors
 from edge.control.audit.chain.files import AuditFiles
 from edge.control.audit.chain.journal import Journal
@@ -37,10 +41,17 @@ STRANGERS_LATE_LIMIT = LATE_LIMIT // 2  # beyond it, what nobody known asked for
 QUEUE_LIMIT = 4_096  # entries that wait for the thread
 LOST = "audit_lost"
 EXPORT_PAGE = 1_000  # entries in memory at once
+ACT_ID_BYTES = 8
+CUT_OFF = "cut_off"  # the code of what may have been done
 
 ASKED_FROM: ContextVar[str] = ContextVar("asked_from", default="")  # the address of the request
 
 log = logging.getLogger("edge.audit")
+
+
+class _Late(NamedTuple):
+    entry: AuditEntry
+    begun: Begun | None
 
 
 class AuditLog:
@@ -66,7 +77,7 @@ class AuditLog:
         self._writer, self._anchors, self._reserve = writer, anchors, reserve or NoReserve()
         self._clock, self._retention_days, self._whole = clock, retention_days, whole_addresses
         self._repeats = Repeats()
-        self._late: deque[AuditEntry] = deque()
+        self._late: deque[_Late] = deque()
         self._lost = 0
         self._failing = ""
         self._commit: GroupCommit[AuditEntry] | None = None
@@ -86,36 +97,52 @@ class AuditLog:
     def check(self) -> None:
         """Raises OutOfRoom `audit_unavailable` while what is done could not be recorded."""
         if self._failing:
-            raise OutOfRoom(
-                "audit_unavailable", f"the audit cannot be written ({self._failing}), so nothing can be changed now"
-            )
+            raise _unavailable(self._failing)
 
-    async def record(self, entry: AuditEntry) -> None:
+    async def begin_act(self, entry: AuditEntry) -> Begun:
+        """Return once it is on disk that this is about to be done, for what no revision tells of. `record` takes what
+        comes back. Should neither follow, since the process was killed, the next one records that it may have been
+        done. Raises OutOfRoom `audit_unavailable`."""
+        unsure = {"outcome": ActOutcome.UNKNOWN, "code": CUT_OFF, "change": secrets.token_hex(ACT_ID_BYTES)}
+        entry = self._placed(msgspec.structs.replace(entry, **unsure))
+        begin = partial(begin_act, self.files, entry)
+        beginning = asyncio.ensure_future(asyncio.to_thread(self._reserve.lending, begin))
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            beginning.add_done_callback(_not_done)
+            raise
+        except OSError as error:
+            raise _unavailable(str(error)) from error
+
+    async def record(self, entry: AuditEntry, begun: Begun | None = None) -> None:
         """Return once it is on disk, or kept for when the disk takes it. What strangers are refused is not waited for:
         how long a login takes to fail must not tell who is known. One that repeats is counted. Raises nothing for a
         disk that fails."""
-        kept = self._completed(entry)
-        if kept is None:
-            return
-        done = self._put(kept)
-        if done is not None and not kept.is_strangers:
+        done = self.note(entry, begun)
+        if done is not None and not entry.is_strangers:
             await asyncio.wait({done})  # which cancelling does not take back
 
-    def note(self, entry: AuditEntry) -> None:
+    def note(self, entry: AuditEntry, begun: Begun | None = None) -> asyncio.Future[None] | None:
         """As `record`, and does not wait."""
-        kept = self._completed(entry)
+        if begun is not None:
+            entry = msgspec.structs.replace(entry, change=begun.id)
+        entry = self._placed(entry)
+        self.counts[entry.kind.value, entry.outcome.value] += 1
+        kept = self._repeats.note(entry) if entry.repeats else entry
         if kept is not None:
-            self._put(kept)
+            return self._put(kept, begun)
+        if begun is not None:
+            begun.end()
+        return None
 
-    def _completed(self, entry: AuditEntry) -> AuditEntry | None:
+    def _placed(self, entry: AuditEntry) -> AuditEntry:
         address = entry.address or ASKED_FROM.get()
         if not self._whole:
             address = network_of(address)
-        entry = within_limits(msgspec.structs.replace(entry, address=address))
-        self.counts[entry.kind.value, entry.outcome.value] += 1
-        return self._repeats.note(entry) if entry.repeats else entry
+        return within_limits(msgspec.structs.replace(entry, address=address))
 
-    def _put(self, entry: AuditEntry) -> asyncio.Future[None] | None:
+    def _put(self, entry: AuditEntry, begun: Begun | None = None) -> asyncio.Future[None] | None:
         if self._commit is None:
             journal = Journal(self.files, self.owner, self._writer, self._reserve)
             self._commit = GroupCommit(journal, CommitLimits(QUEUE_LIMIT), name="audit", translate=lambda error: error)
@@ -123,27 +150,32 @@ class AuditLog:
         try:
             done = self._commit.put(entry, 1)
         except (QueueFull, QueueClosed) as error:
-            self._keep_late(entry, str(error) or "it is closed")
+            self._keep_late(entry, begun, str(error) or "it is closed")
             return None
-        done.add_done_callback(lambda done: self._settled(entry, done))
+        done.add_done_callback(lambda done: self._settled(entry, begun, done))
         return done
 
-    def _settled(self, entry: AuditEntry, done: "asyncio.Future[None]") -> None:
+    def _settled(self, entry: AuditEntry, begun: Begun | None, done: "asyncio.Future[None]") -> None:
         error = None if done.cancelled() else done.exception()
         if error is not None:
-            self._keep_late(entry, str(error))
-        elif self._failing and not self._late:
+            self._keep_late(entry, begun, str(error))
+            return
+        if begun is not None:
+            begun.end()
+        if self._failing and not self._late:
             log.warning("the audit is written again")
             self._failing = ""
 
-    def _keep_late(self, entry: AuditEntry, reason: str) -> None:
+    def _keep_late(self, entry: AuditEntry, begun: Begun | None, reason: str) -> None:
         if not self._failing:
             log.error("the audit cannot be written: %s; changes are refused until it can", reason)
         self._failing = reason
         if len(self._late) < (STRANGERS_LATE_LIMIT if entry.is_strangers else LATE_LIMIT):
-            self._late.append(entry)
-        else:
-            self._lost += 1
+            self._late.append(_Late(entry, begun))
+            return
+        self._lost += 1
+        if begun is not None:
+            begun.leave()
 
     async def run(self) -> None:
         """Until cancelled: a duty of the process that holds the node."""
@@ -173,6 +205,7 @@ class AuditLog:
         """What is due now."""
         now = self._clock()
         await self._catch_up(now)
+        await self._take_over()
         try:
             if self._writer is not None and self._dirty and not 0 <= now - self._anchor_due < ANCHOR_SECONDS:
                 self._anchor_due = now
@@ -217,17 +250,35 @@ class AuditLog:
             log.error("%s", problem)
         self.problem = problem
 
+    async def _take_over(self) -> None:
+        """Record what a process that was killed had begun."""
+        if self._failing:
+            return
+        try:
+            left = await asyncio.to_thread(left_behind, self.files)
+        except OSError as error:
+            self._say(f"what a process that was killed had begun cannot be read: {error}")
+            return
+        for entry, begun in left:
+            log.warning("%s was cut off when the process was killed: it may have been done", entry.operation)
+            await self._put_late(entry, begun, entry.at)
+
     async def _catch_up(self, now: float) -> None:
         """Write what repeated, and what waited for room, in the order in which it happened."""
         late, self._late = list(self._late), deque()
         if self._lost:
             lost, self._lost = self._lost, 0
-            late.append(AuditEntry(at=now, kind=ActKind.NODE, operation=LOST, outcome=ActOutcome.FAILED, count=lost))
-        for entry in [*late, *self._repeats.due(now)]:
-            happened = entry.since or (entry.at if entry in late else 0.0)
-            done = self._put(msgspec.structs.replace(entry, at=max(now, entry.at), since=happened))
-            if done is not None:
-                await asyncio.wait({done})
+            told = AuditEntry(at=now, kind=ActKind.NODE, operation=LOST, outcome=ActOutcome.FAILED, count=lost)
+            late.append(_Late(told, None))
+        for entry, begun in late:
+            await self._put_late(entry, begun, entry.since or entry.at)
+        for entry in self._repeats.due(now):
+            await self._put_late(entry, None, entry.since)
+
+    async def _put_late(self, entry: AuditEntry, begun: Begun | None, happened: float) -> None:
+        done = self._put(msgspec.structs.replace(entry, at=max(self.now, entry.at), since=happened), begun)
+        if done is not None:
+            await asyncio.wait({done})
 
     async def close(self) -> None:
         """Write what repeated, anchor the end, end the thread."""
@@ -241,3 +292,13 @@ class AuditLog:
                 await self.anchor()
             except (EdgeError, OSError) as error:
                 log.warning("the end of the audit is not anchored: %s", error)
+
+
+def _not_done(beginning: asyncio.Future[Begun]) -> None:
+    """Whoever asked has gone before anything was done."""
+    if not beginning.cancelled() and beginning.exception() is None:
+        beginning.result().end()
+
+
+def _unavailable(reason: str) -> OutOfRoom:
+    return OutOfRoom("audit_unavailable", f"the audit cannot be written ({reason}), so nothing can be changed now")

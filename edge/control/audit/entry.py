@@ -53,8 +53,8 @@ class ActOutcome(enum.Enum):
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`at` is in seconds since the epoch. `who` is a token or a person that is known, "" for nobody known; `change` is
-    the command's id and `revision` what it made of `app`. An entry for several of the same kind has their `count`, and
-    in `since` when the first was."""
+    the command's id, or one of the act's own, and `revision` what it made of `app`. An entry for several of the same
+    kind has their `count`, and in `since` when the first was; so has what is recorded late."""
 
     at: float
     kind: ActKind

@@ -14,7 +14,7 @@ from edge.store.releases import Rehearsed
 
 
 async def perform(witness: Witness, call: Call[Any]) -> Any:
-    witness.begin(call)
+    await witness.begin(call)
     before = ASKED_BY.set(Asker(call.grant.name, isinstance(call.request, InnerRequest)))
     try:
         answer = await witness.operation.handle(call)

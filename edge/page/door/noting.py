@@ -1,7 +1,13 @@
 """Every sign-in of people, failed or not, and every change of what they sign in with, for the audit."""
 
-from edge.control.audit.audit_log import AuditLog
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext, suppress
+
+from msgspec.structs import replace
+
+from edge.control.audit.audit_log import CUT_OFF, AuditLog
 from edge.control.audit.entry import ActKind, ActOutcome, AuditEntry
+from edge.domain.errors import EdgeError, OutOfRoom
 
 LOGIN, LOGOUT = "login_", "logout"
 
@@ -16,3 +22,24 @@ async def note_login(audit: AuditLog, now: float, operation: str, who: str, code
     await audit.record(
         AuditEntry(at=now, kind=kind, operation=operation, outcome=outcome, who=who, code=code, page=True)
     )
+
+
+@asynccontextmanager
+async def noted(audit: AuditLog, now: float, operation: str, who: str, *, ends: bool = False) -> AsyncIterator[None]:
+    """The block changes what a person signs in with: it is on disk before that it begins, and afterwards that it is
+    done. What it refuses is not recorded. `ends`: it takes something away, so it goes on where neither can be written.
+    Raises OutOfRoom `audit_unavailable`."""
+    kind = ActKind.LOGOUT if operation.startswith(LOGOUT) else ActKind.ACCESS
+    entry = AuditEntry(at=now, kind=kind, operation=operation, who=who, page=True)
+    begun = None
+    with suppress(OutOfRoom) if ends else nullcontext():
+        begun = await audit.begin_act(entry)
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, EdgeError) or error.status >= 500:
+            audit.note(replace(entry, outcome=ActOutcome.UNKNOWN, code=CUT_OFF), begun)
+        elif begun is not None:
+            begun.end()
+        raise
+    await audit.record(entry, begun)

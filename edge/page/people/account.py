@@ -23,7 +23,7 @@ from edge.domain.errors import Conflict, EdgeError, Forbidden, Invalid, NotFound
 from edge.domain.facts import DAY_SECONDS
 from edge.page.acting import PageNotice
 from edge.page.answers import NOBODY, answer_page, answer_shown, see_other
-from edge.page.door.noting import note_login
+from edge.page.door.noting import noted
 from edge.page.door.sessions import FRESH_SECONDS, is_fresh
 from edge.page.house import House, Visitor
 from edge.page.login_page import page_origin
@@ -47,14 +47,15 @@ async def welcome(house: House, request: web.Request, form: AccountForm) -> web.
     secret, now = str(form.get("invitation", ""))[:SECRET_LIMIT], house.now()
     mail = await _invited(house, secret)
     try:
-        if "answer" in form:
-            ticket, answer = str(form.get("ticket", ""))[:SECRET_LIMIT], str(form["answer"])
-            signed_in = await passkeys_of(house).add(mail, ticket, answer, _name(form), now, secret)
-        else:
-            signed_in = await _set_password(house, mail, form, secret)
+        async with noted(house.audit, now, "accept_invitation", mail):
+            if "answer" in form:
+                ticket, answer = str(form.get("ticket", ""))[:SECRET_LIMIT], str(form["answer"])
+                signed_in = await passkeys_of(house).add(mail, ticket, answer, _name(form), now, secret)
+            else:
+                signed_in = await _set_password(house, mail, form, secret)
     except (Invalid, Forbidden) as error:
         return await _answer_welcome(house, request, mail, secret, error)
-    return await let_in(house, request, signed_in, "/", "accept_invitation")
+    return await let_in(house, request, signed_in, "/")
 
 
 async def ask_welcome_passkey(house: House, request: web.Request, form: AccountForm) -> web.Response:
@@ -111,10 +112,10 @@ async def change_password(house: House, visitor: Visitor, request: web.Request, 
         await passwords_of(house).sign_in(person.mail, str(form.get("password", "")), caller_of(request))
     else:
         _check_fresh(house, visitor)
-    visitor.session.person = (await _set_password(house, person.mail, form))._replace(
-        groups=person.groups, way=person.way, authenticated=person.authenticated
-    )
-    await note_login(house.audit, house.now(), "set_password", person.mail)
+    async with noted(house.audit, house.now(), "set_password", person.mail):
+        visitor.session.person = (await _set_password(house, person.mail, form))._replace(
+            groups=person.groups, way=person.way, authenticated=person.authenticated
+        )
     return "Your password is set. Every other session of yours has ended."
 
 
@@ -126,8 +127,8 @@ async def ask_own_passkey(house: House, visitor: Visitor, request: web.Request, 
 async def add_passkey(house: House, visitor: Visitor, request: web.Request, form: AccountForm) -> str:
     _check_fresh(house, visitor)
     mail, ticket = person_of(visitor).mail, str(form.get("ticket", ""))[:SECRET_LIMIT]
-    await passkeys_of(house).add(mail, ticket, str(form.get("answer", "")), _name(form), house.now())
-    await note_login(house.audit, house.now(), "add_passkey", mail)
+    async with noted(house.audit, house.now(), "add_passkey", mail):
+        await passkeys_of(house).add(mail, ticket, str(form.get("answer", "")), _name(form), house.now())
     return "The passkey is added: sign in with it from now on."
 
 
@@ -135,10 +136,10 @@ async def remove_passkey(house: House, visitor: Visitor, request: web.Request, f
     _check_fresh(house, visitor)
     person, accounts = person_of(visitor), _people(house).accounts
     passkey = str(form.get("passkey", ""))
-    await asyncio.to_thread(accounts.change, lambda document: without_passkey(document, person.mail, passkey))
+    async with noted(house.audit, house.now(), "remove_passkey", person.mail, ends=True):
+        await asyncio.to_thread(accounts.change, lambda document: without_passkey(document, person.mail, passkey))
     held = await asyncio.to_thread(accounts.credentials, person.mail)
     visitor.session.person = person._replace(era=held.era)
-    await note_login(house.audit, house.now(), "remove_passkey", person.mail)
     return "The passkey is removed. Every other session of yours has ended."
 
 
@@ -148,22 +149,22 @@ async def make_token(house: House, visitor: Visitor, request: web.Request, form:
         raise NotFound("no_tokens_here", f"tokens for the command line are made on {house.origin or 'the origin'}")
     _check_fresh(house, visitor)
     person = person_of(visitor)
-    secret, _ = await asyncio.to_thread(make_terminal, _people(house).accounts, person, _name(form), house.now())
-    await note_login(house.audit, house.now(), "make_terminal_token", person.mail)
+    async with noted(house.audit, house.now(), "make_terminal_token", person.mail):
+        secret, _ = await asyncio.to_thread(make_terminal, _people(house).accounts, person, _name(form), house.now())
     return secret
 
 
 async def end_token(house: House, visitor: Visitor, request: web.Request, form: AccountForm) -> str:
-    mail = person_of(visitor).mail
-    await asyncio.to_thread(end_terminal, _people(house).accounts, mail, str(form.get("terminal", ""))[:SECRET_LIMIT])
-    await note_login(house.audit, house.now(), "end_terminal_token", mail)
+    mail, token = person_of(visitor).mail, str(form.get("terminal", ""))[:SECRET_LIMIT]
+    async with noted(house.audit, house.now(), "end_terminal_token", mail, ends=True):
+        await asyncio.to_thread(end_terminal, _people(house).accounts, mail, token)
     return "The token has ended."
 
 
 async def sign_out_everywhere(house: House, visitor: Visitor, request: web.Request, form: AccountForm) -> web.Response:
     mail = person_of(visitor).mail
-    await asyncio.to_thread(_people(house).accounts.sign_out_everywhere, mail)
-    await note_login(house.audit, house.now(), "logout_everywhere", mail)
+    async with noted(house.audit, house.now(), "logout_everywhere", mail, ends=True):
+        await asyncio.to_thread(_people(house).accounts.sign_out_everywhere, mail)
     return see_other("/login")
 
 

@@ -8,6 +8,7 @@ ends on a page that leads on by itself.
 import asyncio
 import logging
 import re
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from aiohttp import hdrs, web
 
 from edge.control.callers import caller_of
 from edge.control.login.accounts import SignedIn
+from edge.control.login.invitations import invited
 from edge.control.login.oidc.authorization import LoginAsk, LoginDeclined
 from edge.control.login.oidc.provider import OidcFault
 from edge.control.login.oidc_login import LOGIN_SECONDS, OidcLogin
@@ -27,7 +29,7 @@ from edge.page.acting import PageNotice
 from edge.page.answers import NOBODY, answer_page, login_address, see_other
 from edge.page.door.headers import PRIVATE
 from edge.page.door.hosts import is_own_link
-from edge.page.door.noting import note_login
+from edge.page.door.noting import note_login, noted
 from edge.page.door.sessions import FRESH_SECONDS, RENEW_AGAIN_SECONDS, Session, is_fresh, renew
 from edge.page.forms import QUERY_LIMIT
 from edge.page.house import House
@@ -57,10 +59,11 @@ async def sign_in_by_password(house: House, request: web.Request, form: Any) -> 
     return await let_in(house, request, signed_in, after, "login_password")
 
 
-async def let_in(house: House, request: web.Request, signed_in: SignedIn, after: str, how: str) -> web.Response:
-    """Unless the person has been removed meanwhile. Raises Forbidden `unknown_person`."""
+async def let_in(house: House, request: web.Request, signed_in: SignedIn, after: str, how: str = "") -> web.Response:
+    """Unless the person has been removed meanwhile; `how` "" is recorded already. Raises Forbidden `no_role`."""
     await check_standing(house, signed_in)
-    await note_login(house.audit, house.now(), how, signed_in.mail)
+    if how:
+        await note_login(house.audit, house.now(), how, signed_in.mail)
     return go_on(house, request, house.sessions.open_person(signed_in, house.now()), after)
 
 
@@ -149,7 +152,8 @@ async def come_back(house: House, request: web.Request) -> web.Response:
         after, purpose = pending.after, pending.purpose
         invitation = purpose.removeprefix(INVITATION) if purpose.startswith(INVITATION) else ""
         browser = request.cookies.get(oidc_cookie(house), "")
-        signed_in = await oidc.finish(request.query, pending, browser, now, invitation)
+        async with await _linking(house, invitation, now) if invitation else nullcontext():
+            signed_in = await oidc.finish(request.query, pending, browser, now, invitation)
         await check_standing(house, signed_in)
     except LoginDeclined as declined:
         await note_login(house.audit, house.now(), "login_oidc", "", declined.code)
@@ -160,7 +164,8 @@ async def come_back(house: House, request: web.Request) -> web.Response:
         log.warning("a login by OpenID Connect is refused (%s): %s", error.code, error.message)
         heading = _SILENT if isinstance(error, OidcFault) else "This opened nothing."
         return await answer_login(house, request, after, (heading, _sentence(error)), status=error.status)
-    await note_login(house.audit, house.now(), "link_identity" if invitation else "login_oidc", signed_in.mail)
+    if not invitation:
+        await note_login(house.audit, house.now(), "login_oidc", signed_in.mail)
     session = _session_of(house, purpose, now)
     if session is not None and session.person is not None and session.person.mail == signed_in.mail:
         renew(session, signed_in, now)
@@ -170,6 +175,13 @@ async def come_back(house: House, request: web.Request) -> web.Response:
     response = await _lead_on(after)
     set_session(house, request, response, house.sessions.open_person(signed_in, now))
     return response
+
+
+async def _linking(house: House, invitation: str, now: float) -> AbstractAsyncContextManager[None]:
+    """Raises NotFound `invitation_over`."""
+    assert house.people is not None, "its provider was asked"
+    mail = await asyncio.to_thread(invited, house.people.accounts, invitation, now)
+    return noted(house.audit, now, "link_identity", mail)
 
 
 def _session_of(house: House, purpose: str, now: float) -> Session | None:

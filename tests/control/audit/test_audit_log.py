@@ -278,3 +278,27 @@ async def test_what_is_too_long_or_no_text_is_cut_before_it_is_stored(node):
     (record,) = node.records
     assert len(record.who) == 256 and record.who.startswith("\ufffd\ufffd") and record.target == "\ufffd[2J"
     assert msgspec.json.encode(record)
+
+
+async def test_what_a_killed_process_had_begun_is_recorded_by_the_next_as_maybe_done(node):
+    killed, names = node.open(), ("anna", "ben", "cleo", "dora")
+    acts = {name: node.change(kind=ActKind.ACCESS, operation="create_token", who=name) for name in names}
+    begun = {name: await killed.begin_act(act) for name, act in acts.items()}
+    await killed.record(acts["anna"], begun["anna"])
+    await killed.record(msgspec.structs.replace(acts["ben"], change=begun["ben"].id))  # and killed just after it
+    begun["ben"].leave()
+    begun["cleo"].leave()
+    (node.files.folder / "half.begun").write_bytes(b'{"at"')
+    node.at += 60
+    again = node.open()
+    await again.tend()
+    told = [(record.who, record.outcome.value, record.code, record.at, record.since) for record in node.records]
+    assert told == [
+        ("anna", "done", "", NOW, 0.0),
+        ("ben", "done", "", NOW, 0.0),
+        ("cleo", "unknown", "cut_off", NOW + 60, NOW),
+    ]
+    assert list(node.files.folder.glob("*.begun")) == [begun["dora"].path]  # whose process lives
+    begun["dora"].end()
+    await again.close()
+    assert node.faults() == []

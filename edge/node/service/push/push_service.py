@@ -32,7 +32,7 @@ from edge.wire.push.registrations import (
 
 UNAVAILABLE = b'{"error":"unavailable","message":"This cannot be stored now: send it again later"}'
 REQUEST_COST = 10  # tokens of the limits of events: a device registers at each start, and reports some ten events then
-DEVICE_REQUESTS, DEVICE_SECONDS = 10, 60.0  # of one device and app: more is a loop in the app
+DEVICE_REQUESTS, DEVICE_SECONDS = 10, 60.0  # of a kind, of one device and app: more is a loop in the app
 
 
 class _Asked(NamedTuple):
@@ -103,7 +103,7 @@ class PushService:
         record = encode_push(asked.record, now, self._network_of(peer.prefix, snapshot.trusted))
         steady = self._clock.steady()
         if not self._limits.admit(app, peer.prefix, REQUEST_COST, len(record), steady) or not self._devices.admit(
-            (app, asked.of.device), steady
+            (app, asked.of.device, _act_of(asked)), steady
         ):
             raise self._refused("too_many_requests", 429, "Too many of this app, device or address: send it later")
         try:
@@ -111,11 +111,16 @@ class PushService:
         except Unavailable as error:
             self._counts.refused_events[error.code] += 1
             return "refused"
-        return str(asked.record.__struct_config__.tag)
+        return _act_of(asked)
 
     def _refused(self, code: str, status: int, message: str) -> WireError:
         self._counts.push["over_limit" if status == 429 else code] += 1
         return WireError(status, code, message)
+
+
+def _act_of(asked: _Asked) -> str:
+    """Each has a limit of its own: no flood of registrations keeps a person from leaving."""
+    return str(asked.record.__struct_config__.tag)
 
 
 def _registration(body: bytes) -> _Asked:

@@ -16,6 +16,7 @@ from edge.control.access.judging.giving import (
     held_by_groups,
     holds_of,
     known_permissions,
+    known_person,
     more_than_held,
     organisations_managed,
     reaches,
@@ -30,7 +31,6 @@ from edge.control.access.people_document import (
     parse_permissions,
     parse_role_name,
     parse_words,
-    person_of,
     with_group,
     with_organisation,
     with_own_role,
@@ -133,10 +133,10 @@ class People(SharedDocument[PeopleDocument]):
 
     def covers(self, grant: Grant, name: str, groups: Iterable[str] = ()) -> bool:
         """Whether all that the person holds could have been given by `grant`: who makes an invitation for a person, or
-        changes how the person signs in, could become that person. `groups` are those of the person's last login."""
+        changes how the person signs in, could become that person. `groups` are those of the person's last login.
+        Raises NotFound `unknown_person` as `known_person`."""
         document = self.last_good()
-        person = document.people.get(name)
-        return person is not None and reaches(grant, document, person, groups)
+        return reaches(grant, document, known_person(grant, document, name, groups), groups)
 
     def may_give(self, grant: Grant, held: HeldRole) -> bool:
         return gives(grant, self.last_good(), held)
@@ -211,7 +211,7 @@ class People(SharedDocument[PeopleDocument]):
         NotFound `unknown_person`."""
 
         def edit(document: PeopleDocument) -> PeopleDocument:
-            person = person_of(document, name)
+            person = known_person(grant, document, name, groups)
             for held in person.holds:
                 check_gives(grant, document, held)
             if not reaches(grant, document, person, groups):
@@ -224,7 +224,11 @@ class People(SharedDocument[PeopleDocument]):
         self._judged(grant, held, lambda document: with_person_hold(document, name, held))
 
     def revoke_role(self, grant: Grant, name: str, held: HeldRole) -> None:
-        self._judged(grant, held, lambda document: without_person_hold(document, name, held), lending=True)
+        def edit(document: PeopleDocument) -> PeopleDocument:
+            known_person(grant, document, name)
+            return without_person_hold(document, name, held)
+
+        self._judged(grant, held, edit, lending=True)
 
     def map_group(self, grant: Grant, group: str, held: HeldRole) -> None:
         """Members of a provider's group hold the role from now on."""

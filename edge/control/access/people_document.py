@@ -204,8 +204,13 @@ def person_of(document: PeopleDocument, name: str) -> PersonRecord:
     """Raises NotFound `unknown_person`."""
     found = document.people.get(name)
     if found is None:
-        raise NotFound("unknown_person", f"unknown person {name[:PERSON_NAME_LIMIT]!r}")
+        raise unknown_person(name)
     return found
+
+
+def unknown_person(name: str) -> NotFound:
+    """The one answer to whoever may not know whether there is such a person."""
+    return NotFound("unknown_person", f"unknown person {name[:PERSON_NAME_LIMIT]!r}: `edge person add` adds one")
 
 
 def with_organisation(document: PeopleDocument, name: str, by: str, at: float) -> PeopleDocument:

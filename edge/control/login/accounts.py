@@ -68,7 +68,8 @@ class Accounts:
         return bool(self._people.last_good().people)
 
     def covers(self, grant: Grant, mail: str) -> bool:
-        """Whether `grant` may do all that the person may, and so may become the person."""
+        """Whether `grant` may do all that the person may, and so may become the person. Raises NotFound
+        `unknown_person`, also for who is none of its business."""
         return self._people.covers(grant, mail, self.stated_groups(mail))
 
     def stated_groups(self, mail: str) -> frozenset[str]:

@@ -4,7 +4,7 @@ import secrets
 from typing import NamedTuple
 
 from edge.control.access.grants import Grant
-from edge.control.access.people_document import HeldRole
+from edge.control.access.people_document import HeldRole, unknown_person
 from edge.control.access.roles import Role
 from edge.control.access.scopes import EVERYTHING
 from edge.control.login.accounts import Accounts
@@ -31,7 +31,7 @@ def invite(accounts: Accounts, mail: str, by: Grant, now: float, hands: tuple[st
     """What the person had is void, and every session ends. `hands` are those that `by` may be in. Raises NotFound
     `unknown_person`, Conflict."""
     if not accounts.is_known(mail):
-        raise NotFound("unknown_person", f"unknown person {mail!r}: add them first (`edge person add`)")
+        raise unknown_person(mail)
     secret, until = secrets.token_urlsafe(SECRET_BYTES), now + INVITATION_SECONDS
     invitation = Invitation(hash=hash_of(secret), by=by.name, made=now, until=until)
     limited = not accounts.may_give(by, HeldRole(Role.ADMIN.value, str(EVERYTHING)))

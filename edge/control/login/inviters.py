@@ -5,9 +5,10 @@ Calls block: run them off the event loop.
 """
 
 from edge.control.access.grants import Grant, Hold
-from edge.control.access.judging.giving import gives, holds_of
+from edge.control.access.judging.giving import gives, holds_of, knows
 from edge.control.access.people_document import HeldRole, PeopleDocument
-from edge.control.access.scopes import OrganisationScope
+from edge.control.access.roles import Permission
+from edge.control.access.scopes import EVERYTHING, OrganisationScope
 from edge.control.access.tokens import Tokens
 from edge.control.login.accounts import Accounts
 from edge.control.login.credential_document import PersonCredentials
@@ -24,11 +25,16 @@ class Inviters:
         self._accounts = accounts
         self._tokens = tokens
 
-    def check_given(self, by: str, document: PeopleDocument, mail: str, held: HeldRole) -> None:
-        """Before `by` gives a person a role. Raises Conflict `invited_by_other`."""
+    def check_given(self, by: Grant, document: PeopleDocument, mail: str, held: HeldRole) -> None:
+        """Before `by` gives a person a role. Raises Conflict `invited_by_other`; who invited is named to who may know
+        that there is such a person."""
         credentials = self._accounts.credentials(mail)
-        if credentials.invited_by not in ("", by) and not self._may_give(credentials, document, held):
-            raise _refused([mail], credentials.invited_by, "this role")
+        if credentials.invited_by not in ("", by.name) and not self._may_give(credentials, document, held):
+            inviter = document.people.get(credentials.invited_by)
+            named = (
+                by.may_within(Permission.MANAGE_PEOPLE, EVERYTHING) if inviter is None else knows(by, document, inviter)
+            )
+            raise _refused([mail], credentials.invited_by if named else "somebody else", "this role")
 
     def check_widened(self, before: PeopleDocument, after: PeopleDocument) -> PeopleDocument:
         """`after` a change that alters what held roles give. Raises Conflict `invited_by_other`."""

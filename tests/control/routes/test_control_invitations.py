@@ -9,6 +9,8 @@ from edge.control.login.accounts import SignedIn
 from edge.control.login.credential_document import INVITATION_SECONDS, TERMINAL_SECONDS, with_password
 from edge.control.login.terminals import make_terminal
 
+OF_A_PERSON = (("POST", "/invitation"), ("POST", "/sign-out"), ("GET", "/credentials"), ("DELETE", ""))
+
 
 @pytest.fixture
 def logins(world):
@@ -47,10 +49,17 @@ async def test_who_may_less_than_a_person_does_not_become_the_person(api, logins
     logins.add(BEN.replace("ben", "boss"), None)
     logins.people.grant_role(ROOT, "boss@example.com", HeldRole("admin", "org:acme"))
     terminal("boss@example.com")
-    refused = await api("POST", f"/v1/people/{ANNA}/invitation", by="boss@example.com", status=403)
-    assert refused == "forbidden" and logins.accounts.credentials(ANNA).invitation is None
-    assert await api("POST", f"/v1/people/{ANNA}/sign-out", by="boss@example.com", status=403) == "forbidden"
-    assert await api("GET", f"/v1/people/{ANNA}/credentials", by="boss@example.com", status=403) == "forbidden"
+    for mail in (ANNA, "nobody@example.com"):  # who is none of its business is nobody
+        for method, what in OF_A_PERSON:
+            assert await api(method, f"/v1/people/{mail}{what}", by="boss@example.com", status=404) == "unknown_person"
+        role = {"role": "viewer", "scope": "org:acme"}
+        assert (
+            await api("POST", f"/v1/people/{mail}/revoke", role, by="boss@example.com", status=404) == "unknown_person"
+        )
+    assert logins.accounts.credentials(ANNA).invitation is None
+    logins.people.grant_role(ROOT, ANNA, HeldRole("viewer", "org:acme"))
+    for method, what in OF_A_PERSON:
+        assert await api(method, f"/v1/people/{ANNA}{what}", by="boss@example.com", status=403) == "forbidden"
     logins.people.revoke_role(ROOT, BEN, HeldRole("viewer", "everything"))
     logins.people.grant_role(ROOT, BEN, HeldRole("viewer", "org:acme"))
     assert (await api("POST", f"/v1/people/{BEN}/invitation", by="boss@example.com"))["person"] == BEN
@@ -92,8 +101,8 @@ async def test_who_may_do_everything_invites_for_good(api, logins, terminal):
 async def test_who_holds_roles_by_groups_alone_is_in_reach_of_no_other_organisation(api, logins, boss):
     cora = "cora@example.com"
     logins.add(cora, None)
-    for method, what in (("POST", "/invitation"), ("POST", "/sign-out"), ("GET", "/credentials"), ("DELETE", "")):
-        assert await api(method, f"/v1/people/{cora}{what}", by=boss, status=403) == "forbidden"
+    for method, what in OF_A_PERSON:
+        assert await api(method, f"/v1/people/{cora}{what}", by=boss, status=404) == "unknown_person"
     dora = "dora@example.com"
     await api("POST", "/v1/people", {"mail": dora, "holds": []}, by=boss)
     await api("DELETE", f"/v1/people/{dora}", by=boss)
@@ -128,7 +137,7 @@ async def test_a_role_by_a_group_keeps_a_person_out_of_another_organisations_rea
     logins.at_provider(BEN, ["releases"])
     await api("POST", f"/v1/people/{BEN}/revoke", {"role": "viewer", "scope": "everything"})
     await api("POST", f"/v1/people/{BEN}/grant", {"role": "viewer", "scope": "org:acme"}, by=boss)
-    for method, what in (("POST", "/invitation"), ("POST", "/sign-out"), ("GET", "/credentials"), ("DELETE", "")):
+    for method, what in OF_A_PERSON:
         assert await api(method, f"/v1/people/{BEN}{what}", by=boss, status=403) == "forbidden"
     logins.at_provider(BEN, [])
     await api("POST", f"/v1/people/{BEN}/invitation", by=boss)
@@ -148,6 +157,8 @@ async def test_an_organisations_admin_knows_its_own_people_alone(api, logins, bo
     logins.people.add_person(logins.accounts.grant("olaf@example.com"), "nils@example.com", "", [], NOW)
     await api("POST", "/v1/people/nils@example.com/grant", {"role": "viewer", "scope": "org:acme"}, by=boss)
     assert await api("POST", "/v1/people/nils@example.com/invitation", by=boss, status=403) == "forbidden"
+    taken = await api("POST", "/v1/people/nils@example.com/revoke", {"role": "viewer", "scope": "org:acme"}, by=boss)
+    assert taken["holds"] == [] and await api("GET", "/v1/people/nils@example.com", by=boss, status=404)
 
 
 async def test_a_token_gives_no_more_than_the_person_who_made_it_may(api, logins, terminal, world):

@@ -6,7 +6,15 @@ Nobody gives more than he holds, nor takes away what he could not have given.
 from collections.abc import Iterable
 
 from edge.control.access.grants import Grant, Hold, means_something
-from edge.control.access.people_document import HeldRole, PeopleDocument, PersonRecord, check_held, owner_of
+from edge.control.access.people_document import (
+    HeldRole,
+    PeopleDocument,
+    PersonRecord,
+    check_held,
+    owner_of,
+    person_of,
+    unknown_person,
+)
 from edge.control.access.roles import FOR_ALL, GRANTED, PERMISSIONS, Permission, Role
 from edge.control.access.scopes import (
     DEFAULT_ORGANISATION,
@@ -78,6 +86,14 @@ def knows(grant: Grant, document: PeopleDocument, person: PersonRecord) -> bool:
         return True
     homes = any(_manages(grant, document, f"org:{name}") for name in person.added_for)
     return homes or any(sees(grant, document, held) for held in person.holds)
+
+
+def known_person(grant: Grant, document: PeopleDocument, name: str, groups: Iterable[str] = ()) -> PersonRecord:
+    """Who is known to one, or in one's reach. Raises NotFound `unknown_person` alike for others and for nobody."""
+    person = person_of(document, name)
+    if knows(grant, document, person) or reaches(grant, document, person, groups):
+        return person
+    raise unknown_person(name)
 
 
 def sees(grant: Grant, document: PeopleDocument, held: HeldRole) -> bool:

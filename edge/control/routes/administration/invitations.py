@@ -14,7 +14,7 @@ from edge.control.login.invitations import invite
 from edge.control.operations import Operation
 from edge.control.proposing import hands_behind
 from edge.control.shapes.access.invitations import CredentialsView, InvitationMade, PasskeyView, SignedOut
-from edge.domain.errors import Conflict, Forbidden, NotFound
+from edge.domain.errors import Conflict, Forbidden
 from edge.domain.facts import DAY_SECONDS
 
 
@@ -64,8 +64,6 @@ def accounts_of(call: Call[Any]) -> Accounts:
 
 
 def _check_covers(accounts: Accounts, call: Call[Any], person: str) -> None:
-    if not accounts.is_known(person):
-        raise NotFound("unknown_person", f"unknown person {person!r}: add them first (`edge person add`)")
     if not accounts.covers(call.grant, person):
         raise Forbidden(
             "forbidden",

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from edge.control.access.judging.giving import holds_of, knows, scope_of, sees
+from edge.control.access.judging.giving import gives, holds_of, known_person, knows, scope_of, sees
 from edge.control.access.people import PermitPeople, permitted
 from edge.control.access.people_document import (
     HeldRole,
@@ -35,7 +35,7 @@ from edge.control.shapes.access.people import (
     PersonRequest,
     PersonView,
 )
-from edge.domain.errors import Conflict, NotFound
+from edge.domain.errors import Conflict
 from edge.domain.model import parse_app_id
 
 _PERSON = "/v1/people/{person}"
@@ -132,10 +132,10 @@ async def handle_grant(call: Call[HeldBody]) -> PersonView:
 
 
 def _check_invited(call: Call[Any], name: str, held: HeldRole) -> None:
-    """Raises Conflict `invited_by_other`."""
+    """Raises Conflict `invited_by_other`. Who may not give the role is told that, and nothing of the person."""
     login, document = call.ports.login, call.ports.people.last_good()
-    if login is not None:
-        Inviters(login.accounts, call.ports.tokens).check_given(call.grant.name, document, name, held)
+    if login is not None and gives(call.grant, document, held):
+        Inviters(login.accounts, call.ports.tokens).check_given(call.grant, document, name, held)
 
 
 def permit_widening(call: Call[Any]) -> PermitPeople:
@@ -147,15 +147,14 @@ def permit_widening(call: Call[Any]) -> PermitPeople:
 async def handle_revoke(call: Call[HeldBody]) -> PersonView:
     name, held = parse_mail(call.part("person")), HeldRole(call.body.role, call.body.scope)
     await asyncio.to_thread(call.ports.people.revoke_role, call.grant, name, held)
-    return await _person_view(call, name)
+    return await _person_view(call, name, of_late=True)
 
 
-async def _person_view(call: Call[Any], name: str, given: Sequence[str] = ()) -> PersonView:
-    """`given` are the scopes of the roles that the caller has just given."""
+async def _person_view(call: Call[Any], name: str, given: Sequence[str] = (), *, of_late: bool = False) -> PersonView:
+    """`given` are the scopes of the roles that the caller has just given; `of_late`: who was known to the caller until
+    a moment ago is shown, too. Raises NotFound `unknown_person`."""
     document = await asyncio.to_thread(call.ports.people.last_good)
-    person = person_of(document, name)
-    if not knows(call.grant, document, person):  # of another organisation: not even that there is such a person
-        raise NotFound("unknown_person", f"unknown person {name!r}")
+    person = person_of(document, name) if of_late else known_person(call.grant, document, name)
     absent = await asyncio.to_thread(absent_scopes, call.ports.releases, given)
     view = _view_person(call, document, name, person, await asyncio.to_thread(_tokens_made, call))
     return msgspec.structs.replace(view, absent=absent)

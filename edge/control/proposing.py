@@ -1,26 +1,32 @@
 """A change that needs approval becomes a proposal, and what is told of proposals."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from functools import cache
 from typing import ClassVar
 
 import msgspec
 
 from edge.control.access.grants import Grant
+from edge.control.access.judging.approvers import Approvers, approvers_in, shortage
 from edge.control.access.judging.makers import hands_in, with_inviters
+from edge.control.login.credential_document import credentials_of
 from edge.control.ports import ControlPorts
 from edge.control.shapes.approvals.approval_shapes import (
+    ApprovalRuleView,
     EndorsementView,
     ProposalMadeAnswer,
     ProposalSummary,
 )
-from edge.domain.app_parts.protection import WHOLE_APP, DecidedProposal, Proposal
+from edge.domain.app_parts.protection import WHOLE_APP, ApprovalRule, DecidedProposal, Proposal
 from edge.domain.changes.apply import foresee_proposal
 from edge.domain.changes.approving.approval_commands import Propose
 from edge.domain.changes.approving.proposing import ForeseenProposal
 from edge.domain.changes.commands import Change, Command, kind_of, target_of
 from edge.domain.errors import EdgeError, NotFound
 from edge.domain.model import AppState
+from edge.store.stored_document import Untrusted
 
 WAITING = "waiting"
 FRESH_SECONDS = 7 * 86_400  # a person who was invited is taken for the inviter: somebody else looks in within a week
@@ -52,13 +58,24 @@ async def proposing(ports: ControlPorts, grant: Grant, change: Change, waits: Co
 
 async def hands_behind(ports: ControlPorts, name: str) -> tuple[str, ...]:
     """Of who asks (domain.approving.hands)."""
-    accounts, now = ports.login.accounts if ports.login is not None else None, ports.clock.now()
+    return await asyncio.to_thread(lambda: with_inviters(hands_in(ports.tokens.records(), name), _inviters(ports)))
+
+
+def approvers(ports: ControlPorts) -> Approvers:
+    """Who may approve changes now. Blocks."""
+    document, records = ports.people.last_good(), ports.tokens.records()
+    return approvers_in(document, records, _inviters(ports), ports.clock.now())
+
+
+def _inviters(ports: ControlPorts) -> Callable[[str], tuple[str, ...]]:
+    """By whom a person was invited lately, as of one reading of the credentials."""
+    now, read = ports.clock.now(), cache(ports.login.accounts.read) if ports.login is not None else None
 
     def invited_lately_by(mail: str) -> tuple[str, ...]:
-        held = accounts.credentials(mail) if accounts is not None else None
+        held = credentials_of(read(), mail) if read is not None else None
         return held.begun_by if held is not None and now < held.begun_at + FRESH_SECONDS else ()
 
-    return await asyncio.to_thread(lambda: with_inviters(hands_in(ports.tokens.records(), name), invited_lately_by))
+    return invited_lately_by
 
 
 def proposal_made(state: AppState, change: Change, at: float) -> ProposalMade:
@@ -147,3 +164,29 @@ def view_decided(decided: DecidedProposal) -> ProposalSummary:
         revision=decided.revision,
         decision=decided.reason,
     )
+
+
+def view_rules(state: AppState, found: Approvers) -> list[ApprovalRuleView]:
+    """The app's rules, with whether there are people enough for each."""
+    return [_view_rule(state.app, name, rule, found) for name, rule in sorted(state.approvals.items())]
+
+
+def _view_rule(app: str, name: str, rule: ApprovalRule, found: Approvers) -> ApprovalRuleView:
+    counted = found.counted(app, name or None)
+    return ApprovalRuleView(
+        channel=name or None,
+        people=rule.people,
+        kinds=list(rule.kinds),
+        expires_seconds=rule.expires_seconds,
+        approvers=counted,
+        warning=shortage(rule.people, counted, name or "the app"),
+    )
+
+
+def approval_warnings(state: AppState, found: Callable[[], Approvers]) -> tuple[str, ...]:
+    """Of rules that too few people could fulfil; only an app with rules has `found` asked. None are told while the
+    documents that say who may what are damaged, which is told elsewhere."""
+    with suppress(Untrusted):
+        rules = view_rules(state, found()) if state.approvals else []
+        return tuple(each.warning for each in rules if each.warning)
+    return ()

@@ -68,6 +68,8 @@ def show(client: ControlClient, out: Output, app: str) -> None:
         if found["event_keys"]:
             line("")
             _print_keys(found)
+        for each in found.get("approval_warnings", ()):  # older nodes do not count approvers
+            note(f"approval: {each}")
 
     out.result(found, print_text)
 
@@ -116,11 +118,21 @@ def set_app(client: ControlClient, out: Output, app: str, approve: str, kinds: s
 
     def print_text() -> None:
         rows = [
-            [each["channel"] or "(the app)", each["people"], ", ".join(each["kinds"])] for each in done["approvals"]
+            [each["channel"] or "(the app)", each["people"], ", ".join(each["kinds"]), _approvers(each)]
+            for each in done["approvals"]
         ]
-        table(("channel", "people", "for"), rows, f"one person is enough for every change of {app}")
+        table(("channel", "people", "for", "may approve"), rows, f"one person is enough for every change of {app}")
+        for each in done["approvals"]:
+            if each.get("warning"):
+                note(each["warning"])
 
     out.result(done, print_text)
+
+
+def _approvers(rule: dict[str, Any]) -> str:
+    """Members of a login provider's groups cannot be counted; older nodes count nobody."""
+    counted = rule.get("approvers")
+    return f"{counted} people" if counted is not None else "cannot be counted (groups)" if "approvers" in rule else "?"
 
 
 @app.command(short_help="Delete APP and everything in it.")

@@ -3,15 +3,20 @@
 import asyncio
 import re
 import secrets
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
+import msgspec
 from msgspec.structs import asdict
 
+from edge.control.access.judging.approvers import Approvers
 from edge.control.access.judging.giving import organisation_for
 from edge.control.access.people_document import owner_of
 from edge.control.access.roles import CHANGES, Permission
 from edge.control.calls import Call, commit, load_app
 from edge.control.operations import Operation, parse_number
+from edge.control.proposing import approval_warnings, approvers
 from edge.control.routes.administration.push_credentials import forget_push
 from edge.control.routes.channels import view_channel
 from edge.control.shapes.apps import (
@@ -55,9 +60,9 @@ async def handle_list(call: Call[None]) -> list[AppSummary]:
     """Apps that the token may read, by id; an app that is damaged is listed all the same."""
 
     def summarize_all() -> list[AppSummary]:
-        releases, now = call.ports.releases, call.ports.clock.now()
+        releases, now, found = call.ports.releases, call.ports.clock.now(), cache(partial(approvers, call.ports))
         readable = sorted((app, head) for app, head in releases.heads().items() if _is_listed(call, app, head))
-        return [_summarize(releases, app, head, now) for app, head in readable]
+        return [_summarize(releases, app, head, now, found) for app, head in readable]
 
     return await asyncio.to_thread(summarize_all)
 
@@ -90,7 +95,9 @@ def _existed(call: Call[Any], app: AppId) -> bool:
 
 
 async def handle_show(call: Call[None]) -> AppView:
-    return _view(await load_app(call), call.ports.clock.now())
+    state = await load_app(call)
+    warnings = await asyncio.to_thread(approval_warnings, state, partial(approvers, call.ports))
+    return msgspec.structs.replace(_view(state, call.ports.clock.now()), approval_warnings=warnings)
 
 
 async def handle_delete(call: Call[None]) -> AppDeleted:
@@ -177,7 +184,9 @@ def _is_listed(call: Call[Any], app: str, head: Head) -> bool:
     return not head.deleted and call.grant.may(Permission.READ_APP, app)
 
 
-def _summarize(releases: ReleaseReader, app: AppId, head: Head, now: float) -> AppSummary:
+def _summarize(
+    releases: ReleaseReader, app: AppId, head: Head, now: float, found: Callable[[], Approvers]
+) -> AppSummary:
     try:
         state = releases.load_revision(app, head.revision, head.digest)
     except (EdgeError, OSError) as error:
@@ -194,6 +203,7 @@ def _summarize(releases: ReleaseReader, app: AppId, head: Head, now: float) -> A
             each.rollout is not None and each.rollout.phase is Phase.PAUSED for each in state.channels.values()
         ),
         proposals=_waiting(state, now),
+        approval_warnings=approval_warnings(state, found),
     )
 
 

@@ -23,7 +23,7 @@ class AppRequest(RequestBody, frozen=True, kw_only=True):
 class AppSummary(AnswerBody, frozen=True, kw_only=True):
     """How many bundles, channels and overrides the app has at this revision. `damaged` says why the revision cannot be
     read, null if it can; the counts are null if it cannot. `stopped` are rollouts that are paused, `proposals` changes
-    that wait for approval."""
+    that wait for approval; `approval_warnings` as of AppView."""
 
     app: str
     revision: int
@@ -33,6 +33,7 @@ class AppSummary(AnswerBody, frozen=True, kw_only=True):
     damaged: str | None
     stopped: int | None = None
     proposals: int | None = None
+    approval_warnings: tuple[str, ...] = ()
 
 
 class EventKeyRequest(RequestBody, frozen=True, kw_only=True):
@@ -56,7 +57,7 @@ class EventKeysChanged(ChangeAnswer, frozen=True, kw_only=True):
 class AppView(AnswerBody, frozen=True, kw_only=True):
     """The app at this revision; `bundles` and `overrides` are how many it has. Without `event_keys`, events of its own
     code are taken without one; else the latest is the last. `approval_people` have to stand behind changes of its
-    `approval_kinds`: of features, or messages."""
+    `approval_kinds`: of features, or messages. `approval_warnings` are of rules that too few people could fulfil."""
 
     app: str
     revision: int
@@ -69,6 +70,7 @@ class AppView(AnswerBody, frozen=True, kw_only=True):
     freezes: int = 0
     approval_people: int = 1
     approval_kinds: tuple[ChangeKind, ...] = ()
+    approval_warnings: tuple[str, ...] = ()
 
 
 class AppChanged(AppView, frozen=True, kw_only=True):

@@ -43,3 +43,15 @@ def may_be_one(one: Iterable[str], other: Iterable[str]) -> bool:
     """Whether both may be the same person."""
     first, second = set(one), set(other)
     return bool(first & second) or UNKNOWN in first | second
+
+
+def different_people(names: Iterable[tuple[str, ...]]) -> int:
+    """How many of those in these hands are certainly different people, by a rule of thumb: who may be the fewest others
+    is taken first. It finds too few only where people invited one another in a long row."""
+    taken: set[str] = set()
+    found = 0
+    for hands in sorted(names, key=lambda each: (len(each), each)):
+        if is_known(hands) and not taken & set(hands):
+            taken |= set(hands)
+            found += 1
+    return found

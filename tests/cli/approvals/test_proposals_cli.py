@@ -68,6 +68,13 @@ def test_a_publish_waits_with_its_own_exit_code_and_is_approved(node, people, ap
     assert node.json("channel", "show", app, "production")["bundle"] == "1.1.0"
 
 
+def test_a_rule_for_more_people_than_there_are_warns(node, people, app):
+    done = node.run("app", "set", app, "--approve", "app:5")
+    assert done.exit_code == 0 and "3 people" in done.stdout
+    assert "may approve changes of the app, and a change needs 4" in done.stderr
+    assert "approval: 3 people may approve changes of the app" in node.run("app", "show", app).stderr
+
+
 def test_a_job_waits_for_the_decision(node, people, app, tmp_path):
     build = write_folder(tmp_path / "two", web_build(2))
     words = ["bundle", "publish", app, str(build), "--version", "1.1.0", "--channel", "production", "--yes", "--wait"]

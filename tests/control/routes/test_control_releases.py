@@ -27,7 +27,7 @@ async def test_a_new_app_is_shown_and_listed(api):
     assert (made["app"], made["revision"], made["changed"], made["expose_metadata"]) == (APP, 1, True, True)
     shown = await api("GET", f"/v1/apps/{APP}")
     assert shown == {key: value for key, value in made.items() if key != "changed"}
-    counts = {"bundles": 0, "channels": 0, "overrides": 0, "stopped": 0, "proposals": 0}
+    counts = {"bundles": 0, "channels": 0, "overrides": 0, "stopped": 0, "proposals": 0, "approval_warnings": []}
     assert await api("GET", "/v1/apps") == [{"app": APP, "revision": 1, "damaged": None} | counts]
 
 
@@ -42,7 +42,7 @@ async def test_an_app_that_cannot_be_read_is_listed_with_the_others(acme, world,
     damaged = listed[APP].pop("damaged")
     assert "revision 1 cannot be read: " in damaged and "`edge store repair`" in damaged
     counts = {"bundles": None, "channels": None, "overrides": None, "stopped": None, "proposals": None}
-    assert listed[APP] == {"app": APP, "revision": 1} | counts
+    assert listed[APP] == {"app": APP, "revision": 1, "approval_warnings": []} | counts
 
 
 async def test_an_app_is_created_once(acme):

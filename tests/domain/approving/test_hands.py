@@ -2,7 +2,15 @@
 
 import pytest
 
-from edge.domain.approving.hands import HANDS_LIMIT, OPERATOR, UNKNOWN, hands_of, is_known, may_be_one
+from edge.domain.approving.hands import (
+    HANDS_LIMIT,
+    OPERATOR,
+    UNKNOWN,
+    different_people,
+    hands_of,
+    is_known,
+    may_be_one,
+)
 
 MAKERS = {
     "admin": (OPERATOR,),
@@ -53,3 +61,18 @@ def test_what_has_no_end_is_of_nobody_known():
 def test_two_names_are_two_people_only_if_no_hand_is_in_both(one, other, same):
     hands = [hands_of(each, MAKERS.get) for each in (one, other)]
     assert may_be_one(*hands) is same and may_be_one(*reversed(hands)) is same
+
+
+@pytest.mark.parametrize(
+    ("names", "people"),
+    [
+        ([], 0),
+        (["admin", "ann"], 1),  # the operator's
+        (["ann@example.com", "ci-2", "ci", "ann"], 2),
+        (["turned", "ann@example.com", "bob@example.com"], 2),  # seen by both, who are two
+        (["orphan"], 0),
+    ],
+)
+def test_people_are_counted_by_their_hands(names, people):
+    hands = [hands_of(each, MAKERS.get) for each in names]
+    assert different_people(hands) == different_people(reversed(hands)) == people

@@ -10,10 +10,12 @@ from edge.control.calls import Call, commit, load_app
 from edge.control.operations import Operation
 from edge.control.proposing import (
     GROUPS_KEPT,
+    approvers,
     effect_of_proposal,
     foreseen_of,
     hands_behind,
     view_decided,
+    view_rules,
     view_waiting,
 )
 from edge.control.routes.messages import check_expected, preview_proposed, view_preview
@@ -60,12 +62,16 @@ async def _set_rule(call: Call[Any], channel: str, body: ApprovalRequest | AppAp
     )
     done = await commit(call, call.app, command)
     return ApprovalChanged(
-        app=call.app, revision=done.state.revision, changed=done.changed, approvals=view_rules(done.state)
+        app=call.app, revision=done.state.revision, changed=done.changed, approvals=await _rules(call, done.state)
     )
 
 
 async def handle_rules(call: Call[None]) -> list[ApprovalRuleView]:
-    return view_rules(await load_app(call))
+    return await _rules(call, await load_app(call))
+
+
+async def _rules(call: Call[Any], state: AppState) -> list[ApprovalRuleView]:
+    return await asyncio.to_thread(lambda: view_rules(state, approvers(call.ports)))
 
 
 async def handle_list(call: Call[None]) -> list[ProposalSummary]:
@@ -174,15 +180,6 @@ async def _decide(call: Call[Any], command: ApproveProposal | RejectProposal | W
         proposal=view,
         made=view.state == "approved",
     )
-
-
-def view_rules(state: AppState) -> list[ApprovalRuleView]:
-    return [
-        ApprovalRuleView(
-            channel=name or None, people=rule.people, kinds=list(rule.kinds), expires_seconds=rule.expires_seconds
-        )
-        for name, rule in sorted(state.approvals.items())
-    ]
 
 
 def _decided(state: AppState, id: str) -> ProposalSummary:

@@ -32,12 +32,16 @@ class AppApprovalRequest(RequestBody, frozen=True, kw_only=True):
 
 
 class ApprovalRuleView(AnswerBody, frozen=True, kw_only=True):
-    """Of one channel, or with `channel` null of the app's features and messages."""
+    """Of one channel, or with `channel` null of the app's features and messages. `approvers` are how many different
+    people may approve such changes, null where that cannot be counted, since members of a login provider's groups may;
+    `warning` says so in words if they are too few, "" if not."""
 
     channel: str | None
     people: int
     kinds: list[ChangeKind]
     expires_seconds: int
+    approvers: int | None = None
+    warning: str = ""
 
 
 class ApprovalChanged(ChangeAnswer, frozen=True, kw_only=True):

@@ -44,11 +44,8 @@ async def show_proposals(visit: Visit) -> Shown:
     freezes: list[FreezeView] = await visit.ask("list_freezes", {"app": app})
     values = {
         "table": _table(app, found, visit.now),
-        "rules": [
-            f"{each.people} people stand behind changes of {named(each.channel) if each.channel else 'the app'}: "
-            f"{', '.join(kind.value for kind in each.kinds)}."
-            for each in rules
-        ],
+        "rules": [_rule_words(each) for each in rules],
+        "warnings": [cleaned(each.warning) for each in rules if each.warning],
         "freezes": [freeze_words(each, visit.now) for each in freezes],
         "command": f"edge app set {app} --approve CHANNEL:2",
     }
@@ -130,6 +127,28 @@ async def frozen_words(visit: Visit, app: str, channel: str = "") -> list[str]:
     return [
         freeze_words(each, visit.now) for each in every if not (channel and each.channels) or channel in each.channels
     ]
+
+
+def shortages(apps: Sequence[AppSummary | AppView]) -> list[WaitingNotice]:
+    """Rules that too few people could fulfil."""
+    found = [(each.app, cleaned(words)) for each in apps for words in each.approval_warnings]
+    return [
+        WaitingNotice(
+            f"{named(app)} asks for more approvals than there are people.", words, proposal_href(app), "Rules"
+        )
+        for app, words in found[:APPS_ASKED]
+    ]
+
+
+def _rule_words(rule: ApprovalRuleView) -> str:
+    kinds = ", ".join(kind.value for kind in rule.kinds)
+    able = (
+        "cannot be counted, since members of groups may"
+        if rule.approvers is None
+        else things(rule.approvers, "person", "people")
+    )
+    whose = named(rule.channel) if rule.channel else "the app"
+    return f"{rule.people} people stand behind changes of {whose}: {kinds}. Who may approve: {able}."
 
 
 def _table(app: str, found: Sequence[ProposalSummary], now: float) -> dict[str, Any]:

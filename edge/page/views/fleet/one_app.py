@@ -1,7 +1,7 @@
 """One app: its panel of the overview, and what of its releases is in trouble."""
 
 from edge.control.shapes.apps import AppView
-from edge.page.views.approvals.proposals import frozen_words, waiting_notices
+from edge.page.views.approvals.proposals import frozen_words, shortages, waiting_notices
 from edge.page.views.fleet.alarms import see_alarms
 from edge.page.views.fleet.overview import app_panel, node_notices
 from edge.page.views.fleet.sights import FULL_LIMIT, sight_of
@@ -22,6 +22,7 @@ async def show_app(visit: Visit) -> Shown:
         "alarms": await see_alarms(visit, [app]),
         "notices": await node_notices(visit),
         "waiting": await waiting_notices(visit, [found]),
+        "shortages": shortages([found]),
         "frozen": await frozen_words(visit, app.app) if found.freezes else [],
         "panel": await app_panel(visit, app, shown_in_full),
     }

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from edge.control.shapes.apps import AppSummary
 from edge.control.shapes.node import NodeStatus
 from edge.page.acts.confirmation import Caution
-from edge.page.views.approvals.proposals import waiting_notices
+from edge.page.views.approvals.proposals import shortages, waiting_notices
 from edge.page.views.fleet.alarms import see_alarms
 from edge.page.views.fleet.first_steps import first_steps
 from edge.page.views.fleet.rows import COLUMNS, bundle_words, full_row, plain_row
@@ -33,13 +33,14 @@ async def show_overview(visit: Visit) -> Shown:
     shown_in_full = in_full(apps)
     full = [each for each in apps if any((each.app, c.name) in shown_in_full for c in each.channels)]
     rest = [each for each in apps if each not in full and find.lower() in each.app.lower()]
-    alarms = await see_alarms(visit, apps)
+    alarms, summaries = await see_alarms(visit, apps), await _summaries(visit)
     values = {
         "unread": None,
         "summary": _summary(apps),
         "alarms": alarms,
         "notices": await node_notices(visit),
-        "waiting": await waiting_notices(visit, await _summaries(visit)),
+        "waiting": await waiting_notices(visit, summaries),
+        "shortages": shortages(summaries),
         "panels": await asyncio.gather(
             *(app_panel(visit, each, shown_in_full, counted=len(full) == len(apps)) for each in full)
         ),

@@ -282,6 +282,21 @@ async def test_the_rule_is_weakened_by_two(ready):
     assert (await ready("PATCH", PRODUCTION, {"bundle": "1.1.0"}, by="ann"))["bundle"] == "1.1.0"
 
 
+async def test_a_rule_for_more_people_than_there_are_is_set_and_says_so_until_there_are(ready):
+    done = await ready("PUT", f"{PRODUCTION}/approval", {"people": 4}, by="boss")
+    (rule,) = done["approvals"]
+    assert (rule["people"], rule["approvers"], rule["warning"]) == (4, 4, "")
+    await ready("DELETE", "/v1/people/eve@example.com")
+    (rule,) = await ready("GET", f"/v1/apps/{APP}/approvals")
+    (listed,) = await ready("GET", "/v1/apps")
+    shown = await ready("GET", f"/v1/apps/{APP}")
+    assert rule["approvers"] == 3 and rule["warning"].startswith("3 people may approve changes of production")
+    assert shown["approval_warnings"] == listed["approval_warnings"] == [rule["warning"]]
+    await ready("POST", "/v1/groups/grant", OF_APP | {"group": "qa"})
+    (rule,) = await ready("GET", f"/v1/apps/{APP}/approvals")
+    assert (rule["approvers"], rule["warning"]) == (None, "")
+
+
 async def test_features_and_messages_are_the_apps(ready, world):
     """Each waits with its preview; a kill passes, and whoever has one channel alone approves neither."""
     app = f"/v1/apps/{APP}"

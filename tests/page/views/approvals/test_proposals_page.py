@@ -94,6 +94,19 @@ async def test_it_is_rejected_with_a_reason_and_withdrawn_by_its_author(ready):
     assert "rejected" in listed.text and "2 people stand behind changes of production" in listed.text
 
 
+async def test_a_rule_that_nobody_can_fulfil_is_said_while_it_is_true(ready):
+    browser, api = ready
+    await api("POST", "/v1/apps", {"app": "com.other.app"})
+    await browser.sign_in("boss")
+    assert "more approvals than there are people" not in (await browser.get("/")).text
+    await api("PUT", f"{PRODUCTION}/approval", {"people": 5}, by="boss")
+    for path in ("/", f"/apps/{APP}", f"/apps/{APP}/proposals"):
+        assert "people may approve changes of production" in (await browser.get(path)).text, path
+    await api("POST", "/v1/groups/grant", {"role": "releaser", "scope": f"app:{APP}", "group": "qa"})
+    shown = await browser.get(f"/apps/{APP}/proposals")
+    assert "cannot be counted, since members of groups may" in shown.text
+
+
 async def test_a_freeze_is_said_on_the_apps_page_and_on_the_channels_that_it_holds(ready):
     browser, api = ready
     await api("POST", f"/v1/apps/{APP}/channels", {"name": "beta"}, by="boss")

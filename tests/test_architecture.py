@@ -132,7 +132,7 @@ BELOW_WITHIN = {
             "store_rules",
         },  # read, checked and packed: for the command line and for the page
         "patches": {""},
-        "verification": {"", "zip", "encryption", "patches"},
+        "verification": {"", "zip", "encryption", "patches", "store_rules"},
     },
     "node": {  # lane and http are siblings: they never import each other
         "": set(),

@@ -4,19 +4,32 @@ A bundle is plain; or encrypted and sent with its public key, then decrypted and
 without the key, then served as it came. The private key is never requested, nor accepted.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from edge.bundles.encryption.rsa_keys import PublicKey, parse_public_key
+from edge.bundles.store_rules.rules import StoreWarning
 from edge.bundles.verification.decryption import BundleDecryption
 from edge.bundles.verification.patches import verify_patches
+from edge.bundles.verification.stores import EarlierBundle, check_verified_zip
 from edge.bundles.verification.verify import VerifiedBundle, verify_bundle, verify_opaque
 from edge.control.shapes.bundles import EncryptionRequest, PublishRequest
 from edge.domain.encryption import build_encryption
 from edge.domain.errors import Invalid, Unavailable
 from edge.domain.manifest import read_manifest
-from edge.domain.model import Bundle, Digest, Encryption, VersionName, parse_digest, parse_version_name
+from edge.domain.model import (
+    AppId,
+    AppState,
+    Bundle,
+    ChannelName,
+    Digest,
+    Encryption,
+    VersionName,
+    parse_digest,
+    parse_version_name,
+)
 from edge.store.blobs import read_blob
 from edge.store.objects.port import ObjectStore
 from edge.store.stored_document import Untrusted
@@ -37,6 +50,21 @@ class ParsedPublish(NamedTuple):
     manifest: Digest | None
     patches: Digest | None
     lock: BundleLock | None
+
+
+class PublishedBefore(NamedTuple):
+    """The app's bundles; `earlier` is the one that devices update from, None: none."""
+
+    app: AppId
+    bundles: Collection[Bundle]
+    earlier: Bundle | None
+
+
+class ProvenBundle(NamedTuple):
+    """A bundle of verified bytes, and what app stores may not allow in it; None: it cannot be looked into."""
+
+    bundle: Bundle
+    store_warnings: list[StoreWarning] | None
 
 
 def parse_publish(body: PublishRequest) -> ParsedPublish:
@@ -61,14 +89,30 @@ def parse_publish(body: PublishRequest) -> ParsedPublish:
     return ParsedPublish(parse_version_name(body.version), parse_digest(body.zip), manifest, patches, lock)
 
 
+def published_before(state: AppState, version: VersionName, channel: str | None) -> PublishedBefore:
+    """Devices update from what the channel offers, without one from the newest bundle; never from `version` itself."""
+    bundles = state.bundles.values()
+    if channel is None:
+        newest = max(bundles, key=lambda each: (each.published, each.version), default=None)
+    else:
+        offering = state.channels.get(ChannelName(channel))
+        offered = offering.bundle if offering is not None else None
+        newest = state.bundles.get(offered) if offered is not None else None
+    return PublishedBefore(state.app, bundles, newest if newest is None or newest.version != version else None)
+
+
 def prove_bundle(
-    store: ObjectStore, wanted: ParsedPublish, body: PublishRequest, others: Iterable[Bundle], *, writes: bool = True
-) -> Bundle:
-    """Verify every byte and build the bundle; `others` are those of the app. Blocks for seconds. `writes` and errors
-    are those of `verify_bundle` and `verify_patches`."""
-    verified = _verify(store, wanted, writes)
+    store: ObjectStore, wanted: ParsedPublish, body: PublishRequest, before: PublishedBefore, *, writes: bool = True
+) -> ProvenBundle:
+    """Verify every byte and build the bundle. Blocks for seconds. `writes` and errors are those of `verify_bundle` and
+    `verify_patches`."""
+    verified, warnings = _verify(store, wanted, before, writes)
     if wanted.patches is not None and wanted.manifest is not None:
-        verify_patches(store, wanted.patches, wanted.manifest, _plain_files(store, others))
+        verify_patches(store, wanted.patches, wanted.manifest, _plain_files(store, before.bundles))
+    return ProvenBundle(_build(verified, wanted, body), warnings)
+
+
+def _build(verified: VerifiedBundle, wanted: ParsedPublish, body: PublishRequest) -> Bundle:
     return Bundle(
         version=wanted.version,
         content=verified.content,
@@ -99,11 +143,22 @@ def _plain_files(store: ObjectStore, bundles: Iterable[Bundle]) -> set[Digest]:
     return found
 
 
-def _verify(store: ObjectStore, wanted: ParsedPublish, writes: bool) -> VerifiedBundle:
+def _verify(
+    store: ObjectStore, wanted: ParsedPublish, before: PublishedBefore, writes: bool
+) -> tuple[VerifiedBundle, list[StoreWarning] | None]:
     if wanted.manifest is None:
-        return verify_opaque(store, zip=wanted.zip)
-    decryption = BundleDecryption(wanted.lock.key, wanted.lock.encryption) if wanted.lock and wanted.lock.key else None
-    return verify_bundle(store, zip=wanted.zip, manifest=wanted.manifest, decryption=decryption, writes=writes)
+        return verify_opaque(store, zip=wanted.zip), None
+    key = wanted.lock.key if wanted.lock else None
+    decryption = BundleDecryption(key, wanted.lock.encryption) if wanted.lock and key else None
+    warnings = list[StoreWarning]()
+
+    def examine(plain: Path) -> None:
+        warnings.extend(check_verified_zip(store, plain, before.app, EarlierBundle(before.earlier, key)))
+
+    verified = verify_bundle(
+        store, zip=wanted.zip, manifest=wanted.manifest, decryption=decryption, writes=writes, examine=examine
+    )
+    return verified, warnings
 
 
 def _parse_lock(given: EncryptionRequest) -> BundleLock:

@@ -7,7 +7,7 @@ import zipfile
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import SimpleNamespace
 from typing import Any
 
@@ -131,9 +131,12 @@ class Packed:
     manifest: str
 
 
-def pack(**pages: str) -> Packed:
-    files = {"index.html": "<html></html>"} | {f"{name}.js": text for name, text in pages.items()}
-    contents = {name: text.encode() for name, text in files.items()}
+def pack(**pages: str | bytes) -> Packed:
+    """The pages are scripts, unless their names have an ending."""
+    files = {"index.html": "<html></html>"} | {
+        n if PurePath(n).suffix else f"{n}.js": page for n, page in pages.items()
+    }
+    contents = {name: page if isinstance(page, bytes) else page.encode() for name, page in files.items()}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in sorted(contents.items()):

@@ -30,7 +30,6 @@ from edge.bundles.packing.pack import Packed, pack_files
 from edge.bundles.sources.files import SourceFile
 from edge.bundles.sources.selection import LeftOut
 from edge.bundles.store_rules.check import check_store_rules, declarations_of
-from edge.bundles.store_rules.declarations import is_declaration
 from edge.domain.errors import EdgeError
 from edge.store.disk.room import refusal_of_room
 
@@ -78,7 +77,7 @@ def _done(packed: Packed, left_out: tuple[LeftOut, ...], workdir: Path) -> Intak
 
 
 def _with_store_rules(done: IntakeDone, files: Sequence[SourceFile]) -> IntakeDone:
-    declared = declarations_of(each for each in files if is_declaration(each.name))
+    declared = declarations_of(files)
     return msgspec.structs.replace(
         done,
         store_notes=[

@@ -1,9 +1,10 @@
 """The files of a folder or zip, and where in it the app begins: at its root, or in its single top folder."""
 
+import builtins
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from edge.bundles.limits import INDEX, check_count
 from edge.bundles.sources.selection import LeftOut
@@ -16,6 +17,15 @@ class SourceFile(NamedTuple):
     name: str  # as devices will see it
     path: Path
     bytes: int
+
+    def start(self, limit_bytes: int) -> "builtins.bytes":
+        """Its first bytes. Raises OSError."""
+        with self.opened() as file:
+            return file.read(limit_bytes)
+
+    def opened(self) -> BinaryIO:
+        """Raises OSError."""
+        return self.path.open("rb")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,60 +5,100 @@ whether a payment is one that a store wants to have its share of cannot be, so n
 """
 
 import re
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import islice
+from typing import BinaryIO, Protocol
 
-from edge.bundles.sources.files import SourceFile
+from edge.bundles.limits import MIB
 from edge.bundles.store_rules.declarations import (
     DECLARATION_LIMIT_BYTES,
     Declared,
     is_declaration,
     read_declared,
 )
-from edge.bundles.store_rules.native_code import HEAD_BYTES, native_kind, package_kind
+from edge.bundles.store_rules.native_code import HEAD_BYTES, native_kind
+from edge.bundles.store_rules.packages import package_in
 from edge.bundles.store_rules.rules import StoreCode, StoreWarning
 
 WARNINGS_LIMIT = 50  # of one bundle: a folder of native libraries need not be listed to the end
-MEMBERS_LIMIT = 2_000  # of a zip within the bundle, whose names are looked at
-PAGE_LIMIT_BYTES = 256 * 1024  # of an HTML file; what begins an app is far smaller
+# The rest of what is looked at in one bundle: beyond any app, and seconds of a node that is sent the worst of it.
+PACKAGES_LIMIT = 64  # zips within it that are opened
+DECLARATIONS_LIMIT = 16  # files that declare something
+PAGES_LIMIT_BYTES = 64 * MIB  # of HTML files
+PAGE_LIMIT_BYTES = 256 * 1024  # of one; what begins an app is far smaller
 HOSTS_SHOWN = 5
-_SCRIPT = re.compile(
-    rb"<script\b[^>]{0,500}?\bsrc\s*=\s*[\"']?\s*((?:https?:)?//([A-Za-z0-9.-]{1,253})[^\s\"'>]{0,500})", re.IGNORECASE
+# Every repetition has a limit: a page is a stranger's, and takes time in proportion to its size.
+_SCRIPT = re.compile(rb"<script\b([^>]{0,1000})", re.IGNORECASE)
+_SOURCE = re.compile(
+    rb"(?:^|[\s\"'/])src\s{0,8}=\s{0,8}[\"']?\s{0,8}(?:https?:)?//([A-Za-z0-9.-]{1,253})", re.IGNORECASE
 )
-_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
+_ZIP = b"PK\x03\x04"
 _LOCAL = (b"localhost", b"127.0.0.1")
 
 
+class LookedAt(Protocol):
+    """A file of a bundle, wherever it is."""
+
+    @property
+    def name(self) -> str: ...
+
+    def start(self, limit_bytes: int) -> bytes:
+        """Its first bytes. Raises OSError."""
+
+    def opened(self) -> AbstractContextManager[BinaryIO]:
+        """All of it, to be read in any order. Raises OSError."""
+
+
+@dataclass(slots=True)
+class _Left:
+    """What may still be looked at."""
+
+    packages: int = PACKAGES_LIMIT
+    declarations: int = DECLARATIONS_LIMIT
+    page_bytes: int = PAGES_LIMIT_BYTES
+
+
 def check_store_rules(
-    files: Iterable[SourceFile], app: str, before: Mapping[str, Declared] | None = None
+    files: Iterable[LookedAt], app: str, before: Mapping[str, Declared] | None = None
 ) -> list[StoreWarning]:
     """What the stores may not allow in a bundle of `app`, "" if its id is compared elsewhere. `before` is what the
     bundle that devices have now declares, by file. Reads the files; raises OSError."""
-    found: list[StoreWarning] = []
-    for warning in _warnings(files, app, before or {}):
-        found.append(warning)
-        if len(found) == WARNINGS_LIMIT:
-            break
-    return found
+    left, earlier = _Left(), before or {}
+    found = (warning for file in files for warning in _warnings(file, app, earlier, left))
+    return list(islice(found, WARNINGS_LIMIT))
 
 
-def declarations_of(files: Iterable[SourceFile]) -> dict[str, Declared]:
-    """What files of a bundle declare, by name. Raises OSError."""
-    return {file.name: read_declared(file.name, _start(file.path, DECLARATION_LIMIT_BYTES + 1)) for file in files}
+def declarations_of(files: Iterable[LookedAt]) -> dict[str, Declared]:
+    """What those of a bundle's files declare that declare something, by name. Raises OSError."""
+    declaring = (file for file in files if is_declaration(file.name))
+    return {
+        file.name: read_declared(file.name, file.start(DECLARATION_LIMIT_BYTES + 1))
+        for file in islice(declaring, DECLARATIONS_LIMIT)
+    }
 
 
-def _warnings(files: Iterable[SourceFile], app: str, before: Mapping[str, Declared]) -> Iterator[StoreWarning]:
-    for file in files:
-        head = _start(file.path, HEAD_BYTES)
-        if kind := native_kind(head) or (package_in(file.path) if head.startswith(b"PK\x03\x04") else ""):
-            told = f"{file.name} is {kind}: a live update may not bring code for the system; ship it with the app"
-            yield StoreWarning(StoreCode.NATIVE_CODE, file.name, told)
-        if is_declaration(file.name):
-            content = _start(file.path, DECLARATION_LIMIT_BYTES + 1)
-            yield from declared_warnings(file.name, read_declared(file.name, content), app, before.get(file.name))
-        if file.name.lower().endswith((".html", ".htm")):
-            yield from script_warnings(file.name, _start(file.path, PAGE_LIMIT_BYTES))
+def _warnings(file: LookedAt, app: str, before: Mapping[str, Declared], left: _Left) -> Iterator[StoreWarning]:
+    declares, is_page = is_declaration(file.name), file.name.lower().endswith((".html", ".htm"))
+    start = file.start(DECLARATION_LIMIT_BYTES + 1 if declares else PAGE_LIMIT_BYTES if is_page else HEAD_BYTES)
+    if kind := native_kind(start[:HEAD_BYTES]) or _package(file, start, left):
+        told = f"{file.name} is {kind}: a live update may not bring code for the system; ship it with the app"
+        yield StoreWarning(StoreCode.NATIVE_CODE, file.name, told)
+    if declares and left.declarations:
+        left.declarations -= 1
+        yield from declared_warnings(file.name, read_declared(file.name, start), app, before.get(file.name))
+    if is_page and left.page_bytes >= len(start):
+        left.page_bytes -= len(start)
+        yield from script_warnings(file.name, start)
+
+
+def _package(file: LookedAt, start: bytes, left: _Left) -> str:
+    if not start.startswith(_ZIP) or not left.packages:
+        return ""
+    left.packages -= 1
+    with file.opened() as opened:
+        return package_in(opened)
 
 
 def declared_warnings(name: str, now: Declared, app: str, before: Declared | None) -> Iterator[StoreWarning]:
@@ -91,9 +131,8 @@ def app_id_warnings(name: str, app_id: str, app: str, earlier: str = "") -> Iter
 
 def script_warnings(name: str, page: bytes) -> Iterator[StoreWarning]:
     """Of scripts that a page loads from elsewhere, in one warning. Pure."""
-    hosts = {
-        host.lower() for _, host in _SCRIPT.findall(_COMMENT.sub(b"", page)) if not host.lower().startswith(_LOCAL)
-    }
+    sources = (_SOURCE.search(attributes) for attributes in _SCRIPT.findall(_without_comments(page)))
+    hosts = {found[1].lower() for found in sources if found is not None and not found[1].lower().startswith(_LOCAL)}
     if hosts:
         shown = ", ".join(sorted(host.decode("ascii", "replace") for host in hosts)[:HOSTS_SHOWN])
         told = (
@@ -103,31 +142,9 @@ def script_warnings(name: str, page: bytes) -> Iterator[StoreWarning]:
         yield StoreWarning(StoreCode.REMOTE_SCRIPT, name, told)
 
 
-def package_in(path: Path) -> str:
-    """What kind of package a zip is, or what code it holds; "" for any other zip, and for what is none."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()[:MEMBERS_LIMIT]
-            if kind := package_kind(frozenset(each.filename for each in members)):
-                return kind
-            for each in members:
-                if _sounds_native(each.filename) and (kind := native_kind(_head_of(archive, each))):
-                    return f"a zip with {kind} in it ({each.filename[:100]})"
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError, EOFError):
-        return ""
-    return ""
-
-
-def _sounds_native(name: str) -> bool:
-    """Which members of a zip are worth opening; their bytes decide."""
-    return name.lower().endswith((".so", ".dylib", ".dex", ".exe", ".dll", ".class", ".a")) or ".framework/" in name
-
-
-def _head_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    with archive.open(member) as opened:
-        return opened.read(HEAD_BYTES)
-
-
-def _start(path: Path, limit: int) -> bytes:
-    with path.open("rb") as file:
-        return file.read(limit)
+def _without_comments(page: bytes) -> bytes:
+    kept, at = list[bytes](), 0
+    while (start := page.find(b"<!--", at)) >= 0 and (end := page.find(b"-->", start + 4)) >= 0:
+        kept.append(page[at:start])
+        at = end + 3
+    return b"".join([*kept, page[at:]])

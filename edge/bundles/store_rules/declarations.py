@@ -13,7 +13,8 @@ from xml.parsers.expat import ExpatError, ParserCreate
 import msgspec
 
 NAMES = ("capacitor.config.json", "config.xml", "androidmanifest.xml", "info.plist")
-DECLARATION_LIMIT_BYTES = 1024 * 1024  # people's files have a few kB; a larger one is something else
+DECLARATION_LIMIT_BYTES = 256 * 1024  # people's files have a few kB; a larger one is something else
+PLIST_LIMIT_BYTES = 64 * 1024  # its binary form can hold keys that take quadratic time to read
 ELEMENTS_LIMIT = 20_000
 _ANDROID = "{http://schemas.android.com/apk/res/android}"
 _USAGE = re.compile(r"NS[A-Za-z]+UsageDescription")
@@ -59,6 +60,8 @@ def _capacitor(content: bytes) -> Declared:
 
 
 def _plist(content: bytes) -> Declared:
+    if len(content) > PLIST_LIMIT_BYTES:
+        return Declared()
     try:
         found = plistlib.loads(content)
     except Exception:
@@ -71,7 +74,7 @@ def _plist(content: bytes) -> Declared:
 
 
 def _xml(content: bytes, *, is_cordova: bool) -> Declared:
-    """Elements are read one by one; entities are not expanded."""
+    """Elements are read one by one; a document type, which could multiply them, is refused."""
     permissions, ids = set[str](), list[str]()
     left = ELEMENTS_LIMIT
 
@@ -88,7 +91,7 @@ def _xml(content: bytes, *, is_cordova: bool) -> Declared:
 
     parser = ParserCreate(namespace_separator="}")
     parser.StartElementHandler = lambda tag, given: begin(tag, {_named(name): value for name, value in given.items()})
-    parser.EntityDeclHandler = _refuse
+    parser.StartDoctypeDeclHandler = _refuse
     try:
         parser.Parse(content, True)
     except (ExpatError, ValueError):
@@ -101,4 +104,4 @@ def _named(name: str) -> str:
 
 
 def _refuse(*_: object) -> None:
-    raise ValueError("entities are not read")
+    raise ValueError("document types are not read")

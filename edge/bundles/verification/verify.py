@@ -55,13 +55,15 @@ def verify_bundle(
     manifest: Digest,
     decryption: BundleDecryption | None = None,
     writes: bool = True,
+    examine: Callable[[Path], object] | None = None,
 ) -> VerifiedBundle:
     """With `decryption` the zip and the files are encrypted, and their plain bytes are verified. The result then
     describes the plain files and the encrypted zip.
 
     Without it, the plain bytes of packed files are stored as blobs too, for devices that cannot decode packed ones,
     unless a file itself is called `x.br`: a manifest of plain files could not list it. With `writes` False nothing is
-    stored; the result is the same. Raises EdgeError children, whose message names the file:
+    stored; the result is the same. `examine` is called with the plain zip, once its every file was unpacked. Raises
+    EdgeError children, whose message names the file:
 
     `missing_blob`, `digest_mismatch` (the store's bytes do not have that digest); for the zip the codes of
     `read_directory` and `no_index`; for the manifest `invalid_manifest`, `unsafe_name`, `duplicate_name`,
@@ -73,6 +75,8 @@ def verify_bundle(
     _check_digest(zip, made.sha256, "the zip")
     with _plain_zip(store, path, decryption) as plain:
         files = _read_zip(plain)
+        if examine is not None:
+            examine(plain)
     entries = _read_manifest(store, manifest)
     _check_same(files, entries)
     keeps = decryption is None and not any(name.endswith(BROTLI_SUFFIX) for name in files)
@@ -211,7 +215,7 @@ def _check_blob(
         return
     stored, decoded = hashlib.sha256(), hashlib.sha256()
     with _keeping(store, entry.hash) if keeps else nullcontext(_drop) as keep:
-        for chunk in _plain_file(path, entry, plain.bytes, stored, decryption):
+        for chunk in plain_chunks(path, entry, plain.bytes, stored, decryption):
             decoded.update(chunk)
             keep(chunk)
         _check_digest(entry.blob, stored.hexdigest(), repr(entry.name))
@@ -244,7 +248,7 @@ def _drop(chunk: bytes) -> None:
     pass
 
 
-def _plain_file(
+def plain_chunks(
     path: Path, entry: FileEntry, limit_bytes: int, stored: "hashlib._Hash", decryption: BundleDecryption | None
 ) -> Iterator[bytes]:
     """The file's plain bytes; also hashes the stored bytes into `stored`."""

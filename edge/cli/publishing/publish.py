@@ -75,17 +75,18 @@ class PublishedBundle(NamedTuple):
     warnings: tuple[str, ...]
     report: SizeReport | None = None  # None: encrypted elsewhere, so its files are unknown
     patches: MadePatches | None = None
-    store_warnings: tuple[StoreWarning, ...] = ()
+    store_warnings: tuple[StoreWarning, ...] | None = None  # None: encrypted elsewhere
 
     @property
     def told_apart(self) -> dict[str, Any]:
         """What this side adds to the node's answer in JSON."""
+        warned = self.store_warnings
         return {
             "uploaded": self.uploaded,
             "uploaded_bytes": self.uploaded_bytes,
             "left_out": [each._asdict() for each in self.left_out],
             "warnings": self.warnings,
-            "store_warnings": [each.document() for each in self.store_warnings],
+            "store_warnings": None if warned is None else [each.document() for each in warned],
             "sizes": self.report.document() if self.report else None,
             "patches_made": _told_patches(self.patches),
         }

@@ -1,7 +1,7 @@
 """The bundles of an app: list, publish, show, withdraw, delete. `bundle_verification` proves what publishers claim."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,14 @@ from msgspec.structs import asdict
 
 from edge.control.access.effects import check_offering
 from edge.control.access.roles import Permission
-from edge.control.bundle_verification import ParsedPublish, parse_publish, prove_bundle
+from edge.control.bundle_verification import (
+    ParsedPublish,
+    ProvenBundle,
+    PublishedBefore,
+    parse_publish,
+    prove_bundle,
+    published_before,
+)
 from edge.control.calls import Call, ChangeResult, announce_blobs, commit, load_app
 from edge.control.operations import Operation, parse_number
 from edge.control.routes.channels import view_replaced
@@ -28,7 +35,8 @@ from edge.control.shapes.bundles import (
     EncryptionView,
     FileView,
     PublishRequest,
-    ZipNoteView,
+    view_store_warnings,
+    view_zip_notes,
 )
 from edge.control.shapes.common import WHOLE_LIMIT
 from edge.control.shapes.rollouts import RolloutView, WithdrawRequest
@@ -44,7 +52,6 @@ from edge.domain.shares import format_share
 from edge.store.blobs import read_blob
 from edge.store.objects.port import ObjectStore, blob_key
 from edge.store.stored_document import Untrusted
-from edge.wire.plugins.zip_notes import zip_notes
 
 LIST_STATES = ("offered", "kept", "withdrawn")
 LOST = (Unavailable, Untrusted, Invalid, OSError)  # what reading a stored document raises that is not whole
@@ -82,13 +89,12 @@ def _state_of(bundle: Bundle, uses: Uses) -> str:
 async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
     wanted = parse_publish(call.body)
     state = await load_app(call)  # before the work, not after
-    before = state.bundles
+    before = published_before(state, wanted.version, call.body.channel)
     if call.body.channel is not None:
         check_offering(call.grant, state, call.body.channel, rolls_out=call.body.rollout is not None)
     async with call.request.app[VERIFICATIONS].turn():  # held to the end: after the commit, nothing may be refused
-        bundle = await _keep_whole_patches(
-            call, await _prove(call, wanted, before.values()), before.get(wanted.version)
-        )
+        proven = await _prove(call, wanted, before)
+        bundle = await _keep_whole_patches(call, proven.bundle, state.bundles.get(wanted.version))
         body = call.body
         command = PublishBundle(
             bundle=bundle,
@@ -111,7 +117,12 @@ async def handle_publish(call: Call[PublishRequest]) -> BundlePublished:
             blobs = (known.zip, known.manifest or "", PLAIN + known.zip, *(entry.blob for entry in entries), *patches)
             await asyncio.to_thread(call.ports.quota.release, blobs)
         rollout = _rollout_of(call, committed.state, wanted.version, body.channel)
-        return BundlePublished(**asdict(changed), zip_instead=_view_zip_notes(known, entries), rollout=rollout)
+        return BundlePublished(
+            **asdict(changed),
+            zip_instead=view_zip_notes(known, entries),
+            store_warnings=view_store_warnings(proven.store_warnings),
+            rollout=rollout,
+        )
 
 
 def _rollout_of(call: Call[Any], state: AppState, version: str, channel: str | None) -> RolloutView | None:
@@ -122,15 +133,16 @@ def _rollout_of(call: Call[Any], state: AppState, version: str, channel: str | N
     return view_rollout(found, found.rollout, call.ports.clock.moment(call.app).proven)
 
 
-async def _prove(call: Call[PublishRequest], wanted: ParsedPublish, others: Iterable[Bundle]) -> Bundle:
+async def _prove(call: Call[PublishRequest], wanted: ParsedPublish, before: PublishedBefore) -> ProvenBundle:
     """What the node itself stores of a bundle counts as the token's upload until it is published."""
     quota, token, now = call.ports.quota, call.grant.name, call.ports.clock.now()
     with quota.reserve(token, 0, now):
         prove = partial(prove_bundle, writes=call.rehearsal is None)
-        bundle = await asyncio.to_thread(prove, call.ports.store, wanted, call.body, others)
+        proven = await asyncio.to_thread(prove, call.ports.store, wanted, call.body, before)
+        bundle = proven.bundle
         if bundle.plain_files and call.rehearsal is None:
             await asyncio.to_thread(quota.add, token, PLAIN + bundle.zip, bundle.plain_bytes, now)
-        return bundle
+        return proven
 
 
 async def _keep_whole_patches(call: Call[PublishRequest], bundle: Bundle, known: Bundle | None) -> Bundle:
@@ -234,19 +246,6 @@ def _view(bundle: Bundle, uses: Uses) -> BundleView:
             for each in used
         ],
     )
-
-
-def _view_zip_notes(bundle: Bundle, entries: Sequence[FileEntry]) -> list[ZipNoteView]:
-    return [
-        ZipNoteView(
-            platform=note.platform.value,
-            releases=list(note.releases),
-            reason=note.why.value,
-            files=list(note.files),
-            message=note.message,
-        )
-        for note in zip_notes(bundle, entries)
-    ]
 
 
 def _blobs_of(store: ObjectStore, bundle: Bundle) -> list[Digest]:

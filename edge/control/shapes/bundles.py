@@ -1,9 +1,14 @@
 """Request bodies and answers about bundles, their blobs and prepared files."""
 
+from collections.abc import Sequence
+
+from edge.bundles.store_rules.rules import StoreWarning
 from edge.control.shapes.channels import ReplacedView
 from edge.control.shapes.common import AnswerBody, ChangeAnswer, RequestBody, Whole
 from edge.control.shapes.rollouts import RolloutPlan, RolloutView
 from edge.domain.decision.foresight.bundle_uses import BundleUse
+from edge.domain.model import Bundle, FileEntry
+from edge.wire.plugins.zip_notes import zip_notes
 
 
 class EncryptionRequest(RequestBody, frozen=True, kw_only=True):
@@ -156,11 +161,32 @@ class ZipNoteView(AnswerBody, frozen=True, kw_only=True):
     message: str
 
 
+class StoreRuleView(AnswerBody, frozen=True, kw_only=True):
+    """Where a store says it."""
+
+    store: str
+    title: str
+    section: str
+    address: str
+
+
+class StoreWarningView(AnswerBody, frozen=True, kw_only=True):
+    """What an app store may not allow in a live update: `code` is stable, `file` is the bundle's, `message` is a
+    sentence for people."""
+
+    code: str
+    file: str
+    message: str
+    rules: list[StoreRuleView]
+
+
 class BundlePublished(BundleChanged, frozen=True, kw_only=True):
-    """`zip_instead` is empty if every release that takes single files gets them. `rollout` is the one that offers the
-    bundle on the channel; null without one."""
+    """`zip_instead` is empty if every release that takes single files gets them. `store_warnings` are beside what the
+    channel offers now, without a channel beside the newest bundle; null for a bundle that the server cannot look into.
+    `rollout` is the one that offers the bundle on the channel; null without one."""
 
     zip_instead: list[ZipNoteView]
+    store_warnings: list[StoreWarningView] | None
     rollout: RolloutView | None
 
 
@@ -209,3 +235,31 @@ class PreparedAnswer(AnswerBody, frozen=True, kw_only=True):
 class BlobStored(AnswerBody, frozen=True, kw_only=True):
     digest: str
     bytes: int
+
+
+def view_store_warnings(warnings: Sequence[StoreWarning] | None) -> list[StoreWarningView] | None:
+    """None for a bundle that cannot be looked into."""
+    if warnings is None:
+        return None
+    return [
+        StoreWarningView(
+            code=each.code.code,
+            file=each.file,
+            message=each.message,
+            rules=[StoreRuleView(**rule._asdict()) for rule in each.code.rules],
+        )
+        for each in warnings
+    ]
+
+
+def view_zip_notes(bundle: Bundle, entries: Sequence[FileEntry]) -> list[ZipNoteView]:
+    return [
+        ZipNoteView(
+            platform=note.platform.value,
+            releases=list(note.releases),
+            reason=note.why.value,
+            files=list(note.files),
+            message=note.message,
+        )
+        for note in zip_notes(bundle, entries)
+    ]

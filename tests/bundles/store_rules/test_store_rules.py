@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from edge.bundles.sources.files import SourceFile
-from edge.bundles.store_rules.check import check_store_rules, declarations_of
+from edge.bundles.store_rules.check import DECLARATIONS_LIMIT, PACKAGES_LIMIT, check_store_rules, declarations_of
 from edge.bundles.store_rules.declarations import Declared, read_declared
 from edge.bundles.store_rules.native_code import native_kind
 from edge.bundles.store_rules.rules import StoreCode
@@ -44,9 +44,9 @@ HARMLESS = {
 }
 
 
-def zipped(**members):
+def zipped(method=zipfile.ZIP_STORED, /, **members):
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
     return buffer.getvalue()
@@ -56,6 +56,10 @@ def zipped_as(members):
     return zipped(**members)
 
 
+def damaged(content, at):
+    return content[:at] + b"\xff" + content[at + 1 :]
+
+
 PACKAGES = {
     "apk": zipped_as({"AndroidManifest.xml": b"\3\0", "classes.dex": DEX}),
     "aab": zipped_as({"BundleConfig.pb": b"\n", "base/manifest/AndroidManifest.xml": b"\n"}),
@@ -63,11 +67,17 @@ PACKAGES = {
     "jar": zipped_as({"META-INF/MANIFEST.MF": b"Manifest-Version: 1.0", "com/acme/Main.class": CLASS}),
     "zip with a library": zipped_as({"lib/arm64-v8a/libacme.so": ELF}),
 }
+NAMED = {"AndroidManifest.xml": b""}
 ZIPS = {
     "a zip of texts": zipped_as({"a.txt": b"a", "META-INF/MANIFEST.MF": b"m"}),
     "a library by its name alone": zipped_as({"lib/libacme.so": b"not one"}),
     "a document": zipped_as({"[Content_Types].xml": b"<Types/>", "word/document.xml": b"<w/>"}),
     "cut": zipped_as({"AndroidManifest.xml": b"x" * 100})[:40],
+    "a stream that is none": damaged(zipped(zipfile.ZIP_DEFLATED, **{"a.so": b"x" * 99}), at=30 + len("a.so")),
+    "a method that unpacks without a limit": zipped(zipfile.ZIP_BZIP2, **{"lib/libacme.so": ELF}),
+    "a directory larger than is read": zipped_as(
+        {f"{n:0250}": b"" for n in range(4_000)} | {"AndroidManifest.xml": b""}
+    ),
 }
 
 
@@ -171,12 +181,13 @@ def test_an_id_of_cordova_is_the_widgets():
     assert read_declared("config.xml", b'<widget id="com.acme.other" version="1"/>').app_id == "com.acme.other"
 
 
+TYPE = b'<!DOCTYPE manifest [<!ATTLIST uses-permission name CDATA "x">]><manifest><uses-permission/></manifest>'
 BOMB = b'<!DOCTYPE m [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><manifest package="x">&b;</manifest>'
 
 
 @pytest.mark.parametrize("name", ["capacitor.config.json", "config.xml", "AndroidManifest.xml", "Info.plist"])
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b"<a", BOMB, b"bplist00\xff", b"x" * 2**20]
+    "content", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b"<a", BOMB, TYPE, b"bplist00\xff", b"x" * 2**20]
 )
 def test_hostile_settings_declare_nothing(name, content):
     assert read_declared(name, content) == Declared()
@@ -196,6 +207,9 @@ def test_hostile_settings_declare_nothing(name, content):
         ('<link href="https://fonts.example.com/css" rel="stylesheet">', ""),
         ('<script src="http://localhost:8100/a.js"></script>', ""),
         ('<script>load("https://cdn.example.com/a.js")</script>', ""),
+        ('<script data-src="https://cdn.example.com/a.js"></script>', ""),
+        ('<script type="module" crossorigin\nsrc = "https://cdn.example.com/a.js">', "cdn.example.com"),
+        pytest.param("<!--" * 60_000, "", id="comments that never end"),  # minutes, if each is looked for its own end
     ],
 )
 def test_scripts_from_elsewhere_are_one_warning_a_page(files, page, hosts):
@@ -214,3 +228,11 @@ def test_a_warning_has_its_sources(files):
 
 def test_of_many_files_the_first_are_told(files):
     assert len(check_store_rules(files(**{f"{n:03}": ELF for n in range(70)}), APP)) == 50
+
+
+def test_of_many_zips_and_settings_the_first_are_looked_at(files):
+    apks = {f"{n:03}.bin": PACKAGES["apk"] for n in range(PACKAGES_LIMIT - 20, PACKAGES_LIMIT + 2)}
+    texts = {f"{n:03}.zip": ZIPS["a zip of texts"] for n in range(PACKAGES_LIMIT - 20)}
+    assert len(check_store_rules(files(**texts | apks), APP)) == 20
+    many = files(**{f"{n:02}/capacitor.config.json": capacitor(appId="com.acme.b") for n in range(20)})
+    assert len(check_store_rules(many, APP)) == DECLARATIONS_LIMIT == len(declarations_of(many))

@@ -175,6 +175,7 @@ def test_a_zip_encrypted_before_goes_to_devices_as_it_is(node, app, keys, tmp_pa
     args = ("bundle", "publish", app, tmp_path / "app.zip", "--version", "1.0.1", "--channel", "stable", *options)
     made = node.json(*args)
     assert (made["encryption"]["verified"], made["manifest"], made["files"]) == (False, None, None)
+    assert made["store_warnings"] is None
     assert made["content"] == made["zip"] == hashlib.sha256((tmp_path / "app.zip").read_bytes()).hexdigest()
     assert node.json(*args)["changed"] is False
     assert "unverified" in node.text("bundle", "list", app) and "unverified" in node.text(*args)

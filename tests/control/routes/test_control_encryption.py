@@ -76,6 +76,16 @@ async def test_with_the_public_key_a_bundle_is_verified_and_described(acme, keys
     assert [entry["signed"] for entry in (await acme("GET", f"{BUNDLES}/2.0.0"))["entries"]] == ["", ""]
 
 
+async def test_with_its_key_an_encrypted_bundle_is_held_against_the_rules_of_app_stores(acme, keys):
+    def build(permission):
+        told = f'<manifest package="{APP}"><uses-permission name="{permission}"/></manifest>'
+        return sealed(keys, **{"AndroidManifest.xml": told})
+
+    assert (await publish(acme, build("NFC")))["store_warnings"] == []
+    (warning,) = (await publish(acme, build("CAMERA"), "1.1.0"))["store_warnings"]
+    assert (warning["code"], warning["file"]) == ("permissions_differ", "AndroidManifest.xml")
+
+
 async def test_the_same_files_with_another_session_key_change_nothing(acme, keys):
     first = await publish(acme, sealed(keys, page="one"))
     again = await publish(acme, sealed(keys, page="one"))
@@ -88,7 +98,7 @@ async def test_without_the_public_key_a_zip_is_served_as_it_came_and_marked(acme
     made = await publish(acme, packed, **opaque(packed, key_id="MIIBCgKC"))
     assert made["content"] == made["zip"] == packed.zip
     assert (made["encryption"]["verified"], made["encryption"]["key_id"]) == (False, "MIIBCgKC")
-    assert (made["manifest"], made["files"], made["plain_bytes"]) == (None, None, None)
+    assert (made["manifest"], made["files"], made["plain_bytes"], made["store_warnings"]) == (None, None, None, None)
     (listed,) = await acme("GET", BUNDLES)
     assert listed["encryption"]["verified"] is False
     assert (await acme("GET", f"{BUNDLES}/1.0.0"))["entries"] == []

@@ -1,6 +1,9 @@
 """Apps, bundles, channels, overrides and history over HTTP, on the real store and releases."""
 
 import asyncio
+import io
+import json
+import zipfile
 
 import pytest
 from control_world import APP, DEVICE, NOW, OTHER, digest, pack
@@ -8,7 +11,7 @@ from control_world import APP, DEVICE, NOW, OTHER, digest, pack
 from edge.control.work_queue import Turns
 from edge.domain.errors import Unavailable
 from edge.store.damage import NotTaken
-from edge.store.objects.port import revision_key
+from edge.store.objects.port import blob_key, revision_key
 
 BUNDLES, CHANNELS, OVERRIDES = f"/v1/apps/{APP}/bundles", f"/v1/apps/{APP}/channels", f"/v1/apps/{APP}/overrides"
 
@@ -109,7 +112,7 @@ async def test_a_published_bundle_is_built_from_what_was_verified(acme):
     assert {**shown, "entries": 0} == {
         k: v
         for k, v in made.items()
-        if k not in {"app", "revision", "changed", "added", "replaced", "zip_instead", "rollout"}
+        if k not in {"app", "revision", "changed", "added", "replaced", "zip_instead", "store_warnings", "rollout"}
     } | {"entries": 0, "patch_blobs": []}
 
 
@@ -440,3 +443,64 @@ async def test_a_publish_reports_which_releases_get_the_zip_and_why(acme):
     assert "8.2.0-8.42.6" in note["releases"] and "8.2.0-8.42.6" in note["message"]
     repeated = await acme.publish("1.0.1", pack(**{"a/index": "one", "b/index": "two"}))
     assert (repeated["changed"], repeated["zip_instead"]) == (False, made["zip_instead"])
+
+
+def store_build(*permissions, **more):
+    """A web build with a copy of its app's settings."""
+    told = "".join(f'<uses-permission name="{each}"/>' for each in permissions)
+    return pack(**{"AndroidManifest.xml": f'<manifest package="{APP}">{told}</manifest>'} | more)
+
+
+def zip_of(**members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+NATIVE = b"\x7fELF\x02\x01\x01" + bytes(57)
+NOT_ALLOWED = {
+    "a.bin": NATIVE,
+    "b.zip": zip_of(**{"lib/acme.so": NATIVE}),
+    "capacitor.config.json": json.dumps({"appId": OTHER}),
+    "other.html": '<script src="https://cdn.example.com/a.js"></script>',
+}
+
+
+async def test_a_publish_and_its_dry_run_warn_of_what_app_stores_do_not_allow(acme, world):
+    await channel(acme, public=True)
+    first = await acme.publish("1.0.0", store_build("NFC"), channel="production")
+    assert first["store_warnings"] == [], "there is nothing to compare with"
+    packed = store_build("CAMERA", **NOT_ALLOWED)
+    await acme.upload(packed)
+    body = {"version": "1.1.0", "zip": packed.zip, "manifest": packed.manifest, "channel": "production"}
+    told = [await acme("POST", f"{BUNDLES}{query}", body) for query in ("?dry_run=true", "")]
+    assert told[0]["store_warnings"] == told[1]["store_warnings"]
+    assert [(each["file"], each["code"]) for each in told[1]["store_warnings"]] == [
+        ("AndroidManifest.xml", "permissions_differ"),
+        ("a.bin", "native_code"),
+        ("b.zip", "native_code"),
+        ("capacitor.config.json", "app_id_differs"),
+        ("other.html", "remote_script"),
+    ]
+    permissions, *_ = told[1]["store_warnings"]
+    assert "new: CAMERA; gone: NFC" in permissions["message"]
+    assert {rule["store"] for rule in permissions["rules"]} == {"Apple", "Google Play"}
+    assert world.scratch_files() == []
+
+
+async def test_without_a_channel_a_bundle_is_held_beside_the_newest_and_never_beside_itself(acme):
+    await acme.publish("1.0.0", store_build("NFC"))
+    after = await acme.publish("1.1.0", store_build("CAMERA"))
+    assert [each["code"] for each in after["store_warnings"]] == ["permissions_differ"]
+    again = await acme.publish("1.1.0", store_build("CAMERA"))
+    assert (again["changed"], again["store_warnings"]) == (False, [])
+
+
+async def test_what_is_lost_of_the_bundle_before_is_not_compared(acme, world):
+    before = store_build("NFC")
+    await acme.publish("1.0.0", before)
+    for blob in before.blobs:
+        world.store.path(blob_key(blob)).unlink()
+    assert (await acme.publish("1.1.0", store_build("CAMERA")))["store_warnings"] == []

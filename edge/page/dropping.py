@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import msgspec
 from aiohttp import web
 
 from edge.bundles.intake.intake_messages import IntakeDone
 from edge.control.shapes.apps import AppView
-from edge.control.shapes.bundles import BundleDetail
+from edge.control.shapes.bundles import BundleDetail, StoreWarningView
 from edge.domain.errors import Conflict, EdgeError, Forbidden, Invalid
 from edge.domain.model import parse_version_name
 from edge.page.acting import CHANGE_ID, REVISION, PageNotice, overtaken_by
@@ -86,7 +87,8 @@ async def show_drop(house: House, visitor: Visitor, visit: Visit) -> Shown:
     choice = choice_of({name: visit.query[name] for name in visit.query})
     values |= await _found(visit, app, drop, drop.packed, choice)
     if choice is not None:
-        values["ask"] = ask = await _asked(visit, app, drop, drop.packed, choice)
+        ask, told = await _asked(visit, app, drop, drop.packed, choice)
+        values |= {"ask": ask} | _store_notes(drop.app, drop.packed, told)
         said = (ask.code, ask.message) if isinstance(ask, Unread) else ("", "")
         values["insisting"] = insisting_inputs(choice.fields, PUBLISH_FLAGS, *said)
     return Shown("drop.html", title, values | {"waiting": False})
@@ -149,7 +151,7 @@ async def _found(
         "left_out": left_out,
         "more_left_out": more,
         "warnings": warnings_of(drop.version),
-        "store_notes": store_notes_of(drop.app, packed),
+        **_store_notes(drop.app, packed),
         "channels": [(each.name, named(each.name)) for each in app.channels] if may_offer else [],
         "may_offer": may_offer,
         "how": list(HOW.items()),
@@ -157,6 +159,11 @@ async def _found(
         "steps_default": STEPS_DEFAULT,
         "every_default": EVERY_DEFAULT,
     }
+
+
+def _store_notes(app: str, packed: IntakeDone, told: list[StoreWarningView] | None = None) -> dict[str, Any]:
+    notes, unknown = store_notes_of(app, packed, told)
+    return {"store_notes": notes, "store_unknown": unknown}
 
 
 async def _older(visit: Visit, app: AppView, choice: PublishChoice | None) -> tuple[str, Any]:
@@ -172,14 +179,16 @@ async def _older(visit: Visit, app: AppView, choice: PublishChoice | None) -> tu
     return detail.version, detail.entries or None
 
 
-async def _asked(visit: Visit, app: AppView, drop: Drop, packed: IntakeDone, choice: PublishChoice) -> Any:
-    """The confirmation, or the refusal of the dry run."""
+async def _asked(
+    visit: Visit, app: AppView, drop: Drop, packed: IntakeDone, choice: PublishChoice
+) -> tuple[Confirmation | Unread, list[StoreWarningView] | None]:
+    """The confirmation, or the refusal of the dry run; and what it told of app stores."""
     try:
         request = request_of(drop.version, packed, choice)
         answer = await visit.inner.ask(visit.grant, "publish_bundle", {"app": drop.app}, body=request, dry_run=True)
     except EdgeError as error:
-        return Unread(code=error.code, message=on_page(error.message))
-    return Confirmation(
+        return Unread(code=error.code, message=on_page(error.message)), None
+    asked = Confirmation(
         href=visit.path,
         back=visit.path,
         question=question_of(drop.version, choice),
@@ -194,3 +203,4 @@ async def _asked(visit: Visit, app: AppView, drop: Drop, packed: IntakeDone, cho
         fields=choice.fields,
         level=2,
     )
+    return asked, msgspec.convert(answer["store_warnings"], list[StoreWarningView] | None)

@@ -102,13 +102,13 @@ def publish(browser):
     """Publishes a version of APP over the API, in a channel that it makes if there is none."""
     api = Api(browser.client, browser.secrets)
 
-    async def run(version, channel=None):
+    async def run(version, channel=None, build=None):
         apps = {each["app"] for each in await api("GET", "/v1/apps")}
         if APP not in apps:
             await api("POST", "/v1/apps", {"app": APP})
         if channel is not None and not await api("GET", f"/v1/apps/{APP}/channels"):
             await api("POST", f"/v1/apps/{APP}/channels", {"name": channel, "public": True})
-        await api.publish(version, **({"channel": channel} if channel else {}))
+        await api.publish(version, build, **({"channel": channel} if channel else {}))
 
     return run
 

@@ -5,7 +5,7 @@ import zipfile
 
 import aiohttp
 import pytest
-from control_world import APP, GRANTS, NOW
+from control_world import APP, GRANTS, NOW, pack
 from token_making import admin, make_token
 
 BUNDLES, PUBLISH = f"/apps/{APP}/bundles", f"/apps/{APP}/publish"
@@ -171,3 +171,17 @@ async def test_what_runs_is_ended_by_a_choice_and_the_version_typed(app, world, 
     assert "2.1.0" not in world.releases.load(APP).bundles
     await app.post(address, asked(confirmation) | {"typed": "2.1.0"})
     assert world.releases.load(APP).channels["production"].bundle == "2.1.0"
+
+
+SETTINGS = '<manifest package="com.acme.other"><uses-permission name="{}"/></manifest>'
+
+
+async def test_app_stores_warnings_are_those_of_the_publish(app, publish, drops):
+    name = "AndroidManifest.xml"
+    await publish("1.1.0", "production", pack(**{name: SETTINGS.format("NFC")}))
+    address, page = await packed(app, drops, content=zip_of(**{name: SETTINGS.format("CAMERA")}))
+    assert "[app_id_differs]" in page.text and "[permissions_differ]" not in page.text
+    assert "are compared with those of the bundle before it once you say" in page.text
+    chosen = (await app.get(f"{address}?channel=production&how=all")).text
+    assert chosen.count("[app_id_differs]") == 1 and "new: CAMERA; gone: NFC" in chosen
+    assert "are compared with those" not in chosen and "Permissions and APIs" in chosen

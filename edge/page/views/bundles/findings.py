@@ -7,14 +7,18 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from edge.bundles.intake.intake_messages import IntakeDone, PackedEntry
 from edge.bundles.intake.order_warning import warning_of_order
 from edge.bundles.store_rules.check import app_id_warnings
+from edge.bundles.store_rules.declarations import is_declaration
 from edge.bundles.store_rules.rules import StoreCode, StoreWarning
-from edge.control.shapes.bundles import FileView, PublishRequest
+from edge.control.shapes.bundles import FileView, PublishRequest, StoreWarningView, view_store_warnings
 from edge.control.shapes.rollouts import RolloutPlan
 from edge.domain.decision.foresight.bundle_changes import FileFate, compare_files
 from edge.domain.errors import Invalid
+from edge.domain.file_names import target_name
 from edge.domain.model import Digest, FileEntry
 from edge.domain.schedule.durations import parse_duration
 from edge.page.acts.insisting import AGAIN, DOWNGRADE, FORCE, YES, insisted_on
@@ -22,6 +26,7 @@ from edge.page.words.numbers import cleaned, count, named, size
 
 LEFT_OUT_SHOWN = 12
 STORE_NOTES_SHOWN = 12
+_NOT_COMPARED = "Its permissions are compared with those of the bundle before it once you say where it is offered."
 STEPS_DEFAULT, EVERY_DEFAULT = "1,5,25,100", "6h"
 PUBLISH_FLAGS = (DOWNGRADE, AGAIN, FORCE)
 KEEP, ROLLOUT, ALL = "keep", "rollout", "all"
@@ -134,14 +139,30 @@ def warnings_of(version: str) -> list[str]:
     return [cleaned(told)] if told else []
 
 
-def store_notes_of(app: str, packed: IntakeDone) -> list[dict[str, Any]]:
-    """What app stores may not allow, each with its sources, for the template."""
+def store_notes_of(
+    app: str, packed: IntakeDone, told: Sequence[StoreWarningView] | None = None
+) -> tuple[list[StoreWarningView], str]:
+    """What app stores may not allow, and what of it is not known yet. `told` is the dry run's, beside the bundle that
+    the channel offers; None before there is one."""
+    if told is not None:
+        return [_note(each) for each in told[:STORE_NOTES_SHOWN]], _more(len(told))
     found = [StoreWarning(code, each.file, each.message) for each in packed.store_notes if (code := _code(each.code))]
     found += [warning for name, app_id in packed.app_ids.items() for warning in app_id_warnings(name, app_id, app)]
-    return [
-        {"words": cleaned(each.message)[:1_000], "code": each.code.code, "rules": [*each.code.rules]}
-        for each in found[:STORE_NOTES_SHOWN]
-    ]
+    shown = [_note(each) for each in view_store_warnings(found[:STORE_NOTES_SHOWN]) or ()]
+    return shown, _more(len(found)) or (_NOT_COMPARED if _declares(packed) else "")
+
+
+def _note(warning: StoreWarningView) -> StoreWarningView:
+    return msgspec.structs.replace(warning, message=cleaned(warning.message)[:1_000])
+
+
+def _more(found: int) -> str:
+    more = found - STORE_NOTES_SHOWN
+    return f"Not shown here: {count(more)} more of app stores." if more > 0 else ""
+
+
+def _declares(packed: IntakeDone) -> bool:
+    return any(is_declaration(target_name(each.name)) for each in packed.entries)
 
 
 def _code(text: str) -> StoreCode | None:

@@ -95,15 +95,25 @@ def show(client: ControlClient, out: Output, app: str, name: str) -> None:
 @feature.command(short_help="Give every device the default of feature NAME at once.")
 @click.argument("app")
 @click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Show the devices that it affects and what it may turn on, only.")
 @takes_yes
 @with_change
-def kill(client: ControlClient, out: Output, app: str, name: str) -> None:
-    """Give every device the default of feature NAME of APP at once, whatever its rules say. `revive` ends that."""
-    after = client.post(app_path(app, "features", name, "kill"))
-    gives = shown_value(after["default"])
-    out.result(
-        after, lambda: line(f"{'killed' if after['changed'] else 'already killed:'} {name}: everybody gets {gives}")
+def kill(client: ControlClient, out: Output, app: str, name: str, dry_run: bool) -> None:
+    """Give every device the default of feature NAME of APP at once, whatever its rules say. `revive` ends that.
+
+    A feature that needs this default as its prerequisite may be turned on by it: the answer names those.
+    """
+    request = ControlRequest("POST", app_path(app, "features", name, "kill"))
+    after = carry_out(
+        client,
+        out,
+        Asking(yes=True, dry_run=dry_run),
+        request,
+        lambda foreseen: f"kill feature {name} of {app}{_turning_on(foreseen)}",
     )
+    gives = shown_value(after["default"])
+    said = f"{'killed' if after['changed'] else 'already killed:'} {name}: everybody gets {gives}"
+    out.result(after, lambda: line(said + _turning_on(after)))
 
 
 @feature.command()
@@ -130,6 +140,13 @@ def delete(client: ControlClient, out: Output, asking: Asking, app: str, name: s
     out.result(gone, lambda: line(f"deleted feature {name} of {app}"))
 
 
+def _turning_on(found: dict[str, Any]) -> str:
+    """The end of a line, if there is anything to say."""
+    names = found.get("kill_turns_on", ())  # a node of an earlier release has none
+    needs = "needs" if len(names) == 1 else "need"
+    return f"; this may turn on {', '.join(names)}, which {needs} what every device then gets" if names else ""
+
+
 def _print_set(after: dict[str, Any]) -> None:
     line(f"{'set' if after['changed'] else 'no change:'} feature {after['name']}")
     for step in after["said"]:
@@ -137,6 +154,7 @@ def _print_set(after: dict[str, Any]) -> None:
 
 
 def _print_one(found: dict[str, Any]) -> None:
+    turned_on = found.get("kill_turns_on", ())
     fields(
         (
             ("feature", found["name"]),
@@ -146,6 +164,7 @@ def _print_one(found: dict[str, Any]) -> None:
             ("changed", f"r{found['version']}"),
             ("needs", found["needs"]),
             ("needed by", ", ".join(found["needed_by"])),
+            ("if killed", f"may turn on {', '.join(turned_on)}" if turned_on else ""),
             ("experiment", found["experiment"]["name"] if found["experiment"] else ""),
         )
     )

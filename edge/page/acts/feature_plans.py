@@ -10,7 +10,7 @@ from edge.page.acts.buttons import ActButton
 from edge.page.acts.confirmation import Caution
 from edge.page.acts.moves import Act
 from edge.page.acts.plans import ActPlan
-from edge.page.words.numbers import named
+from edge.page.words.numbers import listed, named
 from edge.page.words.values import value_words
 
 KILL = Act("kill", "kill_feature", "Kill", "Killing", danger=True)
@@ -32,6 +32,7 @@ def plan_feature_act(name: str, app: str, feature: FeatureView, fields: Mapping[
                 verb=f"Kill {called}",
                 command=_command("kill", app, feature.name),
                 done=f"{called} killed, everybody gets {default}",
+                cautions=_turning_on(feature),
             )
         case REVIVE.name:
             return ActPlan(
@@ -58,6 +59,13 @@ def plan_feature_act(name: str, app: str, feature: FeatureView, fields: Mapping[
         case KEEP_VALUE.name:
             return _plan_keep(app, feature, fields.get("arm", ""))
     raise NotFound("unknown_act", f"there is no act {name[:64]!r} on a feature")
+
+
+def _turning_on(feature: FeatureView) -> list[Caution]:
+    if not (names := feature.kill_turns_on):
+        return []
+    words = f"{'It needs' if len(names) == 1 else 'They need'} what every device gets then, or what follows from it."
+    return [Caution(f"This may turn on {listed(names)}.", words)]
 
 
 def _plan_keep(app: str, feature: FeatureView, arm: str) -> ActPlan:

@@ -32,7 +32,14 @@ def test_a_feature_lives_from_its_first_value_to_its_end(node, request):
         node.json("feature", "explain", app, "checkout", "--context", '{"targetingKey": "a"}')["asked"]["platform"]
         == ""
     )
-    assert node.text("feature", "kill", app, "checkout") == "killed checkout: everybody gets false\n"
+    node.text(
+        "feature", "set", app, "classic", "--type", "boolean", "--default", "false",
+        "--rule", "true => true", "--prerequisite", "checkout=false",
+    )  # fmt: skip
+    warned = "; this may turn on classic, which needs what every device then gets\n"
+    assert f"kill feature checkout of {app}{warned}" in node.text("feature", "kill", app, "checkout", "--dry-run")
+    assert "if killed   may turn on classic" in node.text("feature", "show", app, "checkout")
+    assert node.text("feature", "kill", app, "checkout") == f"killed checkout: everybody gets false{warned}"
     assert node.json("feature", "explain", app, "checkout", "--context", said)["reason"] == "DISABLED"
     node.text("feature", "revive", app, "checkout", "--yes")
     assert node.json("feature", "used", app, "checkout")["given"] == []

@@ -59,7 +59,8 @@ class FeatureSaidView(AnswerBody, frozen=True, kw_only=True):
 class FeatureView(AnswerBody, frozen=True, kw_only=True):
     """`version` is the app's revision at which the feature last changed, `on` false: it is killed; `needs` "": any
     bundle. `noted`: it is recorded which device gets which value. `said` are the steps in words, `needed_by` the
-    features that have it as a prerequisite."""
+    features that have it as a prerequisite, `kill_turns_on` those that a kill may turn on, or has: they need its
+    default, or what follows from that."""
 
     name: str
     type: FeatureKind
@@ -76,6 +77,7 @@ class FeatureView(AnswerBody, frozen=True, kw_only=True):
     experiment: FeatureExperimentView | None
     said: list[FeatureSaidView]
     needed_by: list[str]
+    kill_turns_on: list[str]
 
 
 class FeatureChanged(FeatureView, frozen=True, kw_only=True):

@@ -66,10 +66,14 @@ async def test_the_page_of_a_device_says_what_it_gets(shown):
 
 
 async def test_a_feature_is_killed_and_revived_after_a_confirmation(shown, api):
+    classic = {"rules": [{"where": "true", "value": True}], "prerequisites": [{"feature": "checkout", "value": False}]}
+    await api("PATCH", f"{FEATURES}/classic", {"type": "boolean", "default": False} | classic)
     for act, on in (("kill", False), ("revive", True)):
         confirmation = await shown.get(f"{PAGE}/checkout/acts/{act}")
         assert f"edge feature {act} {APP} checkout" in confirmation.text
-        assert ('notice warn"><svg class="i" aria-hidden="true"><use href="#i-warn"/>' in confirmation.source) is on
+        assert ("This may turn on classic. It needs what every device gets then" in confirmation.text) is not on
+        assert "This undoes a stop." in confirmation.text or not on
+        assert 'notice warn"><svg class="i" aria-hidden="true"><use href="#i-warn"/>' in confirmation.source
         done = await shown.post(f"{PAGE}/checkout/acts/{act}", confirmation.seen.fields)
         assert done.location == f"{PAGE}/checkout"
         assert (await api("GET", f"{FEATURES}/checkout"))["on"] is on

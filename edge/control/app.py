@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -148,7 +149,7 @@ def _build_door(operation: Operation, ports: ControlPorts, places: NodePlaces) -
         if isinstance(answer, web.StreamResponse):  # sent by the operation itself
             return answer
         if isinstance(answer, Streamed):
-            return await send_streamed(request, answer)
+            return await send_streamed(request, answer, partial(_admit, operation, ports, request))
         response = _answer(answer, 200) if operation.content_type == JSON else _text(answer, operation.content_type)
         if problem := _problem_of(request, ports):
             response.headers[WARNING] = problem
@@ -163,6 +164,11 @@ def _problem_of(request: web.Request, ports: ControlPorts) -> str:
     app = request.match_info.get("app")
     problem = ports.releases.problems.get(shard_of(AppId(app)), "") if app is not None else ""
     return problem.encode("ascii", "backslashreplace").decode() if problem.isprintable() else ""
+
+
+async def _admit(operation: Operation, ports: ControlPorts, request: web.Request) -> None:
+    """Whether who asked still may. Raises Unauthorized, Forbidden."""
+    check_door(operation, await _authenticate(operation, ports, request, ports.clock.now()), request)
 
 
 async def _authenticate(operation: Operation, ports: ControlPorts, request: web.Request, now: float) -> Grant:

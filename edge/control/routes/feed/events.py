@@ -30,13 +30,15 @@ async def handle_events(call: Call[None]) -> web.StreamResponse:
 
 async def _send(call: Call[None], response: web.StreamResponse, subscription: Subscription) -> None:
     feed = call.ports.feed.events
-    content = HEARTBEAT
+    content, admitted = HEARTBEAT, (now := asyncio.get_running_loop().time)()
     while not subscription.is_over:
         async with asyncio.timeout(feed.send_seconds):
             await response.write(content)
         events = await subscription.next(feed.heartbeat_seconds)
-        if not events and not await _is_admitted(call):
-            return
+        if not events or now() - admitted >= feed.heartbeat_seconds:
+            if not await _is_admitted(call):
+                return
+            admitted = now()
         content = b"".join(map(encode_event, events)) or HEARTBEAT
 
 

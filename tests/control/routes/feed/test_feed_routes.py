@@ -228,6 +228,16 @@ async def test_events_end_with_their_token(acme, world):
     assert not world.feed.events.is_heard
 
 
+async def test_events_end_with_their_token_while_there_is_always_news(acme, world):
+    world.feed.events.heartbeat_seconds = 0.2
+    async with listening(acme) as response:
+        await acme("DELETE", "/v1/tokens/node")
+        while not response.content.at_eof():
+            world.feed.events.tell_coming(APP, [(DIGEST, 1)])
+            await response.content.readany()
+    assert not world.feed.events.is_heard
+
+
 async def test_a_follower_that_reads_nothing_is_let_go(acme, world):
     world.feed.events.send_seconds = 0.01
     blobs = [(f"{number:064x}", 1) for number in range(2_000)]

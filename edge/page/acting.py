@@ -126,7 +126,7 @@ async def show_act(visit: Visit) -> Shown:
         change=f"page-{secrets.token_hex(16)}",
         touches=[*plan.changes, *(plan.touches or touches_of(foreseen))],
         warnings=[
-            *([Caution("It waits for approval.", f"{waits}.")] if waits else []),
+            *([Caution("It waits for approval.", f"{waits[:1].upper()}{waits[1:]}.")] if waits else []),
             *plan.cautions,
             *cautions_of(foreseen),
         ],

@@ -10,7 +10,7 @@ from edge.page.acts.confirmation import Caution, Touch
 from edge.page.acts.moves import Act, foreign_words
 from edge.page.acts.plans import ActPlan
 from edge.page.acts.touching import touches_of
-from edge.page.words.numbers import count, named
+from edge.page.words.numbers import count, named, things
 
 APPROVE = Act("approve", "approve_proposal", "Approve", "Approving")
 REJECT = Act("reject", "reject_proposal", "Reject", "Rejecting", danger=True, apart=True)
@@ -79,8 +79,8 @@ def touches_of_proposal(found: ProposalDetail) -> list[Touch]:
     """Which devices it would touch now: by a message, those that it would be sent to."""
     if found.message is not None:
         counted = found.message
-        touches = [Touch(count(counted.planned), f"devices get it, of {count(counted.registered)} registered")]
-        return touches + ([Touch(count(counted.held_out), "are held out")] if counted.held_out else [])
+        touches = [Touch(things(counted.planned, "device"), f"get it, of {count(counted.registered)} registered.")]
+        return touches + ([Touch(things(counted.held_out, "device"), "are held out.")] if counted.held_out else [])
     return touches_of({"impact": found.impact}) if found.impact is not None else []
 
 

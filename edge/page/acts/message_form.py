@@ -91,7 +91,11 @@ def _inputs(segments: Sequence[str], now: Mapping[str, str]) -> list[AskInput]:
         line("where", "Or an expression", limit=LINE_LIMIT, hint='Such as platform == "ios".'),
         line("share", "To this share of them", limit=16),
         line("hold_out", "Held out", limit=16, hint="These do not get it, so that you see what it changes."),
-        line("cap", "Not to devices that had", hint="Such as 3/week or 1/day. Empty: no limit but the app's."),
+        line(
+            "cap",
+            "Not to devices that already had",
+            hint="So many messages, such as 3/week. Empty: the app's limit alone.",
+        ),
         line("when", "Send it", choices=list(WHENS.items()), heading="When"),
         line("at", "Time", kind="datetime-local"),
         line("quiet", "Quiet hours of each device", hint="Such as 22:00-08:00. What is due then waits for their end."),

@@ -15,7 +15,7 @@ from edge.domain.schedule.durations import parse_duration
 from edge.page.acts.confirmation import AskInput, Caution, Touch
 from edge.page.acts.moves import Act
 from edge.page.acts.plans import ActPlan
-from edge.page.words.numbers import named
+from edge.page.words.numbers import duration, named
 
 ADD = Act("add-person", "add_person", "Add a person", "Adding")
 INVITE = Act("invite", "invite_person", "Make an invitation", "Inviting", danger=True)
@@ -50,8 +50,8 @@ def _plan_add(fields: Mapping[str, str], choices: Choices) -> ActPlan:
     if not mail:
         asked = (
             AskInput("mail", "Mail address", fields.get("mail", ""), required=True, kind="email", limit=128),
-            AskInput("words", "How people call the person", fields.get("words", ""), limit=128),
-            *_place_inputs(fields, choices, nothing=True),
+            AskInput("words", "Name", fields.get("words", ""), limit=128),
+            *_place_inputs(fields, choices, least=NOTHING),
         )
         return _asking(ADD, "Add whom?", asked)
     scope = _scope_of(fields)
@@ -68,7 +68,7 @@ def _plan_add(fields: Mapping[str, str], choices: Choices) -> ActPlan:
         f"added {named(mail)}",
         fields,
         PersonRequest(mail=mail, words=fields.get("words", ""), holds=held),
-        Touch("1 person", f"{gets}. To sign in, the person needs an invitation or the login provider"),
+        Touch("1 person", f"{gets}. To sign in, the person needs an invitation or the login provider."),
     )
 
 
@@ -76,7 +76,7 @@ def _plan_invite(fields: Mapping[str, str], choices: Choices) -> ActPlan:
     mail = _needed(fields, "person")
     caution = Caution(
         "Whoever opens the link becomes this person.",
-        "What the person signs in with now is void, and every session ends. Send it over a way that only they read.",
+        "What the person signs in with now is void, and every session ends. Send it in a way that only they can read.",
     )
     return _plan(
         INVITE,
@@ -87,7 +87,7 @@ def _plan_invite(fields: Mapping[str, str], choices: Choices) -> ActPlan:
         f"invited {named(mail)}",
         fields,
         None,
-        Touch("1 person", "gets a link that works once, for a day"),
+        Touch("1 person", "gets a link that works once, for a day."),
         caution,
     )
 
@@ -103,7 +103,7 @@ def _plan_sign_out(fields: Mapping[str, str], choices: Choices) -> ActPlan:
         f"signed {named(mail)} out everywhere",
         fields,
         None,
-        Touch("Sessions", "of the person end, and tokens for the command line; what they sign in with stays"),
+        Touch("Sessions", "of the person end, and tokens for the command line; what they sign in with stays."),
     )
 
 
@@ -119,7 +119,7 @@ def _plan_remove(fields: Mapping[str, str], choices: Choices) -> ActPlan:
         f"removed {named(mail)}",
         fields,
         None,
-        Touch("1 person", "is signed out at once, loses every role, and is let in nowhere"),
+        Touch("1 person", "is signed out at once, loses every role, and is let in nowhere."),
         caution,
     )
 
@@ -127,7 +127,10 @@ def _plan_remove(fields: Mapping[str, str], choices: Choices) -> ActPlan:
 def _plan_give(fields: Mapping[str, str], choices: Choices) -> ActPlan:
     mail = _needed(fields, "person")
     if not fields.get("role"):
-        inputs = (*_place_inputs(fields, choices), AskInput("person", "To", mail, choices=((mail, named(mail)),)))
+        inputs = (
+            *_place_inputs(fields, choices, least="viewer"),
+            AskInput("person", "To", mail, choices=((mail, named(mail)),)),
+        )
         return _asking(GIVE, f"Give {named(mail)} which role?", inputs)
     return _plan_role(GIVE, mail, fields["role"], _scope_of(fields), fields)
 
@@ -147,7 +150,7 @@ def _plan_role(act: Act, mail: str, role: str, scope: str, fields: Mapping[str, 
         f"made {named(mail)} {what}" if given else f"took {what} from {named(mail)}",
         fields,
         HeldBody(role=role, scope=scope),
-        Touch("1 person", "may do what the role says, from the next request on" if given else "may do it no longer"),
+        Touch("1 person", "may do what the role says, from the next request on." if given else "may do it no longer."),
     )
 
 
@@ -156,7 +159,7 @@ def _plan_make_token(fields: Mapping[str, str], choices: Choices) -> ActPlan:
     if not (name and role):
         asked = (
             AskInput("name", "Name", name, required=True, limit=64, hint="Of the machine or the job that uses it."),
-            *_place_inputs(fields, choices),
+            *_place_inputs(fields, choices, least="uploader"),
             AskInput("lifetime", "For how long", "90d", hint="Such as 90d; empty: until it is revoked."),
         )
         return _asking(MAKE_TOKEN, "Make a token for which machine?", asked)
@@ -165,8 +168,8 @@ def _plan_make_token(fields: Mapping[str, str], choices: Choices) -> ActPlan:
     command = ["edge", "token", "create", name, "--role", role, *_options(scope)]
     command += ["--for", lifetime] if lifetime else []
     scopes = [] if scope == "everything" else [scope]
-    until = f"for {named(lifetime)}" if lifetime else "until it is revoked"
-    gets = f"will be {named(role)} of {named(_words(scope))}, {until}, and no longer than you are here"
+    until = f"for {duration(seconds)}" if seconds else "until it is revoked"
+    gets = f"will be {named(role)} of {named(_words(scope))}, {until}, and no longer than you are here."
     return _plan(
         MAKE_TOKEN,
         {},
@@ -181,7 +184,7 @@ def _plan_make_token(fields: Mapping[str, str], choices: Choices) -> ActPlan:
 
 
 def _plan_rotate(fields: Mapping[str, str], choices: Choices) -> ActPlan:
-    name = _needed(fields, "token")
+    name, kept = _needed(fields, "token"), parse_duration(KEPT)
     return _plan(
         ROTATE,
         {"name": name},
@@ -190,8 +193,10 @@ def _plan_rotate(fields: Mapping[str, str], choices: Choices) -> ActPlan:
         ["edge", "token", "rotate", name, "--keep", KEPT],
         f"gave the token {named(name)} a new secret",
         fields,
-        RotateRequest(keep_seconds=parse_duration(KEPT)),
-        Touch("1 machine", f"changes over within {KEPT}, while both secrets work; the token is in your hands then"),
+        RotateRequest(keep_seconds=kept),
+        Touch(
+            "1 machine", f"has {duration(kept)} to change over: both secrets work until then. It is in your hands now."
+        ),
     )
 
 
@@ -206,7 +211,7 @@ def _plan_revoke(fields: Mapping[str, str], choices: Choices) -> ActPlan:
         f"revoked the token {named(name)}",
         fields,
         None,
-        Touch("Machines", "that use it are refused from the next request on"),
+        Touch("Machines", "that use it are refused from the next request on."),
     )
 
 
@@ -254,13 +259,14 @@ def _asking(act: Act, question: str, asked: Sequence[AskInput]) -> ActPlan:
     return ActPlan(act=act, parts={}, question=question, verb="Go on", command="", done="", asked=asked)
 
 
-def _place_inputs(fields: Mapping[str, str], choices: Choices, *, nothing: bool = False) -> tuple[AskInput, ...]:
-    roles = [*([(NOTHING, "none yet")] if nothing else []), *((each, named(each)) for each in choices.roles)]
+def _place_inputs(fields: Mapping[str, str], choices: Choices, *, least: str) -> tuple[AskInput, ...]:
+    """`least` is the role that is picked until another one is: never the one that may do everything."""
+    roles = [*([] if least else [(NOTHING, "none yet")]), *((each, named(each)) for each in choices.roles)]
     places = [(each, named(_words(each))) for each in choices.places]
     return (
-        AskInput("role", "Role", fields.get("role", ""), choices=roles),
+        AskInput("role", "Role", fields.get("role", least), choices=roles),
         AskInput("scope", "Where", fields.get("scope", ""), choices=places),
-        AskInput("channel", "Channel of that app", hint="Empty: all of it.", limit=128),
+        AskInput("channel", "Channel", hint="If it is one app: the only channel. Empty: all of them.", limit=128),
     )
 
 

@@ -19,7 +19,7 @@ Point = tuple[float, float]
 _CANVAS = 1000  # the inner drawing's own units, stretched over the plot
 _CENTRED = {"text_anchor": "middle"}
 _APART = 0.055  # of the height, between two names at the ends of lines
-_NEAR_BASE = 0.94  # of the height: a name there would lie on the axis
+_NEAR_TOP, _NEAR_BASE = 0.06, 0.94  # of the height: a name there would lie above the plot, or on the axis
 _NEAR = 0.12  # of the width: names and marks closer than that may overlap
 
 
@@ -116,6 +116,8 @@ def draw_ends(lines: Sequence[ChartLine], x: Axis, y: Axis, *, stale: bool = Fal
             )
             if down > _NEAR_BASE:
                 turned["dy"] = "-.6em"  # not on the line itself
+            elif down < _NEAR_TOP and "text_anchor" in turned:
+                turned["dy"] = "1.2em"  # above the plot are the words of events
             parts.append(label(each.end, kind, x=cx, y=across(named_at), **turned))
     return joined(parts)
 
@@ -132,10 +134,14 @@ def stretched(*content: Markup) -> Markup:
 
 
 def _apart(places: Sequence[tuple[float, float]]) -> list[float]:
-    """Heights of the names, so that two of neighbouring ends are never on one another."""
+    """Heights of the names, so that two of neighbouring ends are never on one another, and none below the axis."""
     heights = [down for _, down in places]
     order = sorted(range(len(places)), key=lambda each: places[each][1])
     for above, below in pairwise(order):
         if abs(places[above][0] - places[below][0]) < _NEAR:
             heights[below] = max(heights[below], heights[above] + _APART)
+    for below, above in pairwise(reversed(order)):
+        heights[below] = min(heights[below], 1.0)
+        if abs(places[above][0] - places[below][0]) < _NEAR:
+            heights[above] = min(heights[above], heights[below] - _APART)
     return heights

@@ -1,12 +1,12 @@
 // Draws each chart again with uPlot, from the values that its SVG was made of, so that a cursor can read them out.
 // Without script the SVG stays; with it, it is still what a screen reader is told of.
-"use strict";
 (() => {
   const STROKES = {
     now: ["--now", 2.5], fail: ["--fail", 2.5], old1: ["--old-1", 1.5], old2: ["--old-2", 1.5, [7, 3]],
     old3: ["--old-2", 1.5, [2, 3]], cap: ["--now", 1, [3, 4]], dim: ["--old-2", 1.5],
   };
-  const NARROW = 720, WIDER = 16; // the canvas begins so far left of the plot: long marks of an axis
+  // The canvas begins so far left of the plot: long marks of an axis.
+  const NARROW = 720, WIDER = 16;
   const style = () => getComputedStyle(document.documentElement);
   const token = (name) => style().getPropertyValue(name).trim();
 
@@ -23,12 +23,15 @@
     const subject = values.lines[0]?.points || [];
     const ratio = devicePixelRatio;
 
-    const dashed = (ctx, stroke, width, dash) => {
-      ctx.strokeStyle = token(stroke);
+    const rule = (ctx, colour, width, dash, x1, y1, x2, y2) => {
+      ctx.strokeStyle = token(colour);
       ctx.lineWidth = width * ratio;
       ctx.setLineDash(dash.map((each) => each * ratio));
+      ctx.beginPath();
+      ctx.moveTo(x1, y1);
+      ctx.lineTo(x2, y2);
+      ctx.stroke();
     };
-    const stroke = (ctx, x1, y1, x2, y2) => { ctx.beginPath(); ctx.moveTo(x1, y1); ctx.lineTo(x2, y2); ctx.stroke(); };
     const say = (ctx, words, left, top, colour, align, weight = "") => {
       ctx.font = weight + font.replace(/^[\d.]+/, (size) => size * ratio);
       ctx.fillStyle = token(colour);
@@ -54,8 +57,7 @@
         const left = at(u, "x", when), end = left > bbox.left + bbox.width * 0.9;
         row = left - before < bbox.width * 0.12 ? 1 - row : 0;
         before = left;
-        dashed(ctx, event ? "--bad" : "--edge", 1, event ? [] : [2, 3]);
-        stroke(ctx, left, bbox.top, left, bbox.top + bbox.height);
+        rule(ctx, event ? "--bad" : "--edge", 1, event ? [] : [2, 3], left, bbox.top, left, bbox.top + bbox.height);
         if (event) say(ctx, words, left, bbox.top - 15 * ratio, "--ink-2", "center");
         else say(ctx, words, left + (end ? -5 : 5) * ratio, bbox.top + (7 + 14 * row) * ratio, "--ink-2", end ? "right" : "left");
       }
@@ -66,8 +68,7 @@
       ctx.save();
       for (const [value, words, left] of values.bounds) {
         const top = at(u, "y", value);
-        dashed(ctx, "--bad", 1.5, [6, 4]);
-        stroke(ctx, bbox.left, top, bbox.left + bbox.width, top);
+        rule(ctx, "--bad", 1.5, [6, 4], bbox.left, top, bbox.left + bbox.width, top);
         say(ctx, words, left ? bbox.left + 6 * ratio : bbox.left + bbox.width - 4 * ratio, top - 8 * ratio, "--bad", left ? "left" : "right", "600 ");
       }
       const named = [];
@@ -76,8 +77,15 @@
         const left = at(u, "x", when), top = at(u, "y", value);
         const now = each.kind === "now";
         const turned = (now || each.kind === "fail") && left > bbox.left + bbox.width * 0.86;
-        let height = top + (turned || top > bbox.top + bbox.height * 0.94 ? -9 * ratio : 0);
-        for (const other of named) if (Math.abs(other[0] - left) < bbox.width * 0.12 && Math.abs(other[1] - height) < 12 * ratio) height = other[1] + 13 * ratio;
+        const low = top > bbox.top + bbox.height * 0.94;
+        // Above the plot are the words of events.
+        const under = turned && top < bbox.top + 12 * ratio;
+        let height = top + (under ? 13 : turned || low ? -9 : 0) * ratio;
+        for (const [bound] of values.bounds) {
+          const line = at(u, "y", bound);
+          if (Math.abs(height - line) < 8 * ratio) height = line - 9 * ratio;
+        }
+        for (const other of named) if (Math.abs(other[0] - left) < bbox.width * 0.12 && Math.abs(other[1] - height) < 12 * ratio) height = other[1] + (low ? -13 : 13) * ratio;
         named.push([left, height]);
         if (each.dot) {
           ctx.beginPath();
@@ -140,7 +148,7 @@
     let drawn = build(figure), at = -1;
     plot.classList.add("drawn");
 
-    const read = (index) => { at = index; said.textContent = index < 0 ? "" : drawn.readings[index] || ""; };
+    const read = (index) => { at = index; said.textContent = drawn.readings[index] || ""; };
     figure.addEventListener("cursor", (event) => {
       if (event.detail < 0 || !drawn.subject.length) return read(-1);
       const value = drawn.chart.posToVal(event.detail, "x");

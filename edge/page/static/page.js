@@ -7,7 +7,6 @@
 
   // Confirmations: the same form that the link leads to, in a popover.
   let asking = null, asker = null;
-  const close = () => { if (asking) asking.hidePopover(); };
   const retag = (element, tag) => {
     const made = document.createElement(tag);
     made.id = element.id;
@@ -29,7 +28,8 @@
       asking = null;
       if (asker) asker.focus();
     });
-    asking.addEventListener("keydown", (event) => { // the focus stays in it: what is below may be covered
+    // The focus stays in it: what is below may be covered.
+    asking.addEventListener("keydown", (event) => {
       if (event.key !== "Tab") return;
       const stops = [...form.querySelectorAll(`a[href], button, summary, ${FIELDS}`)];
       const [end, begin] = event.shiftKey ? [stops[0], stops.at(-1)] : [stops.at(-1), stops[0]];
@@ -45,7 +45,7 @@
     const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(5000) });
     const form = one("form.ask", new DOMParser().parseFromString(await answer.text(), "text/html"));
     if (!answer.ok || !form) throw new Error("no form");
-    if (asking) { const old = asking; asking = null; old.remove(); }
+    asking?.remove();
     show(document.adoptNode(form));
   };
   const askOrGo = (address) => ask(address).catch(() => { location.href = address; });
@@ -63,7 +63,7 @@
     const link = event.target.closest("a");
     if (!link) return;
     if (link.getAttribute("aria-disabled") === "true") { event.preventDefault(); return; }
-    if (link.hasAttribute("data-cancel") && asking) { event.preventDefault(); close(); return; }
+    if (link.hasAttribute("data-cancel") && asking) { event.preventDefault(); asking.hidePopover(); return; }
     if (link.hasAttribute("data-act") && plain(event) && HTMLElement.prototype.showPopover) {
       event.preventDefault();
       asker = link;
@@ -81,8 +81,12 @@
     }
     if (button.getAttribute("aria-disabled")) { event.preventDefault(); return; }
     button.setAttribute("aria-disabled", "true");
-    button.textContent = button.textContent + "…";
+    button.textContent += "…";
   });
+
+  // On a phone the pages are a strip: it begins with the one that is shown.
+  const here = one(".side [aria-current]");
+  if (here) one(".side").scrollLeft = here.offsetLeft - 16;
 
   // Keys. None of them changes a release.
   const places = { a: "/", n: "/nodes", h: body.dataset.history };
@@ -151,7 +155,8 @@
     opened.onerror = () => {
       if (opened.readyState !== EventSource.CLOSED) return;
       lost();
-      again = setTimeout(listen, 15000); // others may be closed by then
+      // Others may be closed by then.
+      again = setTimeout(listen, 15000);
     };
     dead = setTimeout(lost, 10000);
   };

@@ -40,6 +40,8 @@ def test_what_is_missing_is_asked_for():
     for act, fields in (("add-person", {}), ("give-role", ANNA), ("make-token", {"name": "ci"})):
         asked = plan(act, fields).asked
         assert {"role", "scope", "channel"} <= {each.name for each in asked}, act
+        picked = next(each.value for each in asked if each.name == "role")
+        assert picked == {"add-person": "", "give-role": "viewer", "make-token": "uploader"}[act]
     assert plan("take-role", {**ANNA, **ROLE}).body == HeldBody(role="viewer", scope="org:acme")
 
 

@@ -5,6 +5,8 @@ import math
 import re
 from html.parser import HTMLParser
 
+import pytest
+
 from edge.page.charts.adoption import AdoptionCurve, AllowedShare, adoption_chart
 from edge.page.charts.axes import share_axis
 from edge.page.charts.chart import draw, draw_nothing, values_of
@@ -229,6 +231,15 @@ def test_names_at_the_ends_of_lines_are_pushed_apart():
     assert sorted(heights)[0] == 9 and all(
         b - a > 5 for a, b in zip(sorted(heights), sorted(heights)[1:], strict=False)
     )
+
+
+def test_names_at_an_axis_or_at_the_top_stay_inside_the_plot():
+    axis = share_axis()
+    old = [ChartLine(name, "old1", ((0.0, 0.5), (0.5, 0.0)), end=name) for name in "abc"]
+    heights = [float(each) for each in re.findall(r'y="([\d.]+)%"', str(draw_ends(old, axis, axis)))]
+    assert sorted(heights) == pytest.approx([89, 94.5, 100])
+    top = ChartLine("a", "fail", ((0.0, 0.5), (1.0, 1.0)), end="a")
+    assert 'dy="1.2em"' in str(draw_ends([top], axis, axis))
 
 
 def test_marks_close_to_each_other_write_their_words_below_one_another():

@@ -103,8 +103,10 @@ def _notices(visit: Visit, app: str, waiting: Sequence[ProposalSummary]) -> list
         first = for_me[0]
         href = proposal_href(app, first.id) if len(for_me) == 1 else proposal_href(app)
         lead = f"{things(len(for_me), 'change')} of {named(app)} {'waits' if len(for_me) == 1 else 'wait'} for you."
+        if len(for_me) > 1:
+            return [WaitingNotice(lead, "", href, "Look at them")]
         rest = f"{named(first.by)} asks to {change_words(first.kind, first.target)}."
-        return [WaitingNotice(lead, rest if len(for_me) == 1 else "", href, "Look at it")]
+        return [WaitingNotice(lead, rest, href, "Look at it")]
     if not waiting:
         return []
     lead = f"{things(len(waiting), 'change')} of {named(app)} {'waits' if len(waiting) == 1 else 'wait'} for approval."

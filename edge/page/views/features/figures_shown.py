@@ -9,7 +9,7 @@ from edge.page.words.numbers import count, named, things
 from edge.page.words.rates import percent
 from edge.telemetry.questions.feature_use import FeatureUse
 
-_NOT_NOTED = "Who gets which value is not recorded: edge feature set APP NAME --note begins with it."
+_NOT_NOTED = "Which device gets which value is not recorded. To begin, choose Change… above."
 
 
 def figures_table(feature: FeatureView, found: FeatureUse | Unread) -> dict[str, Any]:

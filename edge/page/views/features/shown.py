@@ -103,7 +103,7 @@ def _state(feature: FeatureView) -> Any:
         *([f"needs {named(feature.needs)}"] if feature.needs else []),
     ]
     if not feature.on:
-        return {"text": "killed", "tone": "bad", "bold": True, "of": "everybody gets the default"}
+        return {"state": ("bad", "killed"), "of": "everybody gets the default"}
     return {"text": "on", "of": ", ".join(more)}
 
 

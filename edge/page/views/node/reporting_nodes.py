@@ -3,8 +3,11 @@
 What a node said of itself is untrusted text. A node that is not heard of is shown as it was then, and says when.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from edge.control.shapes.node import NodeView
 from edge.page.charts.intervals import funnel_bar
@@ -118,9 +121,9 @@ def _source(each: NodeView) -> Any:
         return {"text": "none", "tone": "muted"}
     lost, name = source.unreachable_seconds, named(source.name.removeprefix("https://"))
     if lost is None:
-        return {"text": name, "of": f"{size(source.mirrored_bytes)} fetched"}
+        return {"text": broken_up(name), "of": f"{size(source.mirrored_bytes)} fetched"}
     why = f": {cleaned(source.why)[:120]}" if source.why else ""
-    return {"text": name, "tone": "warn", "of": f"no answer for {duration(lost)}{why}"}
+    return {"text": broken_up(name), "tone": "warn", "of": f"no answer for {duration(lost)}{why}"}
 
 
 def _disk(free: int, total: int) -> Any:
@@ -141,4 +144,9 @@ def _refused(refused: Mapping[str, int]) -> Any:
     worst = sorted(refused.items(), key=lambda each: -each[1])
     told = ", ".join(f"{code} {count(n)}" for code, n in worst[:REFUSED_SHOWN])
     more = f"and {count(len(worst) - REFUSED_SHOWN)} more codes" if len(worst) > REFUSED_SHOWN else ""
-    return {"text": told, "tone": "warn", "of": more}
+    return {"text": broken_up(told), "tone": "warn", "of": more}
+
+
+def broken_up(name: str) -> Markup:
+    """A host or a code that a narrow column breaks between its parts, not within one."""
+    return Markup(re.sub(r"([._:])", r"\1<wbr>", str(escape(name))))  # noqa: S704

@@ -73,7 +73,12 @@ async def show_person(visit: Visit) -> Shown:
         "added": f"Added {moment(person.created, visit.now)} by {named(person.by)}.",
         "may": _may(visit),
     }
-    return Shown("person.html", named(person.mail), values, crumbs=(Crumb("People", PEOPLE), Crumb(named(person.mail))))
+    return Shown(
+        "person.html",
+        named(person.mail),
+        values,
+        crumbs=(Crumb("All apps", "/"), Crumb("People", PEOPLE), Crumb(named(person.mail))),
+    )
 
 
 def _may(visit: Visit) -> dict[str, Any]:

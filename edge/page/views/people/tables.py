@@ -98,7 +98,7 @@ def _apps(view: OrganisationView) -> str:
         return "all that no other owns"
     shown = ", ".join(named(app) for app in view.apps[:APPS_SHOWN])
     more = len(view.apps) - APPS_SHOWN
-    return f"{shown} and {count(more)} more" if more > 0 else shown
+    return f"{shown} and {count(more)} more" if more > 0 else shown or "none yet"
 
 
 def token_table(tokens: Sequence[TokenView], now: float, *, may: bool) -> dict[str, Any]:

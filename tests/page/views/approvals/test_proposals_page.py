@@ -76,6 +76,8 @@ async def test_an_approval_is_of_what_was_shown(ready):
     after = await browser.get(done.location)
     assert "effect_changed" in after.text
     assert (await api("GET", PRODUCTION))["bundle"] == "1.0.0"
+    await api("POST", f"{PRODUCTION}/rollout", {"bundle": "1.1.0", "steps": ["10%"]}, by="ann", status=202)
+    assert "2 changes of com.acme.app wait for you. Look at them" in (await browser.get(f"/apps/{APP}")).text
 
 
 async def test_it_is_rejected_with_a_reason_and_withdrawn_by_its_author(ready):

@@ -101,6 +101,11 @@ def test_a_doubted_split_shows_no_comparison():
     assert "may differ in more than what they are offered" in rendered(reading)
 
 
+def test_nothing_is_good_before_a_device_is_in_an_arm():
+    nobody = a_reading(arms=tuple(replace(each, devices=0) for each in a_reading().arms))
+    assert 'class="notice good"' in rendered(a_reading()) and 'class="notice good"' not in rendered(nobody)
+
+
 def test_what_is_an_arms_own_stands_beside_its_bundle():
     night = ArmReading(
         name="night",

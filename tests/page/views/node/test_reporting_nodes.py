@@ -77,7 +77,10 @@ def test_lag_staleness_loss_and_refusals_are_words():
     assert row["Revision"]["of"] == "behind by 1 change, 14\u202fmin"
     assert row["Heads verified"]["of"] == "stale: offers nothing new"
     assert row["Source"]["of"] == "no answer for 19\u202fmin: timed out"
-    assert (row["Refused"]["text"], row["Refused"]["of"]) == ("bad_signature 3, bad_digest 2", "and 1 more codes")
+    assert (row["Refused"]["text"], row["Refused"]["of"]) == (
+        "bad_<wbr>signature 3, bad_<wbr>digest 2",
+        "and 1 more codes",
+    )
 
 
 def test_a_node_without_a_report_shows_nothing_as_known():

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from edge.control.shapes.features.feature_shapes import FeatureView
 from edge.control.shapes.targeting import SegmentView
 from edge.domain.errors import EdgeError
-from edge.page.acts.feature_forms import NEW, SET, plan_feature_form, with_feature_refusal
+from edge.page.acts.feature_forms import NEW, SET, Nameable, plan_feature_form, with_feature_refusal
 from edge.page.acts.feature_plans import DELETE_FEATURE, feature_address, plan_feature_act
 from edge.page.acts.plans import ActPlan
 from edge.page.views.visit import Visit
@@ -38,12 +38,13 @@ async def plan_on_feature(visit: Visit, app: str, fields: Mapping[str, str]) -> 
 async def _plan_form(
     visit: Visit, app: str, feature: FeatureView | None, fields: Mapping[str, str]
 ) -> PlannedOnFeature:
-    found: list[SegmentView] = await visit.ask("list_segments", {"app": app})
-    segments = [each.name for each in found]
-    plan = plan_feature_form(app, feature, segments, fields)
+    segments: list[SegmentView] = await visit.ask("list_segments", {"app": app})
+    features: list[FeatureView] = await visit.ask("list_features", {"app": app})
+    known = Nameable([each.name for each in segments], {each.name: each.type.value for each in features})
+    plan = plan_feature_form(app, feature, known, fields)
     name = plan.parts["name"]
     back = _list_of(app) if plan.asked and feature is None else feature_address(app, name)
-    return PlannedOnFeature(plan, back, partial(with_feature_refusal, app, feature, segments, fields))
+    return PlannedOnFeature(plan, back, partial(with_feature_refusal, app, feature, known, fields))
 
 
 def _list_of(app: str) -> str:

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from edge.domain.errors import Invalid
-from edge.domain.features.written import read_rule, read_share, read_value
+from edge.domain.features.written import read_prerequisite, read_rule, read_share, read_value
 
 V = TypeVar("V")
 
@@ -33,8 +33,8 @@ def parse_share_value(kind: str, text: str) -> dict[str, Any]:
 
 def parse_prerequisite(text: str, kind_of: Any) -> dict[str, Any]:
     """`FEATURE` or `FEATURE=VALUE`; `kind_of` tells the type of a feature, by its name."""
-    feature, given, value = text.partition("=")
-    return {"feature": feature} | ({"value": parse_value(kind_of(feature), value)} if given else {})
+    feature, value = _read(lambda kind, text: read_prerequisite(text, kind_of), "", text)
+    return {"feature": feature} | ({"value": _raw(value)} if value is not None else {})
 
 
 def parse_arm(kind: str, text: str) -> dict[str, Any]:

@@ -28,11 +28,13 @@ def turned_on_by_kill(features: Mapping[str, Feature], name: str) -> list[str]:
 def _fixed(features: Mapping[str, Feature]) -> set[str]:
     """Those that give every device their default."""
     found = {each.name for each in features.values() if not each.on or _values(each) <= {each.default}}
+
+    def is_unmet(wanted: Prerequisite) -> bool:
+        other = features.get(wanted.feature)  # None: of a state that no change makes
+        return other is None or (other.name in found and wanted.value != other.default)
+
     while more := {
-        each.name
-        for each in features.values()
-        if each.name not in found
-        and any(p.feature in found and p.value != features[p.feature].default for p in each.prerequisites)
+        each.name for each in features.values() if each.name not in found and any(map(is_unmet, each.prerequisites))
     }:
         found |= more
     return found

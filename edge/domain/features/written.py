@@ -1,4 +1,4 @@
-"""What people write of a feature, on the command line and on the page: rules, shares and values. Pure.
+"""What people write of a feature, on the command line and on the page: rules, shares, prerequisites, values. Pure.
 
 A rule is `[NAME:] SEGMENT or EXPRESSION [@ SHARE%] => VALUE`. Values are JSON; of a text feature anything else is that
 text, so that `blue` needs no quotes.
@@ -6,6 +6,7 @@ text, so that `blue` needs no quotes.
 
 import json
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from edge.domain.errors import Invalid
@@ -68,6 +69,14 @@ def read_share(kind: str, text: str) -> tuple[str, str]:
     """Of `SHARE% => VALUE` both, the value as a JSON text. Raises Invalid `invalid_share`, `invalid_value`."""
     share, value = _halves("invalid_share", text, "10% => true")
     return share, read_value(kind, value)
+
+
+def read_prerequisite(text: str, type_of: Callable[[str], str]) -> tuple[str, str | None]:
+    """Of `FEATURE` or `FEATURE=VALUE` both, the value as a JSON text. `type_of` tells a feature's type by its name.
+    Raises Invalid `invalid_value`."""
+    feature, given, value = text.partition("=")
+    feature = feature.strip()
+    return feature, read_value(type_of(feature), value) if given else None
 
 
 def _halves(code: str, text: str, example: str) -> tuple[str, str]:

@@ -29,6 +29,7 @@ def test_what_needs_the_default_is_turned_on_and_what_needs_more_is_not():
     assert turned_on(a, replace(for_default, on=False)) == []
     assert turned_on(a, replace(for_default, rules=())) == []  # it has nothing to give
     assert turned_on(replace(a, rules=()), for_default) == []  # everybody gets that already
+    assert turned_on(a, a_feature("d", **needing("gone", "false"))) == []
 
 
 def test_it_goes_on_through_what_is_turned_off_and_on():

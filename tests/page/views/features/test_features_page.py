@@ -103,6 +103,7 @@ async def test_a_feature_is_made_and_changed_after_a_preview(shown, api):
     form = await shown.get(f"{PAGE}/speed/acts/set")
     assert "rule-1: droids =&gt; 2.0" in form.source and "Only from this bundle on" in form.text
     now = {"about": "", "default": "1.0", "rules": written, "share": "", "needs": "", "noted": ""}
+    now |= {"prerequisites": "", "server_only": ""}
     same = await shown.get(f"{PAGE}/speed/acts/set?{urlencode(now)}")
     assert "nothing is different from now" in same.text
     address = f"{PAGE}/speed/acts/set?{urlencode(now | {'share': '25% => 3.5'})}"
@@ -111,6 +112,19 @@ async def test_a_feature_is_made_and_changed_after_a_preview(shown, api):
     await shown.post(address, confirmation.seen.fields)
     after = await api("GET", f"{FEATURES}/speed")
     assert (after["share"], after["rules"]) == ({"share": "25%", "value": 3.5}, made["rules"])
+
+    circle = {"about": "", "default": "false", "prerequisites": "speed=1\r\n\r\ncheckout\r\n"}
+    refused = await shown.get(f"{PAGE}/checkout/acts/set?{urlencode(circle)}")
+    assert "cannot be its own prerequisite [prerequisite_circle]" in refused.text
+    assert 'name="prerequisites" rows="2" maxlength="400" aria-describedby="hint-prerequisites no' in refused.source
+    address = f"{PAGE}/checkout/acts/set?{urlencode(circle | {'prerequisites': 'speed=1', 'server_only': 'yes'})}"
+    confirmation = await shown.get(address)
+    assert f"edge feature set {APP} checkout --about '' --prerequisite speed=1 --server-only" in confirmation.text
+    assert "Given to the app's servers alone." in confirmation.text
+    await shown.post(address, confirmation.seen.fields)
+    after = await api("GET", f"{FEATURES}/checkout")
+    assert (after["server_only"], after["prerequisites"]) == (True, [{"feature": "speed", "value": 1.0}])
+    assert "speed=1.0" in (await shown.get(f"{PAGE}/checkout/acts/set")).source
 
 
 async def test_an_arm_is_kept_from_the_page(shown, api):

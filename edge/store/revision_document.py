@@ -26,6 +26,7 @@ from edge.domain.changes.guard.guard_commands import GuardActs, SetGuard
 from edge.domain.decision.foresight.differences import BundleSize, ComparedParts, FromTo, differences
 from edge.domain.decision.foresight.impact import ChannelImpact, Offering, offering_of
 from edge.domain.errors import TooLarge
+from edge.domain.messaging.joining import shown_line
 from edge.domain.model import AppId, AppState, Channel, ChannelName, DeviceId, Digest, Segment, SegmentName, VersionName
 from edge.domain.shares import format_share
 from edge.domain.targeting.partial_overrides import override_shard_of
@@ -379,7 +380,7 @@ def _word(name: str, value: Any) -> str:
             text = ",".join(f"{arm['name']}={arm['bundle']}:{format_share(arm['weight'])}" for arm in arms)
         case _:
             text = msgspec.json.encode(value).decode()
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return shown_line(text, "\N{REPLACEMENT CHARACTER}")
 
 
 def _is_arm(value: object) -> bool:

@@ -19,6 +19,7 @@ import msgspec
 
 from edge.cli.terminal.progress_lines import StageProgress, lines
 from edge.domain.errors import EdgeError
+from edge.domain.messaging.joining import shown_line
 from edge.domain.schedule.durations import rough_size
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def cell(value: Any) -> str:
 
 def plain(text: str) -> str:
     """The text with a space for each control character."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return shown_line(text, " ")
 
 
 def counted(n: int, noun: str, plural: str = "") -> str:

@@ -5,10 +5,13 @@ A narrow no-break space stands before a unit. Unknown has a word of its own and 
 
 import unicodedata
 
+from edge.domain.messaging.joining import is_shown
+
 NB = "\u202f"
 UNKNOWN = "–"
 NAME_LIMIT = 64  # characters of an untrusted name in a list; the page of the thing has it whole
 
+_HIDDEN = ("Cc", "Cf", "Zl", "Zp")
 _EXACT_BELOW = 1_000_000
 _SIZES = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
@@ -72,8 +75,13 @@ def named(text: str) -> str:
 
 
 def cleaned(text: str) -> str:
-    """The whole of it, without those."""
-    return "".join("\ufffd" if unicodedata.category(each) in ("Cc", "Cf", "Zl", "Zp") else each for each in text)
+    """The whole of it, without those; what joins emoji or letters stays."""
+    if text.isprintable():
+        return text
+    return "".join(
+        "\ufffd" if unicodedata.category(each) in _HIDDEN and not is_shown(text, place) else each
+        for place, each in enumerate(text)
+    )
 
 
 def listed(names: list[str], most: int = 3) -> str:

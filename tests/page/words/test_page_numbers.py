@@ -2,6 +2,7 @@
 
 import pytest
 
+from edge.cli.terminal.output import plain
 from edge.page.words.numbers import NAME_LIMIT, count, duration, listed, named, ordinal, size, things
 
 
@@ -78,6 +79,26 @@ def test_a_name_is_cut_and_cannot_turn_the_line_around():
     assert named("x" * 64) == "x" * 64
     assert named("x" * 65) == "x" * 63 + "…" and len(named("x" * 1000)) == NAME_LIMIT
     assert named("a\u202ebc\n\x00\u2028d") == "a\ufffdbc\ufffd\ufffd\ufffdd"
+
+
+FAMILY, NURSE, PERSIAN, BENGALI = (
+    *("\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f469\U0001f3fd\u200d\u2695\ufe0f"),
+    *("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u09b0\u200d\u09cd\u09af"),
+)
+
+
+@pytest.mark.parametrize("text", [FAMILY, NURSE, PERSIAN, BENGALI])
+def test_what_joins_emoji_and_letters_stays(text):
+    assert (named(text), plain(text)) == (text, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["adm@in", "@in", "in@", "a@@", "\u0645@@\u06cc", "\u043e@\u043e", "\u0645@ ", "\u0645@\u202e", "1@\u2695"]
+)
+@pytest.mark.parametrize("joiner", ["\u200c", "\u200d"])
+def test_a_joiner_that_joins_nothing_is_shown(text, joiner):
+    clean = text.replace("\u202e", "\ufffd")
+    assert named(text.replace("@", joiner)) == clean.replace("@", "\ufffd")
 
 
 def test_a_list_says_how_many_more():

@@ -35,7 +35,7 @@ _HEADINGS = {
     500: "This is a fault of the node",
     503: "The node cannot answer this now",
 }
-_OF_CODES = {"not_a_person": "A token has no account"}
+_OF_CODES = {"not_a_person": "A token has no account", "invitation_over": "This invitation does not work any more"}
 
 
 async def look_at(house: House, visitor: Visitor, visit: Visit, shown: Shown) -> bytes:

@@ -28,11 +28,14 @@ def list_proposals(client: ControlClient, out: Output, app: str) -> None:
 
     def print_text() -> None:
         rows = [
-            [each["id"], each["state"], each["by"], f"{each['kind']} {each['target']}", _standing(each), _until(each)]
+            [
+                *(each["id"], each["state"], each["by"], f"{each['kind']} {each['target']}", _standing(each)),
+                *(moment(each[when]) if each[when] else "" for when in ("expires", "decided_at")),
+            ]
             for each in found
         ]
         table(
-            ("proposal", "state", "by", "change", "approval", "until"),
+            ("proposal", "state", "by", "change", "approval", "until", "decided"),
             rows,
             f"no proposals; edge app set {app} --approve CHANNEL:2 has changes wait",
         )
@@ -139,8 +142,3 @@ def _standing(view: dict[str, Any]) -> str:
 def _decision(view: dict[str, Any]) -> str:
     by = f" by {', '.join(view['decided_by'])}" if view["decided_by"] else ""
     return f"{view['state']}{by}" + (f": {view['decision']}" if view["decision"] else "")
-
-
-def _until(view: dict[str, Any]) -> str:
-    at = view["expires"] or view["decided_at"]
-    return moment(at) if at else ""

@@ -127,7 +127,9 @@ def _about(entry: dict[str, Any]) -> str:
 
 def _outcome(entry: dict[str, Any]) -> str:
     said = f"{entry['outcome']} ({entry['code']})" if entry["code"] else entry["outcome"]
-    return f"{said}, {entry['count']} times since {moment(entry['since'])}" if entry["count"] > 1 else said
+    if entry["count"] > 1:
+        return f"{said}, {entry['count']} times since {moment(entry['since'])}"
+    return f"{said}, of {moment(entry['since'])}" if entry["since"] else said  # recorded later than it happened
 
 
 @audit.command()

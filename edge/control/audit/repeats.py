@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from edge.control.audit.entry import ActKind, ActOutcome, AuditEntry
+from edge.control.audit.entry import TARGET_LIMIT, ActKind, ActOutcome, AuditEntry
 from edge.domain.facts import DAY_SECONDS
 
 WINDOW_SECONDS = 60.0
@@ -23,6 +23,8 @@ DAY_LIMIT = 10_000
 NAME_SHARE = 5
 HOUR_SECONDS = 3_600.0
 BEYOND = "many_refusals"
+TARGETS_LIMIT = TARGET_LIMIT // 4  # characters of all that one record of several tells: some ten names
+BETWEEN = "; "
 
 
 class _Sort(enum.Enum):
@@ -73,7 +75,9 @@ class Repeats:
         key = _Key(sort, entry.who, entry.address, entry.operation, entry.outcome, entry.code, entry.app)
         held = self._counted.get(key)
         if held is not None:
-            self._counted[key] = (entry, held[1], held[2] + entry.count)
+            targets = _with_target(held[0].target, entry.target) if held[2] else entry.target
+            latest = msgspec.structs.replace(entry, target=targets)
+            self._counted[key] = (latest, held[1], held[2] + entry.count)
             return None
         full = self._full(key, entry.at)
         if full is not None:
@@ -112,6 +116,14 @@ class Repeats:
             if self._open[room] >= self._keys_limit // part or self._recorded[room] >= self._day_limit // part:
                 return room
         return None
+
+
+def _with_target(told: str, target: str) -> str:
+    """All that the same was refused of, as far as a record's room goes."""
+    if not target or target in told.split(BETWEEN):
+        return told
+    both = BETWEEN.join(filter(None, (told, target)))
+    return both if len(both) <= TARGETS_LIMIT else told
 
 
 def _rooms_of(key: _Key) -> list[_Room]:

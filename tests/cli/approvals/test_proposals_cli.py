@@ -100,6 +100,9 @@ def test_it_is_rejected_and_withdrawn(node, people, app):
         assert verb[:6] in node.text("proposal", verb, app, proposal, "--token", people[by])
     states = [each["state"] for each in node.json("proposal", "list", app)]
     assert states == ["withdrawn", "rejected"]
+    head, *rows = node.text("proposal", "list", app).splitlines()
+    assert head.split()[-2:] == ["UNTIL", "DECIDED"] and all(row[head.index("DECIDED")].isdigit() for row in rows)
+    assert {row[head.index("UNTIL") : head.index("DECIDED")].strip() for row in rows} == {"-"}
 
 
 def test_a_freeze_refuses_and_ends(node, app):

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from edge.control.audit.entry import ActKind, ActOutcome, AuditEntry
-from edge.control.audit.repeats import BEYOND, Repeats
+from edge.control.audit.repeats import BEYOND, TARGETS_LIMIT, Repeats
 
 NOW = 1_700_000_000.0
 
@@ -22,6 +22,15 @@ def test_the_first_is_recorded_and_the_others_of_its_minute_are_one():
     (told,) = repeats.due(NOW + 60)
     assert (told.count, told.since, told.at) == (49, NOW, NOW + 60)
     assert repeats.due(NOW + 120) == []
+
+
+def test_the_others_say_what_they_were_about_each_once_as_far_as_there_is_room():
+    repeats = Repeats()
+    for n in range(100):
+        repeats.note(refused(target=f"name={n % 40}"))
+    (told,) = repeats.due(NOW + 60)
+    assert told.target.startswith("name=1; name=2; name=3") and told.target.count("name=3;") == 1
+    assert len(told.target) <= TARGETS_LIMIT
 
 
 def test_one_that_does_not_repeat_is_recorded_once():

@@ -19,7 +19,7 @@ from edge.domain.app_parts.stored_features import (
 from edge.domain.app_parts.stored_messages import StoredMessage
 from edge.domain.features.explaining import rule_in_words, steps_in_words
 from edge.domain.model import Channel, ChannelName, Experiment, Rollout, Segment, SegmentName, VersionName
-from edge.domain.schedule.durations import format_moment
+from edge.domain.schedule.durations import format_duration, format_moment
 from edge.domain.shares import format_share
 
 DIFFERENCES_LIMIT = 50  # in a list: a change of more was made by a program, or is the deletion of an app
@@ -155,7 +155,8 @@ def _of_rules(before: ComparedParts, after: ComparedParts) -> Iterator[FromTo]:
 
 
 def _asked(rule: ApprovalRule) -> str:
-    return f"{rule.people} people for {', '.join(kind.value for kind in rule.kinds)}"
+    kinds = ", ".join(kind.value for kind in rule.kinds)
+    return f"{rule.people} people for {kinds}, within {format_duration(rule.expires_seconds)}"
 
 
 def _spanned(freeze: Freeze | None) -> str | None:

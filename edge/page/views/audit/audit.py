@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from edge.control.shapes.insight.audit_page import AuditEntryView, AuditPageView
 from edge.domain.facts import DAY_SECONDS
+from edge.page.views.audit.about import told_target
 from edge.page.views.visit import PageRoute, Shown, Visit
 from edge.page.words.numbers import cleaned, count, named
 from edge.page.words.times import moment, time_tag
@@ -123,7 +124,7 @@ def audit_table(entries: Sequence[AuditEntryView], now: float, *, of_app: bool) 
 def _cells(each: AuditEntryView, now: float, *, of_app: bool) -> list[Any]:
     where = each.address + (" · page" if each.page else "") if each.address else "page" if each.page else ""
     state = _STATES.get(each.outcome)
-    times = f"{count(each.count)} times since {moment(each.since, now)}" if each.count > 1 else ""
+    times = f"{count(each.count)} times since {moment(each.since, now)}" if each.count > 1 else _begun(each, now)
     about, reason = _about(each, of_app=of_app), cleaned(each.reason)[:200]
     return [
         time_tag(each.at, now),
@@ -134,9 +135,14 @@ def _cells(each: AuditEntryView, now: float, *, of_app: bool) -> list[Any]:
     ]
 
 
+def _begun(each: AuditEntryView, now: float) -> str:
+    """Of what is recorded later than it happened."""
+    return f"of {moment(each.since, now)}" if each.since else ""
+
+
 def _about(each: AuditEntryView, *, of_app: bool) -> str:
     revision = f"r{each.revision}" if each.revision else ""
-    said = each.summary or each.target
+    said = each.summary or told_target(each.target)
     parts = ["" if of_app else named(each.app) if each.app else "", revision, cleaned(said)[:300]]
     return " · ".join(part for part in parts if part)
 

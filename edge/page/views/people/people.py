@@ -46,7 +46,7 @@ async def show_people(visit: Visit) -> Shown:
         "people": person_table(people, visit.now),
         "may": _may(visit),
         "more_people": max(0, len(people) - SHOWN),
-        "organisations": organisation_table(organisations),
+        "organisations": organisation_table(organisations, visit.now),
         "groups": group_table(groups) if groups else None,
         "tokens": token_table(tokens, visit.now, may=visit.allows("revoke_token")) if found is not None else None,
         "more_tokens": max(0, len(tokens) - SHOWN),

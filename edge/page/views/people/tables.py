@@ -79,13 +79,13 @@ def group_table(groups: Sequence[GroupView]) -> dict[str, Any]:
     return _table(("Group of the login provider", "Roles of its members", "Mapped"), rows, None)
 
 
-def organisation_table(organisations: Sequence[OrganisationView]) -> dict[str, Any]:
+def organisation_table(organisations: Sequence[OrganisationView], now: float) -> dict[str, Any]:
     rows = [
         [
             {"text": named(each.name), "bold": True},
             _apps(each),
             count(each.people),
-            f"by {named(each.by)}" if each.by else "",
+            {"text": day(each.created, now), "of": f"by {named(each.by)}"} if each.created else "",
         ]
         for each in organisations[:SHOWN]
     ]
@@ -117,7 +117,11 @@ def _moves(each: TokenView, may: bool) -> list[dict[str, str]]:
 def _token(each: TokenView, now: float) -> list[Any]:
     scopes = [scope_words(parse_scope_text(scope)) for scope in each.scopes]
     return [
-        {"text": named(each.name), "bold": True, "of": f"{named(each.role)}, by {named(each.by)}"},
+        {
+            "text": named(each.name),
+            "bold": True,
+            "of": f"{named(each.role)}, by {named(each.by)}, {day(each.created, now)}",
+        },
         {"text": ", ".join(named(scope) for scope in scopes[:HELD_SHOWN]), **_lessened(each)},
         ", ".join(each.networks[:HELD_SHOWN]) or "everywhere",
         _ends(each, now),

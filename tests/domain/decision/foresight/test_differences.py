@@ -3,6 +3,7 @@
 import pytest
 from factories import a_bundle, a_change, a_released_app
 
+from edge.domain.app_parts.protection import ApprovalRule, ChangeKind
 from edge.domain.changes.apply import apply
 from edge.domain.changes.commands import (
     ChannelSettings,
@@ -89,3 +90,9 @@ def test_lists_and_values_are_cut():
     withdrawn = {"1.0.0": BundleSize(1, 1, "x" * 999)}
     (found,) = differences(ComparedParts(bundles={"1.0.0": BundleSize(1, 1, "")}), ComparedParts(bundles=withdrawn))
     assert len(found.after) == TEXT_LIMIT
+
+
+def test_how_long_a_proposal_waits_is_part_of_the_rule():
+    day, week = (ApprovalRule(people=2, kinds=(ChangeKind.PUBLISH,), expires_seconds=n * 86_400) for n in (1, 7))
+    (change,) = differences(ComparedParts(approvals={"beta": week}), ComparedParts(approvals={"beta": day}))
+    assert change[2:] == ("approval", "2 people for publish, within 7d", "2 people for publish, within 1d")

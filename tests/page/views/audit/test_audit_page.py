@@ -4,6 +4,7 @@ import pytest
 from control_world import APP, NOW, Api
 
 from edge.control.shapes.insight.audit_page import AuditEntryView
+from edge.page.views.audit.about import told_target
 from edge.page.views.audit.audit import AuditFilter, audit_table, command_of, filter_of, lede_of
 
 
@@ -113,6 +114,32 @@ def test_a_refusal_has_its_code_and_how_often():
     assert row["cells"][1]["text"] == "nobody known"
     assert row["cells"][3]["state"] == ("warn", "refused")
     assert row["cells"][3]["of"].startswith("forbidden · 12 times since ")
+    (row,) = audit_table([an_entry(outcome="unknown", code="cut_off", since=NOW - 60)], NOW, of_app=False)["rows"]
+    assert row["cells"][3]["of"] == "cut_off · of 22:12:20"
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("name=ci role=reader", "ci, role reader"),
+        (
+            "person=a@b.example role=viewer scope=app:com.a/beta",
+            "a@b.example, role viewer, for channel beta of app com.a",
+        ),
+        (
+            "mail=a@b.example holds=admin:org:acme,viewer:everything",
+            "a@b.example, with admin of organisation acme, viewer",
+        ),
+        ('channel="two words" device=0123456789abcdef', "channel two words, device with the digest 0123456789abcdef"),
+        ("name=a; name=b scope=nowhere", "a; b, for nowhere"),
+        ("12 bytes moved aside", "12 bytes moved aside"),
+        ('name="a\\q" x', 'name="a\\q" x'),
+        ('name="cut off', 'name="cut off'),
+        ("", ""),
+    ],
+)
+def test_what_it_was_about_is_in_words(target, told):
+    assert told_target(target) == told
 
 
 @pytest.mark.parametrize(

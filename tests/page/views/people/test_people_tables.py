@@ -57,7 +57,13 @@ def test_roles_are_said_with_where_they_are_held():
 def test_many_roles_and_apps_are_cut():
     many = person(*(("viewer", f"app:com.a{n}", False) for n in range(9)))
     assert cells(person_table([many], NOW))[1].endswith("viewer of app com.a4, 4 more")
-    assert cells(organisation_table([acme(*(f"com.a{n}" for n in range(7)))]))[1].endswith("com.a4 and 2 more")
+    assert cells(organisation_table([acme(*(f"com.a{n}" for n in range(7)))], NOW))[1].endswith("com.a4 and 2 more")
+
+
+def test_who_made_what_is_there_with_the_day():
+    assert cells(person_table([person()], NOW))[3] == {"text": "14 Nov", "of": "by root"}
+    assert cells(organisation_table([acme()], NOW))[3] == {"text": "14 Nov", "of": "by root"}
+    assert cells(token_table([token()], NOW, may=False))[0]["of"] == "uploader, by root, 14 Nov"
 
 
 def test_a_token_that_ends_soon_or_has_ended_stands_out():

@@ -13,7 +13,10 @@ from edge.store.objects.port import StoreLost
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>")
 _REGION = re.compile(r"<Region>([a-z0-9-]{1,40})</Region>")
-_ABOUT_KEYS = re.compile(r"credential|169\.254\.|metadata token|/meta-data/|AssumeRole", re.IGNORECASE)
+_ABOUT_KEYS = re.compile(r"169\.254\.|metadata token|/meta-data/|AssumeRole", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"https?://\S+"
+)  # it has the object's key: access/credentials.json is a document, no fault of keys
 
 
 class FaultKind(enum.Enum):
@@ -85,7 +88,8 @@ def fault_of(words: str) -> BucketFault:
     """From the client's description of a failed request."""
     status = _STATUS.search(words)
     if status is None:
-        return BucketFault(FaultKind.NO_KEYS if _ABOUT_KEYS.search(words) else FaultKind.LOST)
+        is_about_keys = _ABOUT_KEYS.search(words) or "credential" in _ADDRESS.sub("", words).lower()
+        return BucketFault(FaultKind.NO_KEYS if is_about_keys else FaultKind.LOST)
     number = int(status[1])
     code = found[1] if (found := _CODE.search(words)) else ""
     region = named[1] if (named := _REGION.search(words)) else ""

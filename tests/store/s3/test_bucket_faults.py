@@ -35,6 +35,12 @@ def words(status, code="", more=""):
         (words(502), FaultKind.FAILED),
         (words(418, "ImATeapot"), FaultKind.REFUSED),
         ("Generic S3 error: HTTP error: error sending request", FaultKind.LOST),
+        (
+            "Generic S3 error: Error performing GET http://127.0.0.1:9/releases/access/credentials.json in 3ms"
+            " - HTTP error: error sending request\n\nDebug source:\nuri: Some(\n"
+            " http://127.0.0.1:9/releases/access/credentials.json,\n)",
+            FaultKind.LOST,
+        ),
         ("Generic S3 error: Error getting credentials from http://169.254.169.254/latest", FaultKind.NO_KEYS),
     ],
 )

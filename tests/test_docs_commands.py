@@ -12,7 +12,7 @@ import pytest
 from documents import DOCUMENTS, PREPARE, RUNS, blocks
 from running_node import serving_node, web_build, write_folder, write_zip
 
-COMMAND_SECONDS = 60
+COMMAND_SECONDS = 120
 CONFIG = """{"appId": "com.example.app", "webDir": "dist", "plugins": {"CapacitorUpdater": {"autoUpdate": true,
 "updateUrl": "https://updates.example.com/updates", "statsUrl": "https://updates.example.com/stats",
 "channelUrl": "https://updates.example.com/channel_self"}}}"""

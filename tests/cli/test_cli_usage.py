@@ -95,7 +95,7 @@ def imported_by(*args):
         f"try:\n    cli({list(args)!r}, prog_name='edge')\n"
         "finally:\n    print(*sys.modules, file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout, {name.partition(".")[0] for name in done.stderr.split()}, set(done.stderr.split())
 
@@ -437,7 +437,7 @@ def test_a_reader_that_leaves_is_no_error():
         "from edge.cli.main import cli; cli(['config', 'show'], prog_name='edge')"
     )
     environ = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_")}
-    done = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, timeout=20, env=environ)
+    done = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, timeout=120, env=environ)
     assert done.stderr == ""
 
 

@@ -40,6 +40,7 @@ from edge.node.service.device_service import DeviceService
 from edge.node.service.facts_client import FactsClient
 from edge.node.service.limits.event_limits import EventLimits
 from edge.node.service.limits.overload import Overload
+from edge.node.service.limits.rate_limits import DEVICE_REQUESTS
 from edge.node.service.peers import Proxies
 from edge.node.service.snapshots.builder import SnapshotBuilder
 from edge.node.service.snapshots.served import ServedSnapshots
@@ -51,8 +52,9 @@ from edge.wire.stats import Event
 
 AT_ONCE = 16  # cases; each on its own connection
 COMMITTERS = 16  # threads, one a shard: what a commit waits for is the disk
-PROMPT_SECONDS = 10.0  # for what takes milliseconds on a quiet machine
+PROMPT_SECONDS = 60.0  # for what takes milliseconds on a quiet machine
 OPEN_FILES = 64
+ATTEMPTS = 50  # at asking within a second, on a machine with forty tasks waiting
 IN_PROGRESS = 1000
 
 Send = Callable[[list[FactChange]], Awaitable[None]]
@@ -169,7 +171,10 @@ async def run_cases(node: Node, cases: Iterable[Case]) -> dict[str, list[str]]:
             async with turns:
                 found[case.name] = [fault async for fault in _case_faults(session, node, case)]
 
-        await asyncio.gather(*(run(case) for case in cases))
+        hurried = [case for case in cases if len(case.exchanges) > DEVICE_REQUESTS]
+        await asyncio.gather(*(run(case) for case in cases if case not in hurried))
+        for case in hurried:
+            found[case.name] = await _hurried_faults(session, node, case)
     events = stored_events(node.spool_dir)
     for case in cases:
         found[case.name] += event_faults(events[case.device], case)
@@ -187,6 +192,16 @@ def stored_events(directory: Path) -> dict[str, list[Event]]:
                     for _, event in parse_events(line):
                         found[event.device].append(event)
     return found
+
+
+async def _hurried_faults(session: aiohttp.ClientSession, node: Node, case: Case) -> list[str]:
+    """Of a case that asks more often than a device may in a second: what came in two of them is asked again."""
+    for _ in range(ATTEMPTS):
+        begun = time.monotonic()
+        faults = [fault async for fault in _case_faults(session, node, case)]
+        if not faults or time.monotonic() - begun < 1.0:
+            break
+    return faults
 
 
 async def _case_faults(session: aiohttp.ClientSession, node: Node, case: Case) -> AsyncIterator[str]:

@@ -74,7 +74,7 @@ def check_it_serves(stages, edge):
     )
     try:
         ports = next(found for line in process.stdout if (found := serving(line)))
-        with urllib.request.urlopen(f"http://127.0.0.1:{ports}/livez", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports}/livez", timeout=120) as answer:
             assert answer.status == 200
         owner = (stages.root / "var" / "lib" / "edge" / "node").stat()
         assert (owner.st_uid, owner.st_mode & 0o777) == (10001, 0o700)

@@ -54,7 +54,7 @@ class Disk:
     def sync(self, fd):
         self.threads.append(threading.current_thread())
         self.reached.set()
-        assert self.opened.wait(10)
+        assert self.opened.wait(60)
         if self.failing:
             raise OSError(errno.EIO, "the disk is gone")
 

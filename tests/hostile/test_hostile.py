@@ -41,7 +41,7 @@ def test_what_is_mutated_is_valid_to_begin_with(tmp_path):
         buffer = bytearray()
         writer.write(data)
         while (answer := take_answer(buffer, head=head)) is None:
-            buffer += await asyncio.wait_for(reader.read(1 << 16), 10)
+            buffer += await asyncio.wait_for(reader.read(1 << 16), 60)
         writer.transport.abort()
         return answer
 

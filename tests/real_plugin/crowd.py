@@ -13,7 +13,7 @@ from edge.node.service.limits.admission import connections_limit
 DESCRIPTORS = 1024  # of the node
 CONNECTIONS = connections_limit(DESCRIPTORS) * 7 // 8  # of those it takes: three quarters are too many to be at work on
 TURN_SECONDS = 8.0  # in which each is begun again once; a node gives a body 20 s
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 # A body in chunks of which the first never ends: such a request is at work from its head on.
 _REQUEST = b"POST /updates HTTP/1.1\r\nHost: edge\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{"
 _NO_BUNDLE = "/bundles/com.example.app/zip/none"

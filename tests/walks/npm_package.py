@@ -51,7 +51,7 @@ RELEASES = {
 }
 ATTEMPTS = 12  # checks a device gets to finish one update: more than it has cuts
 CUTS = 3  # an update
-START_SECONDS = 20.0
+START_SECONDS = 120.0
 
 
 class Walked(NamedTuple):

@@ -13,7 +13,7 @@ from certificates import Files
 from places import ROOT
 
 CONFIG = ROOT / "config"
-START_SECONDS = 20.0
+START_SECONDS = 120.0
 
 
 def why_not(name: str) -> str:

@@ -18,7 +18,7 @@ from benchmarks.ports import free_port
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = shutil.which("nats-server") or "/usr/sbin/nats-server"
 PASSWORDS = {"NATS_ORIGIN_PASSWORD": "origin-secret", "NATS_REGION_PASSWORD": "region-secret"}
-START_SECONDS = 20
+START_SECONDS = 120
 
 
 class NatsServer:

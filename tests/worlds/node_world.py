@@ -15,7 +15,7 @@ from edge.node.processes.supervisor import Supervisor
 from edge.store.objects.port import blob_key
 
 WORKERS = 2
-PROMPT_SECONDS = 30.0  # for what takes milliseconds on a quiet machine; waiting longer means it never comes
+PROMPT_SECONDS = 60.0  # for what takes milliseconds on a quiet machine; waiting longer means it never comes
 
 
 def a_config(folder, **devices) -> Config:

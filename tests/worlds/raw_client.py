@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-PROMPT_SECONDS = 30.0  # for what takes milliseconds on a quiet machine; waiting longer means it never comes
+PROMPT_SECONDS = 60.0  # for what takes milliseconds on a quiet machine; waiting longer means it never comes
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from edge.cli.main import cli
 
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 def web_build(seed):

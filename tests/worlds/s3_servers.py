@@ -19,14 +19,23 @@ ACCESS, SECRET = "AKIDEXAMPLE", "SECRET-KEY"
 KEYS_FILE = f"[default]\naws_access_key_id = {ACCESS}\naws_secret_access_key = {SECRET}\nregion = us-east-1\n"
 BUCKET = "edge-test"
 SERVE = """
-import sys, os
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
+import io, os, sys, threading
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+moto, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
+
+def one_at_a_time(environ, start_response):
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    with turn:
+        return list(moto(environ | {"wsgi.input": io.BytesIO(body)}, start_response))
+
+server = make_server("127.0.0.1", 0, one_at_a_time, threaded=True, request_handler=MotoRequestHandler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(server.server_port, flush=True)
 sys.stdin.read()
 os._exit(0)
-"""  # ends with its parent, which holds the other end of its input
+"""  # moto looks at a condition and writes in two steps; it ends with its parent, which holds its input's other end
 
 
 @contextlib.contextmanager

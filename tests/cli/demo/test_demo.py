@@ -15,7 +15,7 @@ from edge.cli.demo.release import APP, BAD, BETA, NATIVE, RELEASES, STORY
 from edge.cli.demo.segments import ENTERPRISE, SEGMENTS, TESTER
 from edge.cli.terminal.client import ControlClient, app_path
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 FREE_PORTS = {"EDGE_DEVICES_PORT": "0", "EDGE_CONTROL_PORT": "0", "EDGE_DEVICES_WORKERS": "1"}
 
 

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 from running_node import serving_node
 
-END_SECONDS = 60.0
+END_SECONDS = 120.0
 FEW_DESCRIPTORS = 1024
 
 

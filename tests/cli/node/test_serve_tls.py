@@ -10,7 +10,7 @@ import pytest
 from certificates import Files, a_certificate
 from running_node import Node, serving_node
 
-PROMPT_SECONDS = 20.0
+PROMPT_SECONDS = 60.0
 
 
 def shown(port, files: Files) -> bool:

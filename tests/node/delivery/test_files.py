@@ -162,7 +162,7 @@ async def test_a_file_that_is_replaced_between_its_opening_and_its_proof_is_open
     proofs.may_answer.clear()
     files = open_files(store, proofs)
     asking = asyncio.create_task(read(files, 0))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not proofs.asked:
             await asyncio.sleep(0.001)
     before = place(store, 0)
@@ -183,7 +183,7 @@ async def test_the_wait_for_a_proof_has_an_end_and_the_proof_goes_on(store):
     with pytest.raises(NotProvenYet):
         await read(files, 0)
     proofs.may_answer.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while files.get(digest(0)) is None:
             await asyncio.sleep(0.001)
     assert await read(files, 0) == content(0)

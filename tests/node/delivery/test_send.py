@@ -112,7 +112,7 @@ def open_descriptors():
 
 async def settled(descriptors):
     """Closing a transport takes the loop a few turns."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while open_descriptors() > descriptors:
             await asyncio.sleep(0)
 
@@ -389,7 +389,7 @@ async def test_progress_is_what_the_peer_acknowledged(fd):
             await send_file(transport, fd, 0, len(CONTENT), stall_seconds=0.1)
         held = unacknowledged(out)
         assert 0 < held < len(CONTENT)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while unacknowledged(out) == held:  # nothing more is sent, only read
                 assert await receive(client, 1000)
 

@@ -50,7 +50,7 @@ def traced(how, store, trace):
         env=environment,
         text=True,
     ) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", int(server.stdout.readline()), timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", int(server.stdout.readline()), timeout=120)
         for headers, expected in (({}, CONTENT), ({"Range": "bytes=1000000-"}, CONTENT[1_000_000:])):
             connection.request("GET", ADDRESS, headers=headers)
             same = connection.getresponse().read() == expected

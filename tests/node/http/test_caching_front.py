@@ -38,7 +38,7 @@ class Cdn:
 
     def offer(self):
         address = urlsplit(self.node.devices)
-        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=120)
         with closing(connection):
             connection.request("POST", "/updates", json.dumps(CHECK), {"Content-Type": "application/json"})
             return json.loads(connection.getresponse().read())

@@ -39,7 +39,7 @@ CHECK = {
     "plugin_version": "8.51.14",
 }
 DEVICE_ADDRESS = "127.0.0.5"
-PROMPT_SECONDS = 20.0
+PROMPT_SECONDS = 60.0
 CHECKS = 500
 FRONT_FIELDS = 9  # that the client below and the fronts add to a head
 CADDY_READS_BYTES = 4096  # at once; what is shorter is never cut

@@ -43,7 +43,7 @@ from edge.store.healing import keep_bytes
 from edge.store.objects.port import blob_key
 from edge.telemetry.spool.spool import Spool
 
-ANSWER_SECONDS = 10
+ANSWER_SECONDS = 60
 UNCOMPARED = (b"date",)
 DOWNLOADS_LIMIT = 50
 LARGE = random.Random(5).randbytes(20_000_007)

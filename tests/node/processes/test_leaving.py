@@ -10,7 +10,7 @@ from aiohttp import web
 from edge.node.processes.leaving import Leaving, accept_rest, close_for_all, connect, last_call, refuse_new
 from edge.node.processes.listening import listen
 
-PROMPT_SECONDS = 30.0
+PROMPT_SECONDS = 60.0
 
 
 def connecting(address) -> socket.socket:

@@ -171,7 +171,7 @@ async def test_what_is_shed_is_told_to_be_this_nodes_fault(tmp_path):
     async with a_worker(tmp_path, told=told) as (client, service):
         async with client.get(path):
             assert changes_in(told, Faulted) == []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while service.overload.downloads:  # the client has it before the worker has counted its end
                 await asyncio.sleep(0)
         service.overload.downloads = DOWNLOADS_LIMIT

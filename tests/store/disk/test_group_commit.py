@@ -38,7 +38,7 @@ class Target:
     def commit(self, group):
         self.threads.add(threading.current_thread())
         self.reached.set()
-        assert self.opened.wait(10)
+        assert self.opened.wait(60)
         if self.failures and (error := self.failures.pop(0)) is not None:
             raise error
         self.groups.append(list(group))

@@ -24,7 +24,7 @@ class Gate:
     def sync(self, fd):
         self.threads.append(threading.current_thread())
         self.reached.set()
-        assert self.opened.wait(10)
+        assert self.opened.wait(60)
         os.fdatasync(fd)
 
 

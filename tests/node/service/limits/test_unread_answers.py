@@ -95,7 +95,7 @@ async def read_all(peer, count):
 
 async def taken(answer):
     """Wait until the peer's kernel has acknowledged everything."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while waiting_bytes(answer.channel):
             await asyncio.sleep(0)
 

@@ -142,7 +142,7 @@ async def test_above_their_limit_events_are_dropped_counted_and_answered(tmp_pat
 async def test_a_full_queue_is_a_503_and_loses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(spool_module, "QUEUE_LIMIT_EVENTS", 30)
     opened = threading.Event()
-    async with a_world(tmp_path, sync=lambda fd: opened.wait(10)) as world:
+    async with a_world(tmp_path, sync=lambda fd: opened.wait(60)) as world:
         first = asyncio.create_task(world.at_once(body_of([EVENT] * 20)))
         await asyncio.sleep(0)
         refused = await world.at_once(body_of([EVENT] * 20))

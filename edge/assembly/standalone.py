@@ -138,6 +138,7 @@ class Standalone(ServingNode):
             lambda: self.supervisor.heads,
             self.messaging.outbox.post,
             self.push_credentials.all_of,
+            self.directory.store,
         )
         self.supervisor.on_heads = self._hear_heads
         self._clock = clock = NodeClock(self.directory.served, self.supervisor.proofs)

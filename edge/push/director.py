@@ -21,6 +21,7 @@ from edge.push.outbox_schema import MessagePhase
 from edge.push.plan_run import PlanPage, PlanRun, counts_from, decode_counts, encode_counts, is_surprising
 from edge.push.providers.port import PushProvider
 from edge.push.registered import RegisteredDevices
+from edge.push.sending_claims import SENT_ELSEWHERE, SendingClaims, TakeTurn, left_state
 from edge.push.serial_outbox import SerialOutbox
 from edge.store.releases import Head
 from edge.telemetry.push.token_hash import token_hash
@@ -38,13 +39,14 @@ TellPeople = Callable[[str, str, str, str], None]  # a kind, an app, a title and
 
 class DirectorParts(NamedTuple):
     """What a director works with. `load` reads a revision, `audience` opens a message's, `keep` has a record in the
-    spool when it returns; the first three block."""
+    spool when it returns, `take_turn` is of `SendingClaims`; the first three block."""
 
     load: Callable[[AppId, Head], AppState]
     audience: Callable[[AppState, StoredMessage], Audience]
     providers_of: ProvidersOf
     registered: RegisteredDevices
     keep: Callable[[PushRecord], Awaitable[None]]
+    take_turn: TakeTurn
     tell: TellPeople
     now: Callable[[], float] = time.time
 
@@ -67,6 +69,9 @@ class PushDirector:
         self._closing: set[asyncio.Task[None]] = set()
         self._plans = PlanRun(parts.registered, outbox.file.near_sends)
         self._planning: asyncio.Task[None] | None = None
+        self._claims = SendingClaims(outbox, parts.take_turn)
+        self._claiming: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
         self._missing: set[tuple[str, str]] = set()  # told of
 
     def hear(self, heads: Mapping[AppId, Head]) -> None:
@@ -82,7 +87,7 @@ class PushDirector:
             while True:
                 try:
                     await self.look()
-                    self.failing = ""
+                    self.failing = self._claims.failing
                 except (EdgeError, OSError) as error:
                     self.failing = str(error)
                     log.error("messages wait: %s", error)
@@ -107,8 +112,10 @@ class PushDirector:
         await self._refresh(self._heads, map(AppId, apps))
         ended = [(held, phase) for held in unfinished if (phase := await self._end_if_due(held, now)) is not None]
         await self._open_lanes()
+        if self._claiming is None or self._claiming.done():
+            self._claiming = asyncio.create_task(self._claims.take_due(self._stop, self._open_lanes))
         for held, phase in ended:  # once all are stopped; what is heard meanwhile comes first
-            sweep = partial(PushOutboxFile.sweep, message=held.id, phase=phase, now=now)
+            sweep = partial(PushOutboxFile.sweep, message=held.id, state=left_state(phase, held.why), now=now)
             while not await self.outbox.do(sweep) and not self._changed.is_set():
                 pass
         if self._planning is None or self._planning.done():
@@ -156,7 +163,8 @@ class PushDirector:
     @property
     def tasks(self) -> list[asyncio.Task[None]]:
         """All that it has begun."""
-        return [*self._tasks.values(), *self._closing, *([self._planning] if self._planning is not None else [])]
+        beside = [each for each in (self._planning, self._claiming) if each is not None]
+        return [*self._tasks.values(), *self._closing, *beside]
 
     async def planned(self) -> None:
         """Returns when the plans are made that the last look began. Raises what stopped them."""
@@ -187,6 +195,9 @@ class PushDirector:
     async def _plan(self, state: AppState, message: StoredMessage, now: float) -> None:
         """From where it was interrupted, if it was."""
         held = await self.outbox.do(lambda file: file.begin(state.app, message.id, now))
+        if not await self._claims.take(held):
+            await self._stop(held, SENT_ELSEWHERE)
+            return
         try:
             audience = await asyncio.to_thread(self._parts.audience, state, message)
             best = await asyncio.to_thread(self._plans.best_hour, state.app)
@@ -228,22 +239,24 @@ class PushDirector:
 
     async def _open_lanes(self) -> None:
         """A lane for each app and provider of what is being sent; those with nothing to do end."""
-        wanted: dict[str, list[LaneMessage]] = {}
-        for held in await self.outbox.do(lambda file: file.messages()):
-            message = self.definition(held.app, held.message)
-            if held.phase is MessagePhase.SENDING and message is not None and not message.cancelled:
-                wanted.setdefault(held.app, []).append(LaneMessage(held, message))
-        for key in [*self.lanes]:
-            if key[0] not in wanted or await self._has_failed(key):
-                closing = asyncio.create_task(_close_lane(self.lanes.pop(key), self._tasks.pop(key)))
-                self._closing.add(closing)  # beside the others: a provider may take half a minute
-                closing.add_done_callback(self._closing.discard)
-        for app, messages in wanted.items():
-            try:
-                await self._serve(AppId(app), messages)
-            except (EdgeError, OSError) as error:  # of this app: others are served all the same
-                self.failing = f"{app}: {error}"
-                log.error("messages of %s cannot be sent now: %s", app, error)
+        async with self._opening:  # a plan that is made opens some beside the looks
+            wanted: dict[str, list[LaneMessage]] = {}
+            for held in await self.outbox.do(lambda file: file.messages()):
+                message = self.definition(held.app, held.message)
+                is_ours = held.phase is MessagePhase.SENDING and self._claims.has(held)
+                if is_ours and message is not None and not message.cancelled:
+                    wanted.setdefault(held.app, []).append(LaneMessage(held, message))
+            for key in [*self.lanes]:
+                if key[0] not in wanted or await self._has_failed(key):
+                    closing = asyncio.create_task(_close_lane(self.lanes.pop(key), self._tasks.pop(key)))
+                    self._closing.add(closing)  # beside the others: a provider may take half a minute
+                    closing.add_done_callback(self._closing.discard)
+            for app, messages in wanted.items():
+                try:
+                    await self._serve(AppId(app), messages)
+                except (EdgeError, OSError) as error:  # of this app: others are served all the same
+                    self.failing = f"{app}: {error}"
+                    log.error("messages of %s cannot be sent now: %s", app, error)
 
     async def _has_failed(self, key: tuple[str, ProviderKind]) -> bool:
         """Whether a lane ended by itself: then another one takes its place."""
@@ -313,9 +326,14 @@ class PushDirector:
 
     async def _stop(self, held: OutboxMessage, code: str) -> None:
         await self.outbox.do(lambda file: file.end(held.id, MessagePhase.STOPPED, code))
+        again = "mend the cause and create it again"
+        if code == SENT_ELSEWHERE:
+            again = (
+                "another outbox began with it, and nobody knows which devices are left: creating it again repeats it"
+            )
         text = (
             f"Message {held.message} of {held.app} is stopped ({code}): nothing more of it is sent. See "
-            f"`edge message show {held.app} {held.message}`; mend the cause and create it again"
+            f"`edge message show {held.app} {held.message}`; {again}"
         )
         self._parts.tell("push_stopped", held.app, f"Message {held.message} is stopped", text)
         self._changed.set()

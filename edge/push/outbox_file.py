@@ -4,6 +4,7 @@ For one thread. Each call is one transaction, on disk when it returns. A device 
 SENDING before its attempt begins: what is SENDING when the file is opened was in doubt, and is UNKNOWN from then on.
 """
 
+import secrets
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -85,6 +86,8 @@ class PushOutboxFile:
             for statement in PUSH_OUTBOX_SCHEMA.split(";"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {OUTBOX_NUMBER}")
+            name = "INSERT INTO own_name SELECT ? WHERE NOT EXISTS (SELECT 1 FROM own_name)"
+            self._db.execute(name, (secrets.token_hex(16),))
             self._db.execute(
                 "UPDATE sends INDEXED BY sends_tried SET state = ?, code = 'interrupted', at = ? WHERE state = 2",
                 (SendState.UNKNOWN, int(now)),
@@ -138,6 +141,16 @@ class PushOutboxFile:
                 ),
             )
             self._db.execute("UPDATE messages SET cursor = ?, counts = ? WHERE id = ?", (cursor, counts, message))
+
+    def next_turn(self, message: int) -> tuple[str, int]:
+        """This outbox's name, and the number of a message's next turn."""
+        with self._changing():
+            add = "INSERT INTO turns VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1"
+            self._db.execute(add, (message,))
+        found: tuple[str, int] = self._db.execute(
+            "SELECT name, n FROM own_name, turns WHERE message = ?", (message,)
+        ).fetchone()
+        return found
 
     def end(self, message: int, phase: MessagePhase, why: str = "") -> None:
         """Or from planning to sending. What has ended does not go on."""
@@ -236,9 +249,8 @@ class PushOutboxFile:
                 (SendState.UNKNOWN, int(now), provider, app),
             )
 
-    def sweep(self, message: int, phase: MessagePhase, now: float) -> bool:
-        """Give a part of what was open when the message ended its state. Returns whether all have theirs."""
-        state = SendState.CANCELLED if phase is not MessagePhase.DONE else SendState.EXPIRED
+    def sweep(self, message: int, state: SendState, now: float) -> bool:
+        """Give a part of what was open when the message ended this state. Returns whether all have it."""
         with self._changing():
             keys = f"SELECT key FROM sends WHERE message = ? AND state IN ({_OPEN}) LIMIT {SWEEP_ROWS}"  # noqa: S608
             changed = self._db.execute(
@@ -332,11 +344,12 @@ class PushOutboxFile:
             self._db.execute("DELETE FROM day_counts WHERE day < ?", (before // _DAY_SECONDS,))
             gone = int(now) - MESSAGE_KEPT_SECONDS
             self._db.execute("DELETE FROM messages WHERE swept = 1 AND planned_at < ?", (gone,))
-            self._db.execute("DELETE FROM past_sends WHERE message NOT IN (SELECT id FROM messages)")
+            for table in ("past_sends", "turns"):
+                self._db.execute(f"DELETE FROM {table} WHERE message NOT IN (SELECT id FROM messages)")  # noqa: S608
         return rows
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        with self._db:
+        with self._db:  # a beginning that fails half-way, as of a full disk, is rolled back as well
+            self._db.execute("BEGIN IMMEDIATE")
             yield

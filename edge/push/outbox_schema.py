@@ -20,13 +20,16 @@ CREATE TABLE IF NOT EXISTS day_counts (app TEXT NOT NULL, day INTEGER NOT NULL, 
     PRIMARY KEY (app, day)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS halts (app TEXT NOT NULL, provider TEXT NOT NULL, code TEXT NOT NULL, at INTEGER NOT NULL,
     PRIMARY KEY (app, provider)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS own_name (name TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS turns (message INTEGER PRIMARY KEY, n INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS past_sends (message INTEGER NOT NULL, arm TEXT NOT NULL, state INTEGER NOT NULL,
     n INTEGER NOT NULL, PRIMARY KEY (message, arm, state)) WITHOUT ROWID
 """
 # messages: cursor is the key of the last device that was planned; counts is JSON of the plan so far; swept 1: what was
 # open when it ended has its state. sends: one a device and message; times in seconds since the epoch, `at` of its last
 # change; next: when it may be tried. day_counts: attempts of an app begun on a day (UTC), each device and message once.
-# halts: credentials that a provider refused. past_sends: of messages whose rows are gone.
+# halts: credentials that a provider refused. past_sends: of messages whose rows are gone. own_name: one row, this
+# outbox's; turns: how often its mark in the store was moved, or was to be (`sending_claims`).
 
 
 class SendState(enum.IntEnum):

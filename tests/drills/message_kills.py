@@ -88,6 +88,7 @@ async def drill(folder: Path, devices: int, kills: int, draw: random.Random) -> 
         truth.releases.heads,
         post,
         lambda app: AppCredentials({"webhook": encode_credentials(credentials)}, {}),
+        truth.store,
         restart_seconds=(0,),
     )
     running = asyncio.create_task(sending.run())

@@ -137,9 +137,13 @@ class OutboxRun:
             providers_of=lambda app: {self._kind: provider},
             registered=self._registered,
             keep=self._keep,
+            take_turn=self._take_turn,
             tell=lambda *told: self.faults.append(f"people were told {told}"),
             now=lambda: self.now,
         )
+
+    async def _take_turn(self, *turn: object) -> bool:
+        return True
 
     async def _keep(self, record: object) -> None:
         self.dead += type(record).__name__ == "DeadPushToken"

@@ -19,6 +19,7 @@ from push.webhook_double import PushReceiver
 from sending_world import NODE, SendingWorld
 from telemetry_lines import no_sync, write_segment
 
+from edge.assembly.pushing.sending_marks import move_mark
 from edge.domain.changes.messages.message_commands import (
     CancelMessage,
     CreateMessage,
@@ -40,6 +41,7 @@ from edge.push.providers.credentials import make_push_webhook
 from edge.push.providers.posting import PostingRules
 from edge.push.providers.webhook import PushWebhookProvider
 from edge.push.registered import RegisteredDevices
+from edge.push.sending_claims import SendingClaims
 from edge.push.serial_outbox import SerialOutbox
 from edge.store.revisions import Revisions
 from edge.telemetry.folding.fold import fold
@@ -98,6 +100,7 @@ class PushWorld:
             providers_of=self.providers,
             registered=registered,
             keep=self.keep,
+            take_turn=self.take_turn,
             tell=lambda *told: self.told.append(told),
             now=lambda: self.now,
         )
@@ -116,6 +119,9 @@ class PushWorld:
 
     def providers(self, app):
         return {ProviderKind.WEBHOOK: PushWebhookProvider(self.credentials, PostingRules(LOCAL, ""), app)}
+
+    async def take_turn(self, *turn):
+        return move_mark(self.truth.store, *turn)
 
     async def keep(self, record):
         self.kept.append(record)
@@ -466,6 +472,93 @@ async def test_what_waits_is_sent_by_the_next_process_once(tmp_path):
         async with world.sender() as director:
             assert await world.send_all(director, message) == {("A", SendState.SENT): 5}
         assert set(world.receiver.seen.taken.values()) == {1}
+
+
+async def test_an_outbox_that_was_lost_sends_nothing_again(tmp_path):
+    async with a_world(tmp_path, 5) as world:
+        message = world.change(HELLO)
+        async with world.sender() as director:
+            await world.send_all(director, message)
+        for file in world.outbox_path.parent.iterdir():
+            file.unlink()
+        other = world.change(HELLO)  # made since, and begun by nobody
+        async with world.sender() as director:
+            assert await world.send_all(director, other) == {("A", SendState.SENT): 5}
+            held = await director.outbox.do(lambda file: file.message(APP, message))
+            assert (held.phase, held.why) == (MessagePhase.STOPPED, "sent_elsewhere")
+        assert set(world.receiver.seen.taken.values()) == {2}
+        assert [kind for kind, *_ in world.told] == ["push_stopped"]
+
+
+async def test_an_older_copy_of_the_outbox_sends_nothing_again(tmp_path):
+    async with a_world(tmp_path, 5) as world:
+        message = world.change(CreateMessage(texts=HELLO.texts, when="best", expected=5, ttl_seconds=172_800))
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+        older = world.outbox_path.read_bytes()
+        world.now += 86_400
+        async with world.sender() as director:
+            assert await world.send_all(director, message) == {("A", SendState.SENT): 5}
+        world.outbox_path.write_bytes(older)
+        async with world.sender() as director:
+            while (await director.outbox.do(lambda file: file.tally(1))) != {("A", SendState.UNKNOWN): 5}:
+                await director.look()
+            assert (await director.outbox.do(lambda file: file.message(APP, message))).why == "sent_elsewhere"
+        assert world.receiver.seen.taken == Counter({f"t!{n}": 1 for n in range(5)})
+
+
+async def test_nothing_is_sent_while_nobody_knows_who_sends_it(tmp_path):
+    async with a_world(tmp_path, 5) as world:
+
+        async def unreachable(*turn):
+            world.asked.set()
+            raise Unavailable("store_unusable", "the bucket does not answer")
+
+        world.take_turn, reached, world.asked = unreachable, world.take_turn, asyncio.Event()
+        message = world.change(CreateMessage(texts=HELLO.texts, when="best", expected=5, ttl_seconds=172_800))
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+            assert "does not answer" in director.failing and director.lanes == {}
+        world.take_turn = reached
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+        world.now, world.take_turn = world.now + 86_400, unreachable
+        world.asked.clear()
+        async with world.sender() as director:
+            await director.look()
+            await world.asked.wait()
+            await director.look()
+            assert director.lanes == {} and not world.receiver.seen.taken
+        world.take_turn = reached
+        async with world.sender() as director:
+            assert await world.send_all(director, message) == {("A", SendState.SENT): 5}
+
+
+async def test_a_message_on_its_way_takes_a_turn_each_minute(tmp_path):
+    async with a_world(tmp_path, 0) as world:
+        clock, turns, began = [0.0], [], asyncio.Event()
+
+        async def take(app, message, outbox, turn):
+            turns.append(turn)
+            return turn < 3
+
+        async def begin():
+            began.set()
+
+        async def stop(held, why):
+            turns.append(why)
+
+        async with world.sender() as director:
+            claims = SendingClaims(director.outbox, take, lambda: clock[0])
+            held = await director.outbox.do(lambda file: file.begin(APP, "m-1", world.now))
+            await director.outbox.do(lambda file: file.end(held.id, MessagePhase.SENDING))
+            for at in (0.0, 1.0, 59.0, 60.0, 61.0, 120.0):
+                clock[0] = at
+                await claims.take_due(stop, begin)
+        assert turns == [1, 2, 3, "sent_elsewhere"] and began.is_set() and not claims.has(held)
 
 
 async def test_a_page_of_a_plan_brings_no_erased_device_back(tmp_path):

@@ -17,12 +17,15 @@ from edge.assembly.children.kept_process import RESTART_SECONDS, KeptProcess, Pr
 from edge.assembly.pushing.sender_messages import (
     FromSender,
     GivenCredentials,
+    GivenTurn,
     SenderCondition,
     SenderHeads,
     SenderSetup,
     SenderTold,
     WantCredentials,
+    WantTurn,
 )
+from edge.assembly.pushing.sending_marks import move_mark
 from edge.control.ports import ASKED_BY
 from edge.control.push.push_credentials import AppCredentials, PushCredentials
 from edge.control.shapes.node import SendingConditionView
@@ -32,6 +35,7 @@ from edge.messages.notice import Notice, NoticeKind
 from edge.node.processes.link import Link
 from edge.push.questions import MessageAsked, MessageFigures, MessagesFound, PreviewAsked, PreviewFound
 from edge.push.sending_metrics import SendingSeen
+from edge.store.objects.port import ObjectStore
 from edge.store.releases import Head
 
 ANSWER_SECONDS = 60.0
@@ -53,7 +57,8 @@ KIND = ProcessKind(
 
 
 class MessageSending:
-    """Belongs to the loop; `run` is a duty of the node. `restarts` and `asked` count since the start."""
+    """Belongs to the loop; `run` is a duty of the node. `store` is the one that all homes share. `restarts` and `asked`
+    count since the start."""
 
     def __init__(
         self,
@@ -61,12 +66,14 @@ class MessageSending:
         heads: Callable[[], Mapping[AppId, Head]],
         post: TellWebhooks,
         credentials_of: CredentialsOf,
+        store: ObjectStore,
         *,
         restart_seconds: Sequence[float] = RESTART_SECONDS,
     ) -> None:
         self.condition = SenderCondition(0, [])
         self.asked = Counter[str]()
         self._setup, self._heads, self._post, self._credentials_of = setup, heads, post, credentials_of
+        self._store = store
         self._process = KeptProcess(
             KIND, greet=self._greeting, hear=self._hear, ended=lambda _: False, restart_seconds=restart_seconds
         )
@@ -133,7 +140,7 @@ class MessageSending:
     def _greeting(self) -> tuple[SenderSetup, SenderHeads]:
         return self._setup, SenderHeads(dict(self._heads()))
 
-    def _hear(self, link: Link, message: SenderCondition | SenderTold | WantCredentials) -> None:
+    def _hear(self, link: Link, message: SenderCondition | SenderTold | WantCredentials | WantTurn) -> None:
         match message:
             case SenderCondition():
                 self.condition = message
@@ -141,6 +148,8 @@ class MessageSending:
                 self._process.start(self._pass_on(message))
             case WantCredentials():
                 self._process.start(self._give(link, message))
+            case WantTurn():
+                self._process.start(self._take_turn(link, message))
 
     async def _pass_on(self, told: SenderTold) -> None:
         now = time.time()
@@ -161,3 +170,10 @@ class MessageSending:
             link.send(GivenCredentials(asked.number, given.of, given.faults))
         except EdgeError as error:
             link.send(GivenCredentials(asked.number, {}, {}, error.message))
+
+    async def _take_turn(self, link: Link, asked: WantTurn) -> None:
+        moved = (self._store, asked.app, asked.message, asked.outbox, asked.turn)
+        try:
+            link.send(GivenTurn(asked.number, await asyncio.to_thread(move_mark, *moved)))
+        except EdgeError as error:
+            link.send(GivenTurn(asked.number, False, error.message))

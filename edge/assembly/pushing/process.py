@@ -21,12 +21,14 @@ from edge.assembly.children.child_messages import Ask, AskAnswered, Beat, declin
 from edge.assembly.children.child_process import be_child
 from edge.assembly.pushing.sender_messages import (
     GivenCredentials,
+    GivenTurn,
     SenderCondition,
     SenderHeads,
     SenderSetup,
     SenderTold,
     ToSender,
     WantCredentials,
+    WantTurn,
 )
 from edge.domain.app_parts.stored_messages import StoredMessage
 from edge.domain.errors import EdgeError, Unavailable
@@ -57,6 +59,7 @@ SENDER_WORKER = 998  # in the names of segments, beyond every worker's number, a
 BEAT_SECONDS = 5.0
 READERS = 2  # questions answered at once
 CREDENTIALS_SECONDS = 20.0  # for an app's credentials, which the supervisor reads and opens
+TURN_ANSWER_SECONDS = 60.0  # for a mark in the store: a bucket's client gives up before
 CREDENTIALS_LOOK_SECONDS = 15.0  # between two looks whether they changed
 
 log = logging.getLogger("edge.push")
@@ -72,6 +75,7 @@ class SendingProcess:
         self._revisions = Revisions(store)
         self._facts = KnownFacts(Path(setup.facts_table), paths.behaviour_table)
         self._setup, self._credentials = setup, NumberedReplies[GivenCredentials]()
+        self._turns = NumberedReplies[GivenTurn]()
         self._given: dict[str, dict[str, bytes]] = {}  # by app, what its lanes were opened with
         self._faults: dict[tuple[str, str], str] = {}  # by app and provider, why it has no lane
         file = PushOutboxFile(paths.push_outbox, now())
@@ -88,6 +92,7 @@ class SendingProcess:
             providers_of=self._providers_of,
             registered=registered,
             keep=self._keep,
+            take_turn=self._take_turn,
             tell=lambda *told: self._link.send(SenderTold(*told)),
         )
         self._director = PushDirector(parts, self._outbox)
@@ -115,6 +120,8 @@ class SendingProcess:
                     self._director.hear(heads)
                 case GivenCredentials(number):
                     self._credentials.settle(number, message)
+                case GivenTurn(number):
+                    self._turns.settle(number, message)
 
     async def _direct(self) -> None:
         try:
@@ -189,6 +196,17 @@ class SendingProcess:
         if given.error:
             raise Unavailable("push_unavailable", given.error)
         return given
+
+    async def _take_turn(self, app: str, message: str, outbox: str, turn: int) -> bool:
+        try:
+            given = await self._turns.request(
+                lambda number: self._link.send(WantTurn(number, app, message, outbox, turn)), TURN_ANSWER_SECONDS
+            )
+        except TimeoutError as error:
+            raise Unavailable("store_unusable", f"the mark of message {message} was not moved in time") from error
+        if given.error:
+            raise Unavailable("store_unusable", given.error)
+        return given.taken
 
     async def _follow_credentials(self) -> None:
         """What was mended goes on: lanes are opened anew with other credentials, and halts end."""

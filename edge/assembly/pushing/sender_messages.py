@@ -64,5 +64,23 @@ class GivenCredentials(msgspec.Struct, frozen=True, tag=True):
     error: str = ""
 
 
-ToSender = SenderSetup | SenderHeads | Ask | GivenCredentials
-FromSender = Beat | AskAnswered | Declined | SenderTold | SenderCondition | WantCredentials
+class WantTurn(msgspec.Struct, frozen=True, tag=True):
+    """Move a message's mark in the store for this outbox. Reply `GivenTurn` with this number."""
+
+    number: int
+    app: str
+    message: str
+    outbox: str
+    turn: int
+
+
+class GivenTurn(msgspec.Struct, frozen=True, tag=True):
+    """`taken` False: another outbox sends it. `error`: why nobody knows, or ""."""
+
+    number: int
+    taken: bool
+    error: str = ""
+
+
+ToSender = SenderSetup | SenderHeads | Ask | GivenCredentials | GivenTurn
+FromSender = Beat | AskAnswered | Declined | SenderTold | SenderCondition | WantCredentials | WantTurn

@@ -25,6 +25,7 @@ PUSH_BODY_LIMIT_BYTES = 16 << 10  # the longest token, with everything beside it
 TOKEN_LIMIT = 4_096  # characters: FCM states no limit and sends some 160; APNs 64 to 200 hexadecimal digits
 ENDPOINT_LIMIT = 2_048  # characters of the address in a Web Push subscription; browsers' have 150 to 600
 LOCALE_LIMIT = 35  # characters: RFC 5646 4.4.1 asks for room for 35
+LOCALE_WORDS_LIMIT = 128  # of what a system says, beside the language: en_US@rg=gbzzzz;calendar=gregorian
 MESSAGE_ID_LIMIT = 64  # characters
 
 PROVIDERS = ("fcm", "apns", "webpush", "webhook")  # stored by place + 1, so only added to
@@ -32,7 +33,7 @@ PROVIDERS = ("fcm", "apns", "webpush", "webhook")  # stored by place + 1, so onl
 _FCM = re.compile(r"[A-Za-z0-9_:.-]{20,4096}", re.ASCII)
 _APNS = re.compile(r"(?:[0-9a-fA-F]{2}){32,100}", re.ASCII)
 _WEBHOOK = re.compile(r"[!-~]{1,512}", re.ASCII)
-_LOCALE = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,6}", re.ASCII)
+_LOCALE = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,6}(?![A-Za-z0-9])", re.ASCII)
 _MESSAGE = re.compile(rf"[A-Za-z0-9._-]{{1,{MESSAGE_ID_LIMIT}}}", re.ASCII)
 _URL = re.compile(r"https?://[!$-;=?-\[\]-~]+", re.ASCII)  # no quotes, blanks, backslashes, fragments
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -99,7 +100,7 @@ def parse_push_register(body: bytes) -> PushRegister:
         _token(provider, fields),
         consent,
         _zone(fields.get("timezone")),
-        _matching(fields.get("locale"), _LOCALE, LOCALE_LIMIT, "invalid_locale", "locale is like en or pt-BR"),
+        _locale(fields.get("locale")),
         _platform(fields.get("platform")),
         _custom_id(fields.get("custom_id")),
     )
@@ -232,6 +233,17 @@ def _zone(given: object) -> str:
     if not isinstance(given, str) or len(given) > ZONE_NAME_LIMIT:
         raise WireError(400, "invalid_timezone", "timezone is an IANA name such as Europe/Paris")
     return given if given in zone_names() else ""
+
+
+def _locale(given: object) -> str:
+    """What begins like a language tag. What a system adds, as in `en_US@rg=gbzzzz`, `zh_CN_#Hans` and `en-US@posix`,
+    keeps no person from messages, and what is no tag at all is as none."""
+    if given is None:
+        return ""
+    if not isinstance(given, str) or len(given) > LOCALE_WORDS_LIMIT:
+        raise WireError(400, "invalid_locale", "locale is like en or pt-BR")
+    found = _LOCALE.match(given)
+    return found[0] if found is not None and len(found[0]) <= LOCALE_LIMIT else ""
 
 
 def _matching(given: object, form: re.Pattern[str], limit: int, code: str, told: str) -> str:

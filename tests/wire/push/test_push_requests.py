@@ -95,7 +95,8 @@ def test_a_subscription_is_one_token_however_it_is_spelled():
         ),
         ({"timezone": "Z" * 65}, "invalid_timezone"),
         ({"timezone": 2}, "invalid_timezone"),
-        ({"locale": "english please"}, "invalid_locale"),
+        ({"locale": "e" * 129}, "invalid_locale"),
+        ({"locale": 2}, "invalid_locale"),
         ({"platform": "fridge"}, "invalid_platform"),
         ({"custom_id": "u" * 37}, "invalid_custom_id"),
         ({"app_id": "no app!"}, "invalid_app_id"),
@@ -104,6 +105,25 @@ def test_a_subscription_is_one_token_however_it_is_spelled():
 )
 def test_what_is_no_registration_is_refused_with_its_code(changes, code):
     assert refused(parse_push_register, BODY | changes) == (400, code)
+
+
+@pytest.mark.parametrize(
+    ("said", "locale"),
+    [
+        ("pt-BR", "pt-BR"),
+        ("sr-Latn-RS-u-nu-latn", "sr-Latn-RS-u-nu-latn"),
+        ("en_US@rg=gbzzzz", "en_US"),  # iOS, where the region is another one
+        ("zh_CN_#Hans", "zh_CN"),  # Java's toString
+        ("en-US@posix", "en-US"),  # Chromium where the system has none
+        ("en_US.UTF-8", "en_US"),
+        ("a" * 9, ""),
+        ("-".join(["aa"] + ["b" * 8] * 6), ""),  # longer than any tag
+        ("עברית", ""),
+        ("", ""),
+    ],
+)
+def test_what_a_system_calls_its_locale_keeps_nobody_from_messages(said, locale):
+    assert parse_push_register(json.dumps(BODY | {"locale": said}).encode()).locale == locale
 
 
 @pytest.mark.parametrize("parse", [parse_push_register, parse_push_unregister, parse_push_opened])

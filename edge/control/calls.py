@@ -81,7 +81,8 @@ class Call(Generic[B]):
     """One authorised request with its decoded body (None where the operation takes none).
 
     `rehearsal` is a list in a dry run: `commit` writes nothing then and appends what the change would do. Otherwise it
-    appends to `not_taken` what workers did not take of the change, and to `made` which it is, for the audit.
+    appends to `not_taken` what workers did not take of the change, and to `made` which it is, for the audit. `own_id`
+    is random: what a handler foresees, makes and answers has one id.
     """
 
     ports: ControlPorts
@@ -92,6 +93,7 @@ class Call(Generic[B]):
     rehearsal: list[Rehearsed] | None = None
     not_taken: list[NotTaken] = field(default_factory=list)
     made: list["Made"] = field(default_factory=list)
+    own_id: str = field(default_factory=partial(secrets.token_hex, 16))
 
     @property
     def stream(self) -> web.Request:
@@ -137,7 +139,7 @@ async def commit(call: Call[Any], app: AppId, command: Command, permit: Permit |
     """
     permit = permit or partial(check_change, call.grant, call.permission, command)
     change = Change(
-        id=command_id(call.request),
+        id=command_id(call),
         at=call.ports.clock.now(),
         by=call.grant.name,
         command=command,
@@ -227,11 +229,11 @@ def if_revision(request: Asked) -> int | None:
     return int(given)
 
 
-def command_id(request: Asked) -> str:
-    """The client's id for this change, or a random one. Raises Invalid `invalid_command_id`."""
-    given = request.headers.get(IDEMPOTENCY_KEY)
+def command_id(call: Call[Any]) -> str:
+    """The client's id for this change, or the call's own. Raises Invalid `invalid_command_id`."""
+    given = call.request.headers.get(IDEMPOTENCY_KEY)
     if given is None:
-        return secrets.token_hex(16)
+        return call.own_id
     if _COMMAND_ID.fullmatch(given) is None:
         raise Invalid(
             "invalid_command_id",

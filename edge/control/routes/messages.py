@@ -60,14 +60,14 @@ CANCEL_LOOK_SECONDS = 2.0  # a cancel does not wait for a process that hangs
 async def handle_preview(call: Call[MessageRequest]) -> MessagePreview:
     """Refuses what creating it would."""
     await check_app(call)
-    change_id = command_id(call.request)
+    change_id = command_id(call)
     found = await _preview(call, _command(call.body, 0), change_id)
     return view_preview(call.app, change_id, found)
 
 
 async def handle_create(call: Call[NewMessageRequest]) -> MessageCreated:
     """Raises Conflict `preview_differs`, `above_daily_cap`, and what a preview raises."""
-    command, change_id = _command(call.body, call.body.expected), command_id(call.request)
+    command, change_id = _command(call.body, call.body.expected), command_id(call)
     state = await load_app(call)
     planned = call.body.expected
     if not any(getattr(used, "id", used) == change_id for used in state.recent):  # else it was made before

@@ -50,7 +50,7 @@ async def handle_preview(call: Call[RolloutRequest]) -> PreviewAnswer:
     if not call.grant.may(Permission.LOOK_UP_DEVICES, call.app):
         listed = 0  # how many, and not which
     command = _parse_start(call.part("name"), call.body)
-    return await call.ports.known_devices.preview(call.app, command, command_id(call.request), listed)
+    return await call.ports.known_devices.preview(call.app, command, command_id(call), listed)
 
 
 async def handle_move(move: Move, call: Call[None]) -> RolloutChanged:

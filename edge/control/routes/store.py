@@ -41,7 +41,7 @@ def _accept(call: Call[Any], *, dry: bool) -> tuple[RestoredView, list[AcceptedS
     desk = ports.push
     push = desk.credentials.document.accept_restored_document(dry=dry, above=above) if desk is not None else None
     credentials = ports.login.accounts.accept_restored(dry=dry, above=above) if ports.login is not None else ""
-    by = AcceptedBy(command_id(call.request), ports.clock.now(), call.grant.name)
+    by = AcceptedBy(command_id(call), ports.clock.now(), call.grant.name)
     shards = ports.releases.accept_restored(by, dry=dry, every=every)
     view = RestoredView(
         refused=bool(keys or tokens or people or push or credentials or shards),

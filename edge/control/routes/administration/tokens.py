@@ -93,7 +93,7 @@ async def handle_create(call: Call[TokenRequest]) -> TokenMade:
         lifetime_seconds=body.lifetime_seconds,
         networks=body.networks,
     )
-    create = partial(ports.tokens.create, grant=call.grant, now=now, command=command_id(call.request))
+    create = partial(ports.tokens.create, grant=call.grant, now=now, command=command_id(call))
     secret = await asyncio.to_thread(create, body.name, wanted)
     expires = now + body.lifetime_seconds if body.lifetime_seconds is not None else None
     absent = await asyncio.to_thread(absent_scopes, ports.releases, wanted.scopes)
@@ -102,7 +102,7 @@ async def handle_create(call: Call[TokenRequest]) -> TokenMade:
 
 async def handle_rotate(call: Call[RotateRequest]) -> TokenRotated:
     ports, name, now = call.ports, call.part("name"), call.ports.clock.now()
-    rotate = partial(ports.tokens.rotate, grant=call.grant, now=now, command=command_id(call.request))
+    rotate = partial(ports.tokens.rotate, grant=call.grant, now=now, command=command_id(call))
     secret = await asyncio.to_thread(rotate, name, call.body.keep_seconds)
     record = (await asyncio.to_thread(ports.tokens.records)).get(name)
     former = record.former if record is not None else None

@@ -30,7 +30,7 @@ async def handle_add(call: Call[WebhookRequest]) -> WebhookMade:
     body, ports = call.body, call.ports
     asked = (body.name, body.url, body.form, body.apps, body.kinds)
     add = partial(ports.messaging.webhooks.add, *asked, by=call.grant.name, now=ports.clock.now())
-    made = await asyncio.to_thread(add, command=command_id(call.request))
+    made = await asyncio.to_thread(add, command=command_id(call))
     return WebhookMade(**msgspec.structs.asdict(_view(made)), secret=made.secret)
 
 

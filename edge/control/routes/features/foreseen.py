@@ -41,7 +41,7 @@ async def handle_preview(call: Call[FeatureRequest]) -> FeaturePreview:
     """Refuses what the change would refuse. Without settings: who gets what now. Raises Unavailable `busy`."""
     before, name = await load_app(call), call.part("name")
     command = SetFeature(name=name, settings=settings_of(call.body))
-    change = Change(id=command_id(call.request), at=call.ports.clock.now(), by=call.grant.name, command=command)
+    change = Change(id=command_id(call), at=call.ports.clock.now(), by=call.grant.name, command=command)
     after = await asyncio.to_thread(foresee, before, change)
     return await call.ports.known_devices.preview_feature(Rehearsed(before, after), name)
 

@@ -1,6 +1,7 @@
 """One authorised request as a handler sees it, and what handlers do with it: load the app, commit a change."""
 
 import asyncio
+import logging
 import re
 import secrets
 from collections.abc import Mapping
@@ -24,8 +25,9 @@ from edge.domain.approving.judging import NeedsApproval
 from edge.domain.changes.apply import NEVER_PROPOSED, ProposedAlready, foresee
 from edge.domain.changes.commands import COMMAND_ID_LIMIT, Change, Command, PublishBundle, Undo
 from edge.domain.changes.going_back.putting_back import to_propose
-from edge.domain.errors import Forbidden, Invalid
+from edge.domain.errors import Forbidden, Invalid, Unavailable
 from edge.domain.model import AppId, AppState, parse_app_id
+from edge.messages.notice import Notice
 from edge.regions.feed.coming_blobs import tell_coming
 from edge.store.damage import NotTaken
 from edge.store.releases import Permit, Rehearsed
@@ -38,6 +40,8 @@ REASON_LIMIT = 500  # characters: it stays in the revision for ever
 REVISION_DIGITS = 16
 
 _COMMAND_ID = re.compile(rf"[A-Za-z0-9._-]{{1,{COMMAND_ID_LIMIT}}}", re.ASCII)
+
+log = logging.getLogger(__name__)
 
 B = TypeVar("B")
 
@@ -162,7 +166,7 @@ async def commit(call: Call[Any], app: AppId, command: Command, permit: Permit |
     if committed.changed:
         call.not_taken.append(await call.ports.serving.announce(app, committed.head))
         if committed.recorded.emergency is True:
-            await call.ports.messaging.outbox.post(notice_of_emergency(app, committed.recorded))
+            await _tell(call, notice_of_emergency(app, committed.recorded))
     return ChangeResult(committed.state, committed.changed, committed.before)
 
 
@@ -182,8 +186,16 @@ async def _propose(
     made = proposal_made(committed.state, change, change.at)
     if committed.changed:
         await call.ports.serving.announce(app, committed.head)
-        await call.ports.messaging.outbox.post(notice_of_proposal(change, made.answer))
+        await _tell(call, notice_of_proposal(change, made.answer))
     return made
+
+
+async def _tell(call: Call[Any], notice: Notice) -> None:
+    """Of what was made, which it stays if nobody can be told, as on a full disk; the history and the audit have it."""
+    try:
+        await call.ports.messaging.outbox.post(notice)
+    except Unavailable as error:
+        log.error("%s, so nobody is told of it: %s", notice.title, error.message)
 
 
 async def announce_blobs(call: Call[Any], app: AppId, command: Command) -> None:

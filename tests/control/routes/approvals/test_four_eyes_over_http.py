@@ -21,6 +21,7 @@ from edge.domain.changes.apply import foresee_proposal
 from edge.domain.changes.messages.message_commands import CreateMessage, NewMessageText
 from edge.domain.errors import Conflict
 from edge.domain.schedule.rollout import Moment
+from edge.messages.messaging import OUTBOX_FILE
 
 CHANNELS, PROPOSALS, FREEZES = (f"/v1/apps/{APP}/{part}" for part in ("channels", "proposals", "freezes"))
 PRODUCTION = f"{CHANNELS}/production"
@@ -327,6 +328,18 @@ async def test_features_and_messages_are_the_apps(ready, world):
     assert (await ready("GET", f"{app}/messages"))["messages"] == []
     assert (await approve(ready, waits["id"]))["made"]
     assert len((await ready("GET", f"{app}/messages"))["messages"]) == 1
+
+
+async def test_an_emergency_that_nobody_can_be_told_of_is_done_all_the_same(ready, world, caplog):
+    """The outbox is on the same full disk; the history and the audit have it."""
+    (world.store.root.parent / "node" / OUTBOX_FILE).mkdir(parents=True)
+    feature = f"/v1/apps/{APP}/features/checkout"
+    await ready("PATCH", feature, {"type": "boolean", "default": False}, by="ann")
+    await ready("PUT", f"/v1/apps/{APP}/approval", {"people": 2}, by="boss")
+    assert (await ready("POST", f"{feature}/kill", by="ann"))["changed"] is True
+    assert "so nobody is told of it" in caplog.text
+    (latest,) = await ready("GET", f"/v1/apps/{APP}/history?limit=1")
+    assert (latest["kind"], latest["emergency"]) == ("kill_feature", True)
 
 
 async def test_a_message_that_would_go_to_others_by_now_is_not_approved(ready, world):

@@ -7,7 +7,13 @@ from factories import NOW, a_bundle, a_change, digest
 from hypothesis import strategies as st
 
 from edge.domain.app_parts.stored_features import FeatureKind
-from edge.domain.changes.apply import apply
+from edge.domain.changes.apply import apply, foresee_proposal
+from edge.domain.changes.approving.approval_commands import (
+    ApproveProposal,
+    EndFreeze,
+    RejectProposal,
+    WithdrawProposal,
+)
 from edge.domain.changes.commands import (
     NOTHING,
     Change,
@@ -101,7 +107,7 @@ class History:
 
     def do(self, *commands) -> AppState:
         for command in commands:
-            change = a_change(self._meant(command), at=self.now)
+            change = a_change(self._meant(command), at=self.now, by=getattr(command, "hands", ("test",))[0])
             self.tried += 1
             state = self.states[-1] if self.states else None
             after = apply(state, change, self.before)
@@ -133,10 +139,25 @@ class History:
                 return command if watch is None else guard_acting(watch, command.deed, command.finding, self.now)
             case CancelMessage(message="?"):
                 return CancelMessage(message=next(iter(self.state.messages), "m-0"))
+            case ApproveProposal(proposal="?"):
+                id = next(iter(self.state.proposals), "p0")
+                return msgspec.structs.replace(command, proposal=id, effect=self._effect(id))
+            case RejectProposal(proposal="?") | WithdrawProposal(proposal="?"):
+                return msgspec.structs.replace(command, proposal=next(iter(self.state.proposals), "p0"))
+            case EndFreeze(freeze="?"):
+                return EndFreeze(freeze=next((each.id for each in self.state.freezes), "f0"))
             case StopExperiment(channel="?"):
                 running = (c.name for c in self.state.channels.values() if c.experiment)
                 return StopExperiment(channel=next(running, "production"), keep=command.keep)
         return command
+
+    def _effect(self, proposal: str) -> str:
+        """The digest of what it would do now; "" if it would do nothing that needs approval, or cannot be made."""
+        try:
+            needed = foresee_proposal(self.state, self.state.proposals[proposal], self.now).needed
+        except (EdgeError, KeyError):
+            return ""
+        return needed.effect.digest if needed is not None else ""
 
 
 def guard_acting(watch: Watch, deed: GuardDeed, finding: Finding, at: float) -> GuardActs:

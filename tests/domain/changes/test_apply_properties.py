@@ -7,8 +7,11 @@ import pytest
 from factories import a_change
 from histories import COMMANDS, PUBLISHED, STORIES, History, a_history, as_before
 from hypothesis import given, settings
+from two_people import TEAM_STORIES
 
+from edge.domain.approving.hands import different_people
 from edge.domain.changes.apply import apply
+from edge.domain.changes.approving.approval_commands import ApproveProposal
 from edge.domain.changes.commands import (
     DeleteSegment,
     MoveRollout,
@@ -43,6 +46,16 @@ def faults(state: AppState) -> list[str]:
         leads = segment.channel is None or segment.channel in state.channels
         asks = check_expression(segment.where) <= state.id_sets.keys()
         found += [] if leads and asks else [f"segment {segment.name} leads or asks nowhere"]
+    return found + proposal_faults(state)
+
+
+def proposal_faults(state: AppState) -> list[str]:
+    """Each waits or is decided, never both; nobody stands behind one twice, and it has too few people as yet."""
+    found = [f"{each.id} waits and is decided" for each in state.decided if each.id in state.proposals]
+    for id, each in state.proposals.items():
+        hands = [each.hands, *(one.hands for one in each.approvals)]
+        found += [] if different_people(hands) == len(hands) else [f"{id} is approved by its author, or twice by one"]
+        found += [] if id == each.id and int(id[1:]) <= state.revision else [f"{id} is not of its revision"]
     return found
 
 
@@ -72,7 +85,7 @@ def channel_faults(state: AppState, channel: Channel) -> list[str]:
 
 
 @MANY
-@given(STORIES)
+@given(STORIES | TEAM_STORIES)
 def test_every_state_is_whole_and_every_change_counts_one(commands):
     history = History(*PUBLISHED)
     for command in commands:
@@ -81,11 +94,12 @@ def test_every_state_is_whole_and_every_change_counts_one(commands):
         assert msgspec.json.encode(plain(before)) == known  # neither a refusal nor a change touches the old state
         assert done or len(history.states) == revisions
         assert faults(history.state) == []
+        assert not done or decision_faults(before, history.state, history.changes[-1]) == []
     assert [state.revision for state in history.states] == list(range(1, len(history.states) + 1))
 
 
 @MANY
-@given(STORIES)
+@given(STORIES | TEAM_STORIES)
 def test_the_same_changes_make_the_same_state_and_a_repeat_none(commands):
     history = a_history(commands)
     state, before = None, None
@@ -97,7 +111,7 @@ def test_the_same_changes_make_the_same_state_and_a_repeat_none(commands):
 
 
 @MANY
-@given(STORIES)
+@given(STORIES | TEAM_STORIES)
 def test_a_state_is_read_back_as_it_was_written(commands):
     history = a_history(commands)
     blobs = {digest_of(blob): blob for blob in encode_overrides(history.state.overrides).values()}
@@ -222,6 +236,16 @@ def brings(channel: Channel) -> set[str]:
     return {*rollout, *arms, *([channel.bundle] if channel.bundle not in (None, BUILTIN) else [])}
 
 
+def decision_faults(before: AppState, after: AppState, change) -> list[str]:
+    """None waits whose time is over, and whoever approves one is another person than all who stand behind it."""
+    found = [f"{each.id} is over" for each in after.proposals.values() if each.expires <= change.at]
+    if isinstance(change.command, ApproveProposal) and after is not before:
+        asked = before.proposals[change.command.proposal]
+        hands = [asked.hands, change.command.hands, *(each.hands for each in asked.approvals)]
+        found += [] if different_people(hands) == len(hands) else [f"{asked.id} is approved by too few"]
+    return found
+
+
 def on_its_way(channel: Channel) -> bool:
     return channel.rollout is not None and channel.rollout.phase.is_active
 
@@ -240,5 +264,5 @@ def test_a_refusal_names_its_code():
 
 def plain(state: AppState) -> AppState:
     """With mappings that can be encoded."""
-    held = ("bundles", "retired", "channels", "overrides", "segments", "id_sets")
+    held = ("bundles", "retired", "channels", "overrides", "segments", "id_sets", "approvals", "proposals")
     return replace(state, **{name: dict(getattr(state, name)) for name in held})

@@ -37,7 +37,7 @@ def credentials() -> None:
 @credentials.command("set", short_help="Set an app's credentials at a provider.")
 @click.argument("app")
 @provider_argument
-@click.argument("given", required=False, metavar="[FILE|URL]")
+@click.argument("given", required=False, metavar="[FILE|URL|@FILE]")
 @click.option("--key", "file", type=key_file, help="apns: the .p8 file from Apple's console.")
 @click.option("--key-id", metavar="ID", help="apns: ten characters, shown beside the key there.")
 @click.option("--team", metavar="ID", help="apns: ten characters, of your Apple account.")
@@ -56,7 +56,8 @@ def set_credentials(
 
     fcm FILE: a service account's key, in JSON from Google's console. apns: --key, --key-id, --team, --topic. webpush:
     --subject; the node makes the key pair, and the public key, which apps subscribe with, goes to stdout. webhook URL:
-    a service of your own; the secret for verifying signatures goes to stdout, once.
+    a service of your own, @FILE reads it from a file, since its path may be secret; the secret for verifying
+    signatures goes to stdout, once.
     """
     asked = {name: value for name, value in named.items() if value not in (None, False)}
     if file is not None:
@@ -65,7 +66,7 @@ def set_credentials(
     if provider == "fcm":
         asked["service_account"] = _text(Path(given or ""))
     elif provider == "webhook":
-        asked["url"] = given
+        asked["url"] = _text(Path(str(given)[1:])).strip() if str(given).startswith("@") else given
     elif provider == "apns":
         asked["key"] = _text(asked["key"])
     made = client.put(_path(app, provider), asked)

@@ -14,8 +14,10 @@ def test_an_operator_sets_lists_and_removes_credentials(node, tmp_path, request)
     key = tmp_path / "account.json"
     key.write_text(json.dumps(ACCOUNT))
     assert node.text("push", "credentials", "set", app, "fcm", key) == ""
+    address = tmp_path / "address"
+    address.write_text("https://push.example.com/secret-path\n")
     public = node.text("push", "credentials", "set", app, "webpush", "--subject", "mailto:push@example.com").strip()
-    secret = node.text("push", "credentials", "set", app, "webhook", "https://push.example.com/secret-path").strip()
+    secret = node.text("push", "credentials", "set", app, "webhook", f"@{address}").strip()
     assert len(public) == 87 and secret.startswith("whsec_")
     shown = node.text("push", "credentials", "list", app)
     assert "project example-project" in shown and "subject mailto:push@example.com" in shown

@@ -82,7 +82,9 @@ def parse_publish(body: PublishRequest) -> ParsedPublish:
         )
     if not opaque and body.manifest is None:
         raise Invalid(
-            "missing_manifest", "missing manifest: only an encrypted bundle without its public key may omit it"
+            "missing_manifest",
+            "missing manifest: upload one, a JSON document that lists the bundle's files, and name its digest; only an "
+            "encrypted bundle without its public key may omit it",
         )
     manifest = None if body.manifest is None else parse_digest(body.manifest)
     patches = None if body.patches is None else parse_digest(body.patches)

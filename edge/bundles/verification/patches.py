@@ -67,7 +67,7 @@ def _path(store: ObjectStore, digest: Digest, what: str) -> Path:
     try:
         return store.path(blob_key(digest))
     except FileNotFoundError as error:
-        raise Invalid("missing_blob", f"{what}: blob {digest} is not in the store") from error
+        raise Invalid("missing_blob", f"{what}: blob {digest} is not in the store; upload it first") from error
 
 
 def _size(store: ObjectStore, digest: Digest, what: str) -> int:

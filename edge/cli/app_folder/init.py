@@ -71,6 +71,8 @@ def draft_app_file(
         notes.append(f"{_why(config, 'webDir')}: assumed {web!r}; change it in {APP_FILE}, or use --web")
     if not server:
         notes.append(f'no server: set "server" in {APP_FILE} or EDGE_URL, unless the node runs on this machine')
+    if not branch:
+        notes.append(f"no git branch here: use `edge publish --channel {channel}`")
     main = branch if branch in MAIN_BRANCHES else MAIN_BRANCHES[0]
     made = AppFile(
         app=parse_app_id(app), web=Path(web).as_posix(), server=server, channels={main: parse_channel_name(channel)}

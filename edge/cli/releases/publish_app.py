@@ -26,7 +26,7 @@ def _publish(file: Path, version: str | None, no_channel: bool, **options: Any) 
     publish`.
     """
     app_file, folder = read_app_file(file), file.parent
-    version = version or _package_version(folder)
+    given, version = version, version or _package_version(folder)
     if no_channel and options["channel"]:
         raise click.UsageError("--channel and --no-channel exclude each other")
     channel = None if no_channel else options["channel"] or _channel(app_file, folder)
@@ -34,7 +34,7 @@ def _publish(file: Path, version: str | None, no_channel: bool, **options: Any) 
     if not path.exists():
         raise Invalid("no_web_folder", f'{str(path)!r} does not exist: build the app first, or set "web" in {file}')
     note(
-        f"publishing {path} as {version} of {app_file.app}"
+        f"publishing {path} as {version}{'' if given else ' (package.json)'} of {app_file.app}"
         + (f" to channel {channel}" if channel else ", offered on no channel")
     )
     _warn_of_keys(folder, options["key_file"] is not None or bool(app_file.key))
@@ -84,10 +84,8 @@ def _channel(app_file: AppFile, folder: Path) -> str:
     channel = channel_of_branch(app_file.channels, branch) if branch else None
     if channel is None:
         where = f"branch {branch!r}" if branch else absent_branch(folder)
-        raise Invalid(
-            "no_channel_of_branch",
-            f'no channel for {where}: add one to "channels" in {APP_FILE}, or use --channel NAME or --no-channel',
-        )
+        add = f'add one to "channels" in {APP_FILE}, or ' if branch else ""  # those are of branches
+        raise Invalid("no_channel_of_branch", f"no channel for {where}: {add}use --channel NAME or --no-channel")
     return channel
 
 

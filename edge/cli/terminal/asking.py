@@ -215,7 +215,8 @@ def _channel(each: dict[str, Any]) -> str:
     for kind, words in (("rollout", "the rollout of"), ("experiment", "experiment")):
         if before[kind] != after[kind]:
             said.append(f"{words} {before[kind]} ends" if before[kind] else f"{words} {after[kind]} runs")
-    said.append(f"falls back to {after['last_good'] or 'builtin'}")
+    back = after["bundle"] if after["rollout"] else after["last_good"]  # what a roll back would leave
+    said.append(f"falls back to {back or 'builtin'}")
     return f"{name}: {', '.join(said)}"
 
 

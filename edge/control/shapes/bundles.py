@@ -24,10 +24,14 @@ class PublishRequest(RequestBody, frozen=True, kw_only=True):
     """`zip`, `manifest` and `patches`, if there are any, are digests of uploaded blobs; `channel` offers the bundle at
     once.
 
-    Every bundle has a manifest unless it is encrypted and comes without its `public_key`. With a channel, `force` ends
-    a rollout and an experiment on it, `downgrade` allows a version below the one that it offers, `again` allows one
-    that it was rolled back from, and `if_current` (a version, `builtin` or `nothing`) is what it must offer now. With
-    `rollout`, the channel offers it share by share instead of to all devices at once.
+    Every bundle has a manifest unless it is encrypted and comes without its `public_key`. It is a JSON document with
+    the files of the zip: `{"format": 1, "files": [{"name": "index.html", "hash": "…", "blob": "…", "bytes": 120}]}`.
+    `hash` is a file's SHA-256; `blob` and `bytes` are the digest and the size of what is uploaded for it: the file
+    itself, or with `.br` added to its `name` a brotli stream of it.
+
+    With a channel, `force` ends a rollout and an experiment on it, `downgrade` allows a version below the one that it
+    offers, `again` allows one that it was rolled back from, and `if_current` (a version, `builtin` or `nothing`) is
+    what it must offer now. With `rollout`, the channel offers it share by share instead of to all devices at once.
     """
 
     version: str

@@ -182,7 +182,12 @@ def test_the_branch_gives_the_channel(node, ready):
 
 def test_a_folder_outside_git_is_named_as_such(node, ready):
     shutil.rmtree(ready / ".git", ignore_errors=True)
-    assert "no channel for this folder, which is not in a git repository" in node.run("publish").stderr
+    said = node.run("publish").stderr
+    assert "no channel for this folder, which is not in a git repository: use --channel NAME or --no-channel" in said
+    assert (
+        "no git branch here: use `edge publish --channel stable`"
+        in edge("init", "--force", "--channel", "stable").stderr
+    )
 
 
 def test_the_device_port_is_not_the_control_api(node):

@@ -40,6 +40,11 @@ def test_what_ends_and_what_runs_again_is_said():
     assert "experiment look runs" in next(_sentences(an_impact(channels=[channel(experiment="look")])))
 
 
+def test_from_a_rollout_a_channel_falls_back_to_what_it_offers():
+    begins = an_impact(channels=[channel(rollout="1.1.0", last_good="0.9.0")])
+    assert next(_sentences(begins)).endswith("offers 1.0.0, the rollout of 1.1.0 runs, falls back to 1.0.0")
+
+
 def test_what_touches_no_device_says_so():
     seen = {"devices": 3, "since": 0.0, "cut": False, "touched": 0, "moves": [], "running": []}
     lines = list(_sentences(an_impact(removed=["1.0.0"], devices=seen)))

@@ -26,7 +26,7 @@ from edge.page.words.numbers import cleaned, count, named, size
 
 LEFT_OUT_SHOWN = 12
 STORE_NOTES_SHOWN = 12
-_NOT_COMPARED = "Its permissions are compared with those of the bundle before it once you say where it is offered."
+_NOT_COMPARED = "Its permissions are not compared yet with those of the bundle before it: choose where it is offered."
 STEPS_DEFAULT, EVERY_DEFAULT = "1,5,25,100", "6h"
 PUBLISH_FLAGS = (DOWNGRADE, AGAIN, FORCE)
 KEEP, ROLLOUT, ALL = "keep", "rollout", "all"

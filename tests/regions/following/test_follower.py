@@ -1,18 +1,24 @@
 """What a follower takes from its source, and in what order its copy comes to be."""
 
 import errno
+import hashlib
 
 import pytest
-from factories import APP, a_change
+from factories import APP, NOW, a_bundle, a_change, a_check, a_snapshot
 from followed_world import FollowedWorld, copy_of
-from node_world import publish
+from node_world import publish, upload
 from token_making import admin, make_token
+from two_people import ANN, BOB, proposing
 
 from edge.control.access.people_document import HeldRole
 from edge.control.access.roles import Permission, Role
 from edge.control.access.tokens import Tokens, new_secret
-from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel, SetChannel
+from edge.domain.changes.apply import foresee_proposal
+from edge.domain.changes.approving.approval_commands import ApproveProposal, SetApproval
+from edge.domain.changes.commands import ChannelSettings, CreateApp, CreateChannel, PublishBundle, SetChannel
+from edge.domain.decision.decide import decide
 from edge.domain.errors import Conflict
+from edge.domain.schedule.rollout import Moment
 from edge.regions.following.follow_metrics import build_follow_metrics
 from edge.regions.source import HeadsMoved, SourceLost
 from edge.store.heads import shard_of
@@ -233,3 +239,29 @@ async def test_what_this_node_changed_since_a_look_began_is_looked_at_once_more_
     world.source.alter_document = lambda each: each
     await world.follower.look()
     assert world.revisions == {APP: 3} and not world.follower.standing.refusal
+
+
+async def test_what_waits_for_approval_is_offered_to_none_of_a_regions_devices_and_what_is_approved_is(world):
+    publish(world.truth, "1.0.1")
+    releases = world.truth.releases
+    releases.commit(APP, a_change(SetApproval(channel="production", people=2)))
+    upload(world.truth, "1.1.0")
+    bundle = a_bundle("1.1.0", zip=hashlib.sha256(b"zip 1.1.0").hexdigest())
+    waits = proposing(PublishBundle(bundle=bundle, channel="production"), ANN)
+    state = releases.commit(APP, a_change(waits, by=ANN)).state
+    (proposal,) = state.proposals.values()
+    await world.start()
+
+    async def offered() -> str:
+        """To a device that asks the region, by the region's own copy."""
+        await world.follower.look()
+        await world.settle()
+        here = world.reader.load(APP)
+        assert here.revision == releases.head(APP).revision and "1.1.0" in here.bundles
+        return decide(a_snapshot(here), a_check(), Moment(NOW, NOW)).bundle.version
+
+    assert await offered() == "1.0.1" and world.reader.load(APP).proposals
+    effect = foresee_proposal(state, proposal, NOW).needed.effect.digest
+    releases.commit(APP, a_change(ApproveProposal(proposal=proposal.id, effect=effect, hands=(BOB,)), by=BOB))
+    assert await offered() == "1.1.0" and not world.reader.load(APP).proposals
+    assert world.mirror.has(blob_key(bundle.zip))

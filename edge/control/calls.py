@@ -195,7 +195,7 @@ async def _tell(call: Call[Any], notice: Notice) -> None:
     try:
         await call.ports.messaging.outbox.post(notice)
     except Unavailable as error:
-        log.error("%s, so nobody is told of it: %s", notice.title, error.message)
+        log.error("%s; nobody is told of it: %s", notice.title, error.message)
 
 
 async def announce_blobs(call: Call[Any], app: AppId, command: Command) -> None:

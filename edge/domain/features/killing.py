@@ -6,28 +6,51 @@ from dataclasses import replace
 from edge.domain.app_parts.stored_features import Feature, Prerequisite
 
 
-def turned_on_by_kill(features: Mapping[str, Feature], name: str) -> list[str]:
-    """Those that may give a device something else than their defaults which a prerequisite kept from it, by name; the
-    same before the kill and after it."""
-    alive, killed = (_fixed({**features, name: replace(features[name], on=on)}) for on in (True, False))
-    newly, found = killed - alive, set[str]()
+class Kills:
+    """Of an app's features: made once, asked for each of them."""
 
-    def is_met(wanted: Prerequisite) -> bool:
-        wants_default = wanted.value == features[wanted.feature].default
-        return wanted.feature in newly if wants_default else wanted.feature in found
+    def __init__(self, features: Mapping[str, Feature]) -> None:
+        self._features = features
+        self._fixed = _fixed(features)
+        self._needing: dict[str, list[tuple[Feature, Prerequisite]]] = {}
+        for each in features.values():
+            for wanted in each.prerequisites:
+                self._needing.setdefault(wanted.feature, []).append((each, wanted))
 
-    while more := {
-        each.name
-        for each in features.values()
-        if each.name not in killed | found and any(map(is_met, each.prerequisites))
-    }:
-        found |= more
-    return sorted(found)
+    def turn_on(self, name: str) -> list[str]:
+        """Those that may give a device something else than their defaults which a prerequisite kept from it, by name;
+        the same before the kill of `name` and after it."""
+        if name not in self._needing:
+            return []
+        feature = self._features[name]
+        fixed = self._fixed if feature.on else _fixed({**self._features, name: replace(feature, on=True)})
+        if name in fixed:
+            return []
+        newly = self._reached({name}, fixed)
+        met = {
+            each.name
+            for other in newly
+            for each, wanted in self._needing.get(other, ())
+            if wanted.value == self._features[other].default and each.name not in fixed | newly
+        }
+        return sorted(self._reached(met, fixed | newly))
+
+    def _reached(self, begin: set[str], without: set[str]) -> set[str]:
+        """`begin`, and what needs more than the default of one of them, at any distance."""
+        found, left = set(begin), list(begin)
+        while left:
+            other = left.pop()
+            for each, wanted in self._needing.get(other, ()):
+                wants_more = wanted.value != self._features[other].default
+                if wants_more and each.name not in without and each.name not in found:
+                    found.add(each.name)
+                    left.append(each.name)
+        return found
 
 
 def _fixed(features: Mapping[str, Feature]) -> set[str]:
     """Those that give every device their default."""
-    found = {each.name for each in features.values() if not each.on or _values(each) <= {each.default}}
+    found = {each.name for each in features.values() if not each.on or not _gives_more(each)}
 
     def is_unmet(wanted: Prerequisite) -> bool:
         other = features.get(wanted.feature)  # None: of a state that no change makes
@@ -40,8 +63,11 @@ def _fixed(features: Mapping[str, Feature]) -> set[str]:
     return found
 
 
-def _values(feature: Feature) -> set[str]:
-    """What its rules, its share and its experiment give."""
-    of_share = {feature.share.value} if feature.share is not None else set[str]()
-    of_arms = {arm.value for arm in feature.experiment.arms} if feature.experiment is not None else set[str]()
-    return {rule.value for rule in feature.rules} | of_share | of_arms
+def _gives_more(feature: Feature) -> bool:
+    """Whether a rule, the share or the experiment gives anything but the default."""
+    default, share, experiment = feature.default, feature.share, feature.experiment
+    return (
+        any(rule.value != default for rule in feature.rules)
+        or (share is not None and share.value != default)
+        or (experiment is not None and any(arm.value != default for arm in experiment.arms))
+    )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from test_compiling import a_feature
 
 from edge.domain.app_parts.stored_features import FeatureRule, Prerequisite
-from edge.domain.features.killing import turned_on_by_kill
+from edge.domain.features.killing import Kills
 
 ALL = (FeatureRule(name="all", where="is_prod", value="true"),)
 
@@ -18,7 +18,7 @@ def needing(name: str, value: str, **changes):
 
 
 def turned_on(*features, name="a") -> list[str]:
-    return turned_on_by_kill({each.name: each for each in features}, name)
+    return Kills({each.name: each for each in features}).turn_on(name)
 
 
 def test_what_needs_the_default_is_turned_on_and_what_needs_more_is_not():
@@ -54,7 +54,7 @@ def test_nobody_gets_more_of_a_feature_that_is_not_named(state, subject, data):
     alive, dead = (
         replace(state, features={**state.features, name: replace(state.features[name], on=on)}) for on in (True, False)
     )
-    named = turned_on_by_kill(state.features, name)
+    named = Kills(state.features).turn_on(name)
     for each, feature in state.features.items():
         was, becomes = told(alive, each, subject).value, told(dead, each, subject).value
         assert was == becomes or becomes == feature.default or each in named

@@ -27,12 +27,13 @@ from edge.domain.changes.features.feature_commands import (
     StartFeatureExperiment,
 )
 from edge.domain.features.explaining import steps_in_words
-from edge.domain.features.killing import turned_on_by_kill
+from edge.domain.features.killing import Kills
 from edge.domain.model import AppState
 from edge.domain.shares import format_share, parse_share
 
 
-def view_feature(state: AppState, feature: Feature) -> FeatureView:
+def view_feature(state: AppState, feature: Feature, kills: Kills | None = None) -> FeatureView:
+    """`kills` are of the state, for who shows many."""
     share = feature.share
     return FeatureView(
         name=feature.name,
@@ -63,7 +64,7 @@ def view_feature(state: AppState, feature: Feature) -> FeatureView:
         needed_by=sorted(
             each.name for each in state.features.values() if any(p.feature == feature.name for p in each.prerequisites)
         ),
-        kill_turns_on=turned_on_by_kill(state.features, feature.name),
+        kill_turns_on=(kills or Kills(state.features)).turn_on(feature.name),
     )
 
 

@@ -10,6 +10,7 @@ from edge.control.operations import Operation
 from edge.control.routes.features.feature_views import settings_of, view_feature
 from edge.control.shapes.features.feature_shapes import FeatureChanged, FeatureDeleted, FeatureRequest, FeatureView
 from edge.domain.changes.features.feature_commands import DeleteFeature, SetFeature, SwitchFeature
+from edge.domain.features.killing import Kills
 from edge.domain.states import feature_of
 
 FEATURE = "/v1/apps/{app}/features/{name}"
@@ -18,7 +19,8 @@ FEATURE = "/v1/apps/{app}/features/{name}"
 async def handle_list(call: Call[None]) -> list[FeatureView]:
     """By name."""
     state = await load_app(call)
-    return [view_feature(state, each) for _, each in sorted(state.features.items())]
+    kills = Kills(state.features)
+    return [view_feature(state, each, kills) for _, each in sorted(state.features.items())]
 
 
 async def handle_show(call: Call[None]) -> FeatureView:

@@ -150,7 +150,7 @@ async def _found(
         "figures": figures_of(packed, before, older),
         "left_out": left_out,
         "more_left_out": more,
-        "warnings": warnings_of(drop.version),
+        "warnings": warnings_of(drop.version, packed),
         **_store_notes(drop.app, packed),
         "channels": [(each.name, named(each.name)) for each in app.channels] if may_offer else [],
         "may_offer": may_offer,

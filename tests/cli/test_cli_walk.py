@@ -86,7 +86,8 @@ def test_a_version_is_never_given_to_other_files(node, app, folder):
 
 def test_what_would_be_refused_is_told_before_packing(node, app, tmp_path):
     """The source has no index.html, which packing would complain about."""
-    assert "unknown app" in node.failure("bundle", "publish", "com.acme.nobody", tmp_path, "--version", "1.0.0")
+    reason = node.failure("bundle", "publish", "com.acme.nobody", tmp_path, "--version", "1.0.0")
+    assert reason.startswith("unknown app 'com.acme.nobody' (create it: edge app create com.acme.nobody")
     reason = node.failure("bundle", "publish", app, tmp_path, "--version", "1.0.0", "--channel", "nowhere")
     assert "unknown channel 'nowhere'" in reason
     assert "no files" in node.failure("bundle", "publish", app, tmp_path, "--version", "1.0.0")

@@ -15,7 +15,7 @@ from edge.bundles.chunks import digest_file
 from edge.bundles.encryption.encrypt import Encrypted, encrypt
 from edge.bundles.encryption.rsa_keys import PrivateKey
 from edge.bundles.intake.checked_source import read_checked
-from edge.bundles.intake.order_warning import warning_of_order
+from edge.bundles.intake.probable_mistakes import warning_of_order, warning_of_source
 from edge.bundles.packing.cache import PackingCache
 from edge.bundles.packing.effort import SMALLEST, Packing
 from edge.bundles.packing.pack import Packed, content_of, digest_files, pack_files
@@ -41,7 +41,7 @@ from edge.cli.terminal.asking import ControlRequest
 from edge.cli.terminal.client import ControlClient, RequestRefused, app_path
 from edge.cli.terminal.output import Advance, note, progress, stages
 from edge.domain.changes.commands import Replacing
-from edge.domain.errors import Invalid
+from edge.domain.errors import Invalid, NotFound
 from edge.domain.model import Digest, Encryption, parse_version_name
 
 UPLOADS_AT_ONCE = 8  # most files of a web build are small: their time is the round trip, not the line
@@ -132,6 +132,9 @@ def publish(
         how = how._replace(patched_releases=0)  # devices come from nothing; a repeated publish may mend its patches
     with TemporaryDirectory(prefix="edge-publish-") as workdir:
         source = read_checked(path, Path(workdir), how.selection)
+        if mistake := warning_of_source(file.name for file in source.files):
+            how.warn(f"warning: {mistake}")
+            warnings += (mistake,)
         store_warnings = find_store_warnings(client, release.app, source.files, before.version if before else None)
         for each in store_warnings:
             how.warn(f"warning: {each.line()}")
@@ -260,7 +263,7 @@ def _encryption(encryption: Encryption) -> dict[str, str]:
 def _ask_first(client: ControlClient, release: Release, warn: Callable[[str], None]) -> tuple[str, ...]:
     """Check before a minute of packing whether the node would refuse the bundle. Returns warnings; raises EdgeError."""
     parse_version_name(release.version)
-    client.get(app_path(release.app))
+    _check_app(client, release.app)
     if release.channel is not None:
         # Does the channel exist, and may the token change its offer?
         check_may_offer(client, app_path(release.app, "channels", release.channel))
@@ -273,6 +276,16 @@ def _ask_first(client: ControlClient, release: Release, warn: Callable[[str], No
         return ()
     warn(f"warning: {warning}")
     return (warning,)
+
+
+def _check_app(client: ControlClient, app: str) -> None:
+    try:
+        client.get(app_path(app))
+    except RequestRefused as refusal:
+        if refusal.code != "unknown_app":
+            raise
+        told = f"{refusal.message} (create it: edge app create {app}; or see edge app list)"
+        raise NotFound(refusal.code, told) from refusal
 
 
 def _blocks_under_native(client: ControlClient, release: Release) -> bool:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from running_node import web_build, write_folder
 from scripted_server import scripted_server
 
-from edge.bundles.intake.order_warning import warning_of_order
+from edge.bundles.intake.probable_mistakes import warning_of_order, warning_of_source
 from edge.cli.app_folder.app_file import channel_of_branch
 from edge.cli.app_folder.branches import _MERGE_REQUESTS, _PULL_REQUESTS, find_branch
 from edge.cli.main import cli
@@ -321,6 +321,23 @@ def test_a_prerelease_below_its_own_native_version_is_warned_about(version, othe
     assert bool(warning) == bool(other) and warning.endswith(other)
 
 
+@pytest.mark.parametrize(
+    ("names", "beside"),
+    [
+        (
+            ["index.html", "package.json", "node_modules/a/b.js", "yarn.lock"],
+            "package.json and node_modules, yarn.lock",
+        ),
+        (["index.html", "package.json", "assets/yarn.lock"], ""),
+        (["index.html", "node_modules/a.js"], ""),
+        (["index.html", "vendor/package.json", "vendor/node_modules/a.js"], ""),
+    ],
+)
+def test_the_apps_source_is_told_from_a_build(names, beside):
+    warning = warning_of_source(names)
+    assert bool(warning) == bool(beside) and beside in warning
+
+
 def test_a_channel_that_does_not_block_below_native_warns_nobody(node, ready):
     app = json.loads((ready / "edge.json").read_text())["app"]
     node.text("channel", "create", app, "open", "--allow-under-native")
@@ -328,9 +345,11 @@ def test_a_channel_that_does_not_block_below_native_warns_nobody(node, ready):
 
 
 def test_the_warning_comes_before_the_work_and_in_the_result(node, ready):
+    for name in ("package.json", "package-lock.json"):
+        (ready / "dist" / name).write_text("{}")
     done = node.run("publish", "--version", "9.0.8-abc", "--json")
-    assert "warning: 9.0.8-abc is lower than 9.0.8" in done.stderr
-    assert len(json.loads(done.stdout)["warnings"]) == 1
+    assert "warning: 9.0.8-abc is lower than 9.0.8" in done.stderr and "warning: there are package.json" in done.stderr
+    assert len(json.loads(done.stdout)["warnings"]) == 2
 
 
 # Completion

@@ -173,6 +173,11 @@ async def test_what_runs_is_ended_by_a_choice_and_the_version_typed(app, world, 
     assert world.releases.load(APP).channels["production"].bundle == "2.1.0"
 
 
+async def test_the_apps_source_is_named_as_such(app, drops):
+    _, page = await packed(app, drops, content=zip_of(package__json="{}", yarn__lock=""))
+    assert "There are package.json and yarn.lock in it" in page.text
+
+
 SETTINGS = '<manifest package="com.acme.other"><uses-permission name="{}"/></manifest>'
 
 

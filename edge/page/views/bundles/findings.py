@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from edge.bundles.intake.intake_messages import IntakeDone, PackedEntry
-from edge.bundles.intake.order_warning import warning_of_order
+from edge.bundles.intake.probable_mistakes import warning_of_order, warning_of_source
 from edge.bundles.store_rules.check import app_id_warnings
 from edge.bundles.store_rules.declarations import is_declaration
 from edge.bundles.store_rules.rules import StoreCode, StoreWarning
@@ -134,9 +134,11 @@ def left_out_of(packed: IntakeDone) -> tuple[list[tuple[str, str]], int]:
     return shown, max(0, len(packed.left_out) - LEFT_OUT_SHOWN)
 
 
-def warnings_of(version: str) -> list[str]:
-    told = warning_of_order(version)
-    return [cleaned(told)] if told else []
+def warnings_of(version: str, packed: IntakeDone) -> list[tuple[str, str]]:
+    """Each with what to look at."""
+    source = warning_of_source(target_name(each.name) for each in packed.entries)
+    told = [("Look at the version.", warning_of_order(version)), ("Look at the zip.", source[:1].upper() + source[1:])]
+    return [(title, cleaned(words)) for title, words in told if words]
 
 
 def store_notes_of(

@@ -7,6 +7,7 @@ died: while a node changes over there are two.
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +31,9 @@ class Begun(NamedTuple):
     descriptor: int
 
     def end(self) -> None:
-        """It is recorded, or was not done."""
-        self.path.unlink(missing_ok=True)
+        """It is recorded, or was not done. A file that cannot be removed is held against the records later."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
         self.leave()
 
     def leave(self) -> None:
@@ -70,9 +72,14 @@ def left_behind(files: AuditFiles) -> list[LeftBehind]:
         return []
     with files.locked():
         held = [begun for path in _listed(files) if path.suffix == SUFFIX and (begun := _taken(path)) is not None]
-    found = {begun: _entry_of(begun) for begun in held}
-    entries = [entry for entry in found.values() if entry is not None]
-    recorded = _recorded_since(files, min(each.at for each in entries)) if entries else set()
+    try:
+        found = {begun: _entry_of(begun) for begun in held}
+        entries = [entry for entry in found.values() if entry is not None]
+        recorded = _recorded_since(files, min(each.at for each in entries)) if entries else set()
+    except BaseException:
+        for begun in held:
+            begun.leave()
+        raise
     left = []
     for begun, entry in found.items():
         if entry is None or begun.id in recorded:
@@ -87,11 +94,17 @@ def _listed(files: AuditFiles) -> list[Path]:
 
 
 def _taken(path: Path) -> Begun | None:
-    """None for what somebody has in hand."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    """None for what somebody has in hand, or had until now and ended."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        ended = os.fstat(descriptor).st_nlink == 0
     except BlockingIOError:
+        ended = True
+    if ended:
         os.close(descriptor)
         return None
     return Begun(path.stem, path, descriptor)

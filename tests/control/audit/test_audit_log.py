@@ -1,12 +1,15 @@
 """The audit of a running node: on disk when `record` returns, and held against what the store has of it."""
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
 
 from edge.config import AuditOptions
 from edge.control.audit.audit_log import ASKED_FROM, LATE_LIMIT
+from edge.control.audit.begun import begin_act, left_behind
 from edge.control.audit.chain.anchors import Anchors, anchor_key
 from edge.control.audit.chain.files import AuditFiles, records_of
 from edge.control.audit.entry import ActKind, ActOutcome, AuditEntry
@@ -302,3 +305,23 @@ async def test_what_a_killed_process_had_begun_is_recorded_by_the_next_as_maybe_
     begun["dora"].end()
     await again.close()
     assert node.faults() == []
+
+
+def test_who_looks_while_acts_begin_and_end_finds_none(tmp_path):
+    """However close: one that was refused has no record that would say so."""
+    files, over = AuditFiles(tmp_path / "audit"), threading.Event()
+
+    def look():
+        found = []
+        while not over.is_set():
+            found += left_behind(AuditFiles(files.folder))
+        return found
+
+    with ThreadPoolExecutor(1) as looker:
+        found = looker.submit(look)
+        try:
+            for n in range(400):
+                begin_act(files, AuditEntry(at=NOW, kind=ActKind.ACCESS, operation="add_person", change=f"{n}")).end()
+        finally:
+            over.set()
+        assert found.result() == []

@@ -40,7 +40,8 @@ async def _plan_form(
 ) -> PlannedOnFeature:
     segments: list[SegmentView] = await visit.ask("list_segments", {"app": app})
     features: list[FeatureView] = await visit.ask("list_features", {"app": app})
-    known = Nameable([each.name for each in segments], {each.name: each.type.value for each in features})
+    others = {each.name: each.type.value for each in features if feature is None or each.name != feature.name}
+    known = Nameable([each.name for each in segments], others)
     plan = plan_feature_form(app, feature, known, fields)
     name = plan.parts["name"]
     back = _list_of(app) if plan.asked and feature is None else feature_address(app, name)

@@ -169,9 +169,7 @@ def _form(
 
 def _settings_asked(value: Mapping[str, str], known: Nameable) -> list[AskInput]:
     rules = 'beta => true, or platform == "ios" @ 20% => true. The first that takes a device decides.'
-    wanted = (
-        'checkout, or colour="green"; without a value, true. A device that gets anything else of one gets the default.'
-    )
+    wanted = 'checkout, or colour="green"; without a value, true. Who gets anything else gets the default.'
     return [
         AskInput("about", _LABELS["about"], value["about"], limit=200),
         AskInput("default", _LABELS["default"], value["default"], required=True, limit=TEXT_LIMIT, hint="As JSON."),

@@ -408,6 +408,43 @@ class Held:
         pass
 
 
+async def test_answers_that_drip_keep_no_other_device_waiting(tmp_path):
+    async with a_world(tmp_path, 60) as world:
+        world.fold(*(PushRegistration(APP, device_id(n), "webhook", f"slow!{n}") for n in range(5)))
+        world.receiver.seen.script["slow"] = Scripted(drips=b"HTTP/1.1 200 OK\r\nX-More: ")
+        message = world.change(HELLO)
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+            held = await director.outbox.do(lambda file: file.message(APP, message))
+            while (found := await director.outbox.do(lambda file: file.tally(held.id)))["A", SendState.SENT] < 55:
+                await asyncio.sleep(0.01)
+            assert found["A", SendState.SENDING] + found["A", SendState.UNKNOWN] == 5
+
+
+async def test_after_a_cancel_nothing_begins_that_is_not_on_the_wire(tmp_path):
+    async with a_world(tmp_path, 200) as world:
+        provider = Held(PushAttempt(PushVerdict.SENT, "sent"))
+        provider.at_once = 4
+        world.providers = lambda app: {ProviderKind.WEBHOOK: provider}
+        message = world.change(msgspec.structs.replace(HELLO, expected=200))
+        async with world.sender() as director:
+            running = asyncio.create_task(director.run())
+            while provider.asked < 4:
+                await asyncio.sleep(0.01)
+            world.change(CancelMessage(message=message))
+            director.hear(world.heads())
+            while (await director.outbox.do(lambda file: file.message(APP, message))).phase is MessagePhase.SENDING:
+                await asyncio.sleep(0.01)
+            provider.let_go.set()
+            wanted = {("A", SendState.SENT): 4, ("A", SendState.CANCELLED): 196}
+            while await director.outbox.do(lambda file: file.tally(1)) != wanted:
+                await asyncio.sleep(0.01)
+            running.cancel()
+            await asyncio.wait({running})
+        assert provider.asked == 4
+
+
 async def test_an_attempt_that_fails_after_the_cancel_is_cancelled_too(tmp_path):
     async with a_world(tmp_path, 3) as world:
         provider = Held(PushAttempt(PushVerdict.LATER, "http_503"))

@@ -26,4 +26,4 @@ class PushProvider(Protocol):
         ...
 
 
-SEND_SECONDS = 30.0  # an attempt with everything that it waits for: a connection, an access token, the answer
+SEND_SECONDS = 35.0  # an attempt with everything that it waits for: a connection, an access token, the answer

@@ -84,6 +84,24 @@ async def test_what_it_answers_is_the_verdict(world, scripted, verdict):
     assert receiver.seen.requests == 1
 
 
+@pytest.mark.parametrize(
+    ("drips", "verdict"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX-More: ", PushVerdict.UNKNOWN),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", PushVerdict.SENT),  # the status said it
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 9999\r\n\r\n", PushVerdict.LATER),
+    ],
+)
+async def test_an_answer_that_drips_ends_with_the_attempts_time(world, drips, verdict):
+    _, receiver, clock = world
+    credentials = make_push_webhook(receiver.url, allow_http=True)
+    hasty = PushWebhookProvider(credentials, local_rules(total_seconds=0.3), APP)
+    receiver.seen.script["d1"] = Scripted(drips=drips)
+    while (await hasty.send(device(), a_message(), clock.now)).verdict is not verdict:
+        pass  # on a busy machine not even the head came in time
+    await hasty.close()
+
+
 async def test_an_address_in_the_network_gets_nothing(world):
     _, receiver, clock = world
     credentials = make_push_webhook(receiver.url, allow_http=True)

@@ -14,13 +14,15 @@ CLOCK_SKEW_SECONDS = 300
 
 
 class Scripted(NamedTuple):
-    """An answer instead of the usual one. `silent`: none at all; `cut`: the connection is closed."""
+    """An answer instead of the usual one. `silent`: none at all; `cut`: the connection is closed; `drips`: what comes
+    of it, byte by byte without an end."""
 
     status: int = 200
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
     silent: bool = False
     cut: bool = False
+    drips: bytes = b""
 
 
 SILENCE, CUT = Scripted(silent=True), Scripted(cut=True)

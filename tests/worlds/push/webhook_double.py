@@ -11,6 +11,7 @@ from aiohttp import web
 from push.verdicts import Scripted, Seen
 
 TOLERANCE_SECONDS = 300
+DRIP_SECONDS = 0.02  # between two bytes of an answer that does not end
 
 
 class PushReceiver:
@@ -66,4 +67,10 @@ class PushReceiver:
             raise web.HTTPBadRequest  # to nobody
         if scripted.silent:
             await asyncio.Event().wait()
+        if scripted.drips:
+            request.transport.write(scripted.drips)
+            while request.transport is not None and not request.transport.is_closing():
+                request.transport.write(b"x")
+                await asyncio.sleep(DRIP_SECONDS)
+            raise web.HTTPBadRequest  # to nobody
         return web.Response(status=scripted.status, body=scripted.body, headers=dict(scripted.headers))

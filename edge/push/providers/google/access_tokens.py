@@ -1,6 +1,7 @@
 """Google's access tokens for one service account: one for all messages of a project, renewed before it ends.
 
-A token that is refused is renewed once for all that used it, however many noticed at the same time.
+A token that is refused is renewed once for all that used it, however many noticed at the same time; so is what came of
+it if that failed: who waited meanwhile does not ask again, one after the other.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ASSERTION_SECONDS = 3_600  # the most that Google takes
 RENEW_SHARE = 5 / 6  # of a token's life: after 50 minutes of an hour
 LEAST_LIFE_SECONDS = 60.0  # a token that lives for less is asked for again each minute, not each message
+TOKEN_SECONDS = 10.0  # of a message's time: nothing was delivered yet, so it is tried again
 REFUSED_SECONDS = 60.0  # an account that was refused is not tried again sooner
 
 
@@ -55,7 +57,8 @@ class AccessTokens:
         self._posting = posting
         self._signer = TokenSigner(credentials.private_key, "RS256")
         self._token: _Token | None = None
-        self._refused: tuple[NoAccess, float] | None = None
+        self._failed: tuple[NoAccess, float] | None = None  # what came last, and until when nobody asks again
+        self._failures = 0
         self._lock = asyncio.Lock()
 
     async def token(self, now: float) -> str:
@@ -71,27 +74,30 @@ class AccessTokens:
         return await self._renewed(held, now)
 
     async def _renewed(self, replaced: _Token | None, now: float) -> str:
+        failures = self._failures
         async with self._lock:
             if self._token is not None and self._token is not replaced:
                 return self._token.text
-            if self._refused is not None and now < self._refused[1]:
-                raise self._refused[0]
+            if self._failed is not None and (now < self._failed[1] or failures != self._failures):
+                raise self._failed[0]
             self.made += 1
             try:
                 self._token = await self._ask(now)
             except NoAccess as error:
-                if error.attempt.verdict is PushVerdict.STOP:
-                    self._refused = error, now + REFUSED_SECONDS
+                refused = error.attempt.verdict is PushVerdict.STOP
+                self._failed = error, now + REFUSED_SECONDS if refused else now
+                self._failures += 1
                 raise
-            self._refused = None
+            self._failed = None
             return self._token.text
 
     async def _ask(self, now: float) -> _Token:
         form = urlencode({"grant_type": GRANT, "assertion": self._assertion(now)}).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         try:
-            answer = await self._posting.post(self._credentials.token_uri, headers, form)
-        except (NotArrived, NoAnswer) as error:
+            async with asyncio.timeout(TOKEN_SECONDS):
+                answer = await self._posting.post(self._credentials.token_uri, headers, form)
+        except (NotArrived, NoAnswer, TimeoutError) as error:
             raise NoAccess(PushAttempt(PushVerdict.LATER, "no_access_token", whole=True)) from error
         return _read_token(answer, now)
 

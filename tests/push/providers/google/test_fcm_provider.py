@@ -109,6 +109,18 @@ async def test_a_wrong_key_for_apple_at_google_asks_for_no_other_token(world):
     assert (world.double.tokens, world.double.seen.requests) == (1, 1)
 
 
+async def test_all_that_wait_for_an_access_token_share_what_came_of_it(start):
+    """One after the other they would wait for longer than an attempt may take, and be in doubt without being sent."""
+    world = await start(total_seconds=0.2)
+    world.double.oauth = SILENCE
+    found = await asyncio.gather(*(world.send(device(f"device:{n}")) for n in range(50)))
+    assert {each.code for each in found} == {"no_access_token"} and {each.verdict for each in found} == {LATER}
+    assert world.provider.access.made == 1
+    world.double.oauth = None
+    while (await world.send()).verdict is not SENT:  # no failure is remembered
+        pass
+
+
 @pytest.mark.parametrize(
     ("oauth", "attempt"),
     [

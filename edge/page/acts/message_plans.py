@@ -51,7 +51,7 @@ def plan_cancel_message(app: str, message: str) -> ActPlan:
         command=shlex.join(["edge", "message", "cancel", app, message]),
         done=f"message {named(message)} cancelled",
         fields={"message": message},
-        touches=[Touch("Devices", "that have not got it yet will not get it")],
+        touches=[Touch("Devices", "that have not got it yet will not get it.")],
         undoable=False,
     )
 
@@ -59,21 +59,21 @@ def plan_cancel_message(app: str, message: str) -> ActPlan:
 def _touches(request: MessageRequest, preview: MessagePreview, now: float) -> Iterator[Touch]:
     audience = f"of segment {named(request.segment)}" if request.segment else "that the expression selects"
     audience = audience if request.segment or request.where else "that registered"
-    yield Touch(count(preview.planned), f"devices {audience} get it, of {count(preview.registered)} registered")
+    yield Touch(count(preview.planned), f"devices {audience} get it, of {count(preview.registered)} registered.")
     if len(preview.arms) > 1:
         for arm in sorted(set(preview.arms) - {"-"}):
-            yield Touch(count(preview.arms[arm]), f"of them get text {arm}")
+            yield Touch(count(preview.arms[arm]), f"of them get text {arm}.")
     if preview.held_out:
-        yield Touch(count(preview.held_out), "are held out, to see what it changes")
+        yield Touch(count(preview.held_out), "are held out, to see what it changes.")
     for reason, n in sorted(preview.left_out.items(), key=lambda pair: -pair[1]):
-        yield Touch(count(n), LEFT_OUT_WORDS.get(reason, reason))
+        yield Touch(count(n), f"{LEFT_OUT_WORDS.get(reason, reason)}.")
     if preview.unknown_zones:
-        yield Touch(count(preview.unknown_zones), "are in an unknown time zone and go by UTC")
+        yield Touch(count(preview.unknown_zones), "are in an unknown time zone and go by UTC.")
     if preview.unknown_hours:
-        yield Touch(count(preview.unknown_hours), "have no usual hour yet and go by the app's")
+        yield Touch(count(preview.unknown_hours), "have no usual hour yet and go by the app's.")
     if preview.first_due and preview.last_due and preview.last_due > preview.first_due:
         first, last = moment(preview.first_due, now), moment(preview.last_due, now)
-        yield Touch(first, f"is when the first is due, {last} the last (UTC)")
+        yield Touch(first, f"is when the first is due, {last} the last (UTC).")
 
 
 def _cautions(app: str, request: MessageRequest, preview: MessagePreview, now: float) -> Iterator[Caution]:

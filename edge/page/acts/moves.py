@@ -142,7 +142,7 @@ def foreign_words(allowed: bool, role: str) -> str:
     """Why this role may not, and which one may; "" if it may."""
     if allowed:
         return ""
-    return f"Your role {role} may look, and not do this. A releaser or an admin may."
+    return f"Your role {role} may look, but not change this. A releaser or an admin may."
 
 
 def _why_not_on(rollout: RolloutView | None) -> str:

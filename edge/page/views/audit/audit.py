@@ -34,7 +34,7 @@ _STATES = {
 _COLUMNS = (
     {"name": "When"},
     {"name": "Who"},
-    {"name": "What"},
+    {"name": "What", "cls": "nowrap"},
     {"name": "Outcome"},
     {"name": "About"},
 )

@@ -78,7 +78,8 @@ async def list_experiments(visit: Visit) -> Shown:
     unread = next((each for each in (found, features) if isinstance(each, Unread)), None)
     values: dict[str, Any] = {"unread": unread}
     values["table"] = None if unread is not None else experiments_table(app, found, features, visit.now)
-    return Shown("experiments.html", f"Experiments · {named(app)}", values)
+    crumbs = [*crumbs_of_app(app), Crumb("Experiments")]
+    return Shown("experiments.html", f"Experiments · {named(app)}", values, crumbs)
 
 
 def reading_values(reading: ExperimentReading, now: float) -> dict[str, Any]:

@@ -4,10 +4,12 @@ Pure: from an entry of the history. Names, reasons and values are strangers' wor
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from edge.control.shapes.apps import AlteredView, HistoryEntry
+from edge.page.acts.deciding import change_words
 from edge.page.words.numbers import NB, cleaned, count, named, size
 
 DELTAS_SHOWN = 4  # of one change; the rest is a number
@@ -71,6 +73,17 @@ _GUARDED = {
     "rollback": "Rolled the rollout back",
     "advance": "Went on with the rollout",
     "wait": "Waits with the next step of the rollout",
+}
+_SAID = {
+    "approve_proposal": "Approved the proposal {proposal}",
+    "reject_proposal": "Rejected the proposal {proposal}",
+    "withdraw_proposal": "Withdrew the proposal {proposal}",
+    "start_freeze": "Froze changes",
+    "end_freeze": "Ended the freeze {freeze}",
+    "set_approval": "Changed how many people approve changes",
+    "create_message": "Made a message",
+    "cancel_message": "Cancelled the message {message}",
+    "set_message_caps": "Changed how many messages are sent",
 }
 _INSTEAD = {
     "publish_bundle": "withdraw it instead",
@@ -157,6 +170,11 @@ def title_of(entry: HistoryEntry) -> str:
             return f"Stopped the experiment{on} and kept {said.get('keep', 'an arm')}"
         case "undo":
             return f"Undid r{said.get('revision', '')}"
+        case "propose":
+            kind, _, target = entry.summary.partition(" ")
+            return f"Proposed to {change_words(kind, target)}"
+        case kind if kind in _SAID:
+            return f"{_SAID[kind].format_map(defaultdict(str, said)).rstrip()}{on}"
     return _plain(entry, name or said.get("app", ""))
 
 

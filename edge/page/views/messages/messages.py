@@ -113,7 +113,7 @@ def _cells(base: str, line: MessageLine, now: float) -> list[Any]:
         {"text": _title(line), "href": f"{base}/messages/{quote(line.id, safe='')}", "of": moment(line.created, now)},
         {"state": ("run", "about to be sent") if _is_due(line) else _STATES[line.state]},
         {"text": named(line.audience)},
-        {"text": line.when},
+        {"text": _when(line)},
         {"text": count(line.sends.get("sent", 0)), "of": f"of {count(line.planned)}"} if line.planned else UNKNOWN,
         count(failed) if line.planned else UNKNOWN,
     ]
@@ -149,6 +149,10 @@ def _is_due(line: MessageLine) -> bool:
     return line.state == "waiting" and line.when == "now"
 
 
+def _when(line: MessageLine) -> str:
+    return "each device's best hour" if line.when == "best" else line.when
+
+
 def _sentence(line: MessageLine) -> str:
     """What is known of it, and never more."""
     sent = f"sent to {count(line.sends.get('sent', 0))} of {things(line.planned, 'device')}"
@@ -156,7 +160,7 @@ def _sentence(line: MessageLine) -> str:
         case "waiting" if _is_due(line):
             return f"It is about to be sent; {things(line.expected, 'device')} when it was counted."
         case "waiting":
-            return f"It waits for its time ({line.when}); {things(line.expected, 'device')} when it was counted."
+            return f"It waits for its time ({_when(line)}); {things(line.expected, 'device')} when it was counted."
         case "planning":
             return f"Its devices are being found: {count(line.planned)} so far. Nothing is sent before all are."
         case "sending":
@@ -173,7 +177,7 @@ def _facts(found: MessageView, now: float) -> list[tuple[str, str]]:
     line = found.line
     pairs = [
         ("To", named(line.audience)),
-        ("When", line.when),
+        ("When", _when(line)),
         ("Quiet hours", found.quiet or "none"),
         ("Cap of a device", found.cap or "none of its own"),
         ("Share", found.share),

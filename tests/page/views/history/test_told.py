@@ -51,6 +51,12 @@ TITLES = {
     "Deleted the channel beta": entry("delete_channel", "name=beta"),
     "Made the app com.acme.app": entry("create_app", "app=com.acme.app"),
     "Sent a device to beta": entry("set_override", f"device={DEVICE} channel=beta"),
+    "Proposed to publish bundle 3.2.0": entry("propose", "publish_bundle 3.2.0"),
+    "Proposed to send a message to all devices": entry("propose", "create_message all devices"),
+    "Approved the proposal p14": entry("approve_proposal", "proposal=p14"),
+    "Froze changes": entry("start_freeze", "begins=2026-12-29T00:00Z ends=2027-01-08T00:00Z"),
+    "Changed how many people approve changes on production": entry("set_approval", "channel=production people=2"),
+    "Made a message": entry("create_message", "texts=Winter {sale} when=best"),
     "Pruned 1 bundle": entry("prune_bundles", "keep=3", [("bundle", "1.0.0", "bundle", "1 bytes", None)]),
     "Something new": entry("something_new", ""),
 }

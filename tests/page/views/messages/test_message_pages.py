@@ -43,7 +43,7 @@ async def test_a_message_is_written_counted_changed_sent_shown_and_cancelled(bro
     assert "waits for its time" in page.text and "Hello there" in page.text
     (one,) = [link for link in page.seen.links if link.startswith(f"{BASE}/m-")]
     page = await browser.get(one)
-    assert "It waits for its time (best)" in page.text and "screen=offers, n=1" in page.text
+    assert "It waits for its time (each device's best hour)" in page.text and "screen=offers, n=1" in page.text
     assert "B We miss you" in page.text and "<h1>Hello there</h1>" in page.source
     assert "Nothing to compare yet" in page.text
     (cancel,) = [link for link in page.seen.links if "cancel-message" in link]

@@ -172,4 +172,8 @@ def test_pages_before_the_first_app_have_no_barrier(launched, node, size, scheme
     assert screen.barriers() == []
     screen.sign_in()
     assert screen.barriers() == [] and not screen.is_wider_than_screen() and screen.faults == []
+    screen.page.locator("#live .word", has_text="Live").wait_for()  # the longest that stands beside it
+    screen.page.locator("details.me > summary").click()
+    menu = screen.page.locator("details.me > div").bounding_box()
+    assert menu["x"] >= 0 and menu["x"] + menu["width"] <= size[0], menu
     screen.close()

@@ -212,8 +212,8 @@ class PushOutboxFile:
                 state = SendState.CAPPED
             tried = state is SendState.SENDING
             changed = self._db.execute(
-                f"UPDATE sends SET state = ?, attempts = attempts + ?, at = ? WHERE message = ? AND key = ?"  # noqa: S608
-                f" AND state IN ({_OPEN})",
+                f"UPDATE sends SET state = ?1, code = iif(?1 = {int(SendState.GONE)}, '', code), at = ?3,"  # noqa: S608
+                f" attempts = attempts + ?2 WHERE message = ?4 AND key = ?5 AND state IN ({_OPEN})",
                 (state, tried, int(now), wanted.message, each.key),
             ).rowcount
             if tried and changed:

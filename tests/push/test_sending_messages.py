@@ -45,7 +45,7 @@ from edge.push.sending_claims import SendingClaims
 from edge.push.serial_outbox import SerialOutbox
 from edge.store.revisions import Revisions
 from edge.telemetry.folding.fold import fold
-from edge.telemetry.spool.push_records import DeadPushToken, PushAssigned, PushRegistration, encode_push
+from edge.telemetry.spool.push_records import DeadPushToken, PushAssigned, PushLeaving, PushRegistration, encode_push
 from edge.telemetry.spool.segment import SegmentWriter
 from edge.telemetry.upkeep.erasures import note_erasure, settle_erasure
 
@@ -332,6 +332,23 @@ async def test_what_is_late_waits_for_the_end_of_quiet_hours_or_is_too_old_by_th
 
 def at(text):
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+async def test_a_device_that_left_is_gone_without_the_code_of_an_earlier_try(tmp_path):
+    async with a_world(tmp_path, 1) as world:
+        world.receiver.seen.script["t!0"] = Scripted(503)
+        message = world.change(HELLO)
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+            while not await director.outbox.do(
+                lambda file: [state for state, *_ in file.codes(1)] == [SendState.LATER]
+            ):
+                await asyncio.sleep(0.01)
+            world.now += 3_600
+            world.fold(PushLeaving(APP, device_id(0)))
+            assert await world.send_all(director, message) == {("A", SendState.GONE): 1}
+            assert await director.outbox.do(lambda file: file.codes(1)) == []
 
 
 async def test_refused_credentials_halt_and_are_told_once(tmp_path):

@@ -107,8 +107,9 @@ class PushOutboxFile:
 
     def messages(self, app: str | None = None) -> list[OutboxMessage]:
         """All of an app, or of all apps those that have not ended."""
-        ended = "phase IN ('planning', 'sending') OR swept = 0"
-        where, values = ("app = ?", (app,)) if app is not None else (ended, ())
+        where, values = (
+            ("app = ?", (app,)) if app is not None else ("phase IN ('planning', 'sending') OR swept = 0", ())
+        )
         query = f"SELECT id, app, message, phase, cursor, counts, why FROM messages WHERE {where} ORDER BY id"  # noqa: S608
         return [
             OutboxMessage(number, of, name, MessagePhase(phase), cursor, counts, why)
@@ -145,11 +146,9 @@ class PushOutboxFile:
     def next_turn(self, message: int) -> tuple[str, int]:
         """This outbox's name, and the number of a message's next turn."""
         with self._changing():
-            add = "INSERT INTO turns VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1"
-            self._db.execute(add, (message,))
-        found: tuple[str, int] = self._db.execute(
-            "SELECT name, n FROM own_name, turns WHERE message = ?", (message,)
-        ).fetchone()
+            self._db.execute("INSERT INTO turns VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1", (message,))
+        query = "SELECT name, n FROM own_name, turns WHERE message = ?"
+        found: tuple[str, int] = self._db.execute(query, (message,)).fetchone()
         return found
 
     def end(self, message: int, phase: MessagePhase, why: str = "") -> None:
@@ -272,9 +271,8 @@ class PushOutboxFile:
         """When these devices got or get other messages."""
         found: defaultdict[int, list[int]] = defaultdict(list)
         with closing(sqlite3.connect(self._path, timeout=BUSY_SECONDS)) as connection:  # for any thread
-            rows = self._near(connection, keys, message)
-        for key, due in rows:
-            found[key].append(due)
+            for key, due in self._near(connection, keys, message):
+                found[key].append(due)
         return found
 
     @staticmethod
@@ -304,9 +302,8 @@ class PushOutboxFile:
 
     def begun_on(self, app: str, now: float) -> int:
         """How many sends of an app began today (UTC)."""
-        row = self._db.execute(
-            "SELECT n FROM day_counts WHERE app = ? AND day = ?", (app, int(now) // _DAY_SECONDS)
-        ).fetchone()
+        query = "SELECT n FROM day_counts WHERE app = ? AND day = ?"
+        row = self._db.execute(query, (app, int(now) // _DAY_SECONDS)).fetchone()
         return int(row[0]) if row else 0
 
     def halts(self) -> dict[tuple[str, str], tuple[str, int]]:
@@ -342,8 +339,8 @@ class PushOutboxFile:
                 rows += self._db.execute("DELETE FROM sends WHERE message = ?", (message,)).rowcount
         with self._changing():
             self._db.execute("DELETE FROM day_counts WHERE day < ?", (before // _DAY_SECONDS,))
-            gone = int(now) - MESSAGE_KEPT_SECONDS
-            self._db.execute("DELETE FROM messages WHERE swept = 1 AND planned_at < ?", (gone,))
+            over = (int(now) - MESSAGE_KEPT_SECONDS,)
+            self._db.execute("DELETE FROM messages WHERE swept = 1 AND planned_at < ?", over)
             for table in ("past_sends", "turns"):
                 self._db.execute(f"DELETE FROM {table} WHERE message NOT IN (SELECT id FROM messages)")  # noqa: S608
         return rows

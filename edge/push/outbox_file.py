@@ -107,13 +107,11 @@ class PushOutboxFile:
 
     def messages(self, app: str | None = None) -> list[OutboxMessage]:
         """All of an app, or of all apps those that have not ended."""
-        where, values = (
-            ("app = ?", (app,)) if app is not None else ("phase IN ('planning', 'sending') OR swept = 0", ())
-        )
+        where = "phase IN ('planning', 'sending') OR swept = 0" if app is None else "app = ?"
         query = f"SELECT id, app, message, phase, cursor, counts, why FROM messages WHERE {where} ORDER BY id"  # noqa: S608
         return [
             OutboxMessage(number, of, name, MessagePhase(phase), cursor, counts, why)
-            for number, of, name, phase, cursor, counts, why in self._db.execute(query, values)
+            for number, of, name, phase, cursor, counts, why in self._db.execute(query, () if app is None else (app,))
         ]
 
     def message(self, app: str, message: str) -> OutboxMessage | None:

@@ -84,13 +84,12 @@ class ErasingDevices:
             del self._told[next(iter(self._told))]
 
     def _erase_rows(self, erasure: Erasure) -> int:
-        with closing(open_for_folding(self._paths.counts_database)) as connection:
+        with closing(open_for_folding(self._paths.counts_database)) as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
-            with connection:
-                rows, judgements = erase_rows(connection, erasure.app, erasure.device, erasure.until_ms)
-                # ClickHouse keeps rows of devices for longer than this database: also without any here, but once.
-                if self._sends and (rows or erasure not in self._told):
-                    note_erasure(connection, erasure.app, device_key(erasure.app, erasure.device))
+            rows, judgements = erase_rows(connection, erasure.app, erasure.device, erasure.until_ms)
+            # ClickHouse keeps rows of devices for longer than this database: also without any here, but once.
+            if self._sends and (rows or erasure not in self._told):
+                note_erasure(connection, erasure.app, device_key(erasure.app, erasure.device))
         self.rows_erased += rows
         self._shown.show_all(judgements)
         return rows

@@ -40,12 +40,11 @@ class GuardedReleases:
         """In a transaction of its own, after those of a fold; `now` in seconds since the epoch. Raises sqlite3.Error,
         Unavailable."""
         now_ms = int(now * 1000)
-        with closing(open_for_folding(self._database)) as connection:
+        with closing(open_for_folding(self._database)) as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
-            with connection:
-                self.keeper.begin_all(connection, now_ms)
-                found = self._judged(connection, now_ms)
-                forget_watches(connection, now_ms)
+            self.keeper.begin_all(connection, now_ms)
+            found = self._judged(connection, now_ms)
+            forget_watches(connection, now_ms)
         self._take(found, now)
 
     def judge_meanwhile(self, connection: sqlite3.Connection, now: float) -> None:
@@ -54,8 +53,8 @@ class GuardedReleases:
         Raises sqlite3.Error."""
         if 0 <= now - self._judged_at < MEANWHILE_SECONDS:
             return
-        connection.execute("BEGIN IMMEDIATE")
         with connection:
+            connection.execute("BEGIN IMMEDIATE")
             found = self._judged(connection, int(now * 1000), in_backlog=True)
         self._take([each for each in found if each.verdict is Verdict.FAILS], now)
 

@@ -74,8 +74,8 @@ class ShownBehaviour:
                 self._tell(lambda news: self._tell_made(news, connection, day))
 
     def _forget(self, connection: sqlite3.Connection, day: int) -> None:
-        connection.execute("BEGIN IMMEDIATE")
         with connection:
+            connection.execute("BEGIN IMMEDIATE")
             gone = forget_oldest(connection, day - KEPT_DAYS, CAPACITY_BEHAVIOURS)
         self.show_all(gone)
 

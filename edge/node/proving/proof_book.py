@@ -81,10 +81,9 @@ class ProofBook:
         """As `note_proof`, for many blobs of which no damage is known."""
         rows = [(bytes.fromhex(digest), _encode_identity(identity), now) for digest, identity in proofs.items()]
         try:
-            with self._lock:
+            with self._lock, self._connection:
                 self._connection.execute("BEGIN")
-                with self._connection:
-                    self._connection.executemany("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?)", rows)
+                self._connection.executemany("INSERT OR REPLACE INTO proofs VALUES (?, ?, ?)", rows)
         except sqlite3.Error as error:
             self._take(error)
 

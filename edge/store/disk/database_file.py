@@ -36,9 +36,9 @@ def open_database(path: Path, tables: Tables, pragmas: Sequence[str]) -> sqlite3
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Of one writer, from its first statement on; undone if the block raises."""
-    connection.execute("BEGIN IMMEDIATE")
+    """Of one writer, from its first statement on; undone if the block raises, or its beginning half-way."""
     try:
+        connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("COMMIT")
     finally:

@@ -169,8 +169,8 @@ class Sink:
 
 def _choose_batch(connection: sqlite3.Connection) -> list[WaitingBlock]:
     """The one that was chosen before, else the next."""
-    connection.execute("BEGIN IMMEDIATE")
     with connection:
+        connection.execute("BEGIN IMMEDIATE")
         rows = connection.execute(
             "SELECT id, segment, offset, rows, bytes, batch FROM outbox ORDER BY id LIMIT ?", (BATCH_BLOCKS,)
         )
@@ -192,8 +192,8 @@ def _choose_batch(connection: sqlite3.Connection) -> list[WaitingBlock]:
 
 
 def _acknowledge(connection: sqlite3.Connection, batch: list[WaitingBlock], *, sent: int, lost: int) -> None:
-    connection.execute("BEGIN IMMEDIATE")
     with connection:
+        connection.execute("BEGIN IMMEDIATE")
         connection.execute("DELETE FROM outbox WHERE id <= ?", (batch[-1].id,))
         held = sum(block.bytes for block in batch)
         add_to_outbox_totals(connection, sent=sent, lost=lost, held_bytes=-held)

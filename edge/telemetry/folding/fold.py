@@ -163,8 +163,8 @@ class _Folding:
     def _count_batch(self, segments: list[PendingSegment]) -> tuple[CountedBatch, bool] | None:
         """None if there is nothing new; else also whether there is more to read."""
         with _without_collector():
-            self.connection.execute("BEGIN IMMEDIATE")
             with self.connection:
+                self.connection.execute("BEGIN IMMEDIATE")
                 offsets = self._resume(segments)
                 counting = self._counting(self._remember())
                 lost, more = self._read(segments, counting)
@@ -193,8 +193,8 @@ class _Folding:
         """Find the lines of a failed batch that are the cause. Returns whether to try again without them."""
         log.error("counting failed, and is tried again line by line; this is a bug, please report it", exc_info=error)
         lines: list[SuspectLine] = []
-        self.connection.execute("BEGIN IMMEDIATE")
         try:
+            self.connection.execute("BEGIN IMMEDIATE")
             self._resume(segments)
             for name, frame in self._frames(segments):
                 records = enumerate(frame.records)
@@ -211,8 +211,8 @@ class _Folding:
 
     def _fails(self, lines: Sequence[SuspectLine]) -> bool:
         """Whether they cannot be counted together. Changes nothing."""
-        self.connection.execute("BEGIN IMMEDIATE")
         try:
+            self.connection.execute("BEGIN IMMEDIATE")
             counting = self._counting(OnceOnly(self.connection))
             for each in lines:
                 counting.read(each.segment, (each.record,))
@@ -331,8 +331,8 @@ class _Folding:
             leave_out()
 
     def forget(self) -> None:
-        self.connection.execute("BEGIN IMMEDIATE")
         with self.connection:
+            self.connection.execute("BEGIN IMMEDIATE")
             forget_reports(self.connection, self.now_ms)
 
 

@@ -188,8 +188,8 @@ _STEPS: tuple[tuple[str, Callable[[sqlite3.Connection], None] | None], ...] = (
 
 def create_schema(connection: sqlite3.Connection) -> None:
     """In one transaction of its own."""
-    connection.execute("BEGIN IMMEDIATE")
     with connection:
+        connection.execute("BEGIN IMMEDIATE")
         number = connection.execute("PRAGMA user_version").fetchone()[0]
         for script, convert in _STEPS[number:]:
             for statement in script.split(";"):

@@ -24,8 +24,8 @@ def acknowledge(connection: sqlite3.Connection, path: Path) -> None:
     row = connection.execute("SELECT n FROM segment_counts WHERE segment = ? AND name = ?", (name, BEFORE)).fetchone()
     with suppress(OSError, UnreadableSegment):
         found = recount(path, passed=None, since=int(row[0]) if row else 0)
-        connection.execute("BEGIN IMMEDIATE")
         with connection:
+            connection.execute("BEGIN IMMEDIATE")
             fates = _fates(connection, name)
             for counts in (found.counted, found.counted + found.erased):
                 if all(accounted_for(fates, kind) == counts[kind] for kind in KINDS):

@@ -41,8 +41,8 @@ def age(connection: sqlite3.Connection, now: float) -> AgeReport:
     report = AgeReport()
     query = "SELECT id FROM words WHERE app = ? AND kind = ?"
     for (app,) in connection.execute(query, (NO_APP, WordKind.APP)).fetchall():
-        connection.execute("BEGIN IMMEDIATE")
         with connection:
+            connection.execute("BEGIN IMMEDIATE")
             report.rows += _delete_periods(connection, app, int(now))
             report.rows += _delete_devices(connection, app, int(now))
             report.rows += _free_cohorts(connection, app)
@@ -111,8 +111,8 @@ def _old_bundles(connection: sqlite3.Connection, app: int, now: int) -> list[int
 
 def _sum_up(connection: sqlite3.Connection, app: int, bundle: int) -> int:
     """The steps of a bundle as numbers of devices. One that tells of it later is not followed any more."""
-    connection.execute("BEGIN IMMEDIATE")
     with connection:
+        connection.execute("BEGIN IMMEDIATE")
         connection.execute(
             "INSERT INTO steps_summary SELECT app, bundle, cohort, bits, coalesce(cause, 0), count(*) FROM steps"
             " WHERE app = ? AND bundle = ? GROUP BY cohort, bits, coalesce(cause, 0)"

@@ -166,13 +166,17 @@ def view_decided(decided: DecidedProposal) -> ProposalSummary:
     )
 
 
-def view_rules(state: AppState, found: Approvers) -> list[ApprovalRuleView]:
-    """The app's rules, with whether there are people enough for each."""
-    return [_view_rule(state.app, name, rule, found) for name, rule in sorted(state.approvals.items())]
+def view_rules(state: AppState, found: Callable[[], Approvers]) -> list[ApprovalRuleView]:
+    """The app's rules, with whether there are people enough for each; only an app with rules has `found` asked. Nobody
+    is counted while the documents that say who may what are damaged, which is told elsewhere."""
+    everybody = None
+    with suppress(Untrusted):
+        everybody = found() if state.approvals else None
+    return [_view_rule(state.app, name, rule, everybody) for name, rule in sorted(state.approvals.items())]
 
 
-def _view_rule(app: str, name: str, rule: ApprovalRule, found: Approvers) -> ApprovalRuleView:
-    counted = found.counted(app, name or None)
+def _view_rule(app: str, name: str, rule: ApprovalRule, everybody: Approvers | None) -> ApprovalRuleView:
+    counted = everybody.counted(app, name or None) if everybody is not None else None
     return ApprovalRuleView(
         channel=name or None,
         people=rule.people,
@@ -184,9 +188,5 @@ def _view_rule(app: str, name: str, rule: ApprovalRule, found: Approvers) -> App
 
 
 def approval_warnings(state: AppState, found: Callable[[], Approvers]) -> tuple[str, ...]:
-    """Of rules that too few people could fulfil; only an app with rules has `found` asked. None are told while the
-    documents that say who may what are damaged, which is told elsewhere."""
-    with suppress(Untrusted):
-        rules = view_rules(state, found()) if state.approvals else []
-        return tuple(each.warning for each in rules if each.warning)
-    return ()
+    """Of rules that too few people could fulfil; see `view_rules`."""
+    return tuple(each.warning for each in view_rules(state, found) if each.warning)

@@ -52,10 +52,10 @@ class DirectorParts(NamedTuple):
 
 
 class PushDirector:
-    """`failing` is why the last look failed, "" if it did not."""
+    """Of one process."""
 
     def __init__(self, parts: DirectorParts, outbox: SerialOutbox) -> None:
-        self.failing = ""
+        self._failing = self._unopened = self._unplanned = ""
         self.states: dict[AppId, AppState] = {}
         self.lanes: dict[tuple[str, ProviderKind], SendLane] = {}
         self.outbox = outbox
@@ -87,9 +87,9 @@ class PushDirector:
             while True:
                 try:
                     await self.look()
-                    self.failing = self._claims.failing
+                    self._failing = ""
                 except (EdgeError, OSError) as error:
-                    self.failing = str(error)
+                    self._failing = str(error)
                     log.error("messages wait: %s", error)
                 try:
                     async with asyncio.timeout(LOOK_SECONDS):
@@ -161,6 +161,11 @@ class PushDirector:
         return phase
 
     @property
+    def failing(self) -> str:
+        """Why not everything went on that was due, "" if it did."""
+        return self._failing or self._claims.failing or self._unopened or self._unplanned
+
+    @property
     def tasks(self) -> list[asyncio.Task[None]]:
         """All that it has begun."""
         beside = [each for each in (self._planning, self._claiming) if each is not None]
@@ -173,12 +178,14 @@ class PushDirector:
 
     async def _plan_all(self, apps: Sequence[AppId], now: float) -> None:
         """One after the other, beside what is sent and cancelled meanwhile."""
+        failing = ""
         for app in apps:
             try:
                 await self._plan_due(app, now)
             except (EdgeError, OSError) as error:
-                self.failing = str(error)
+                failing = f"{app}: {error}"
                 log.error("messages of %s cannot be planned now: %s", app, error)
+        self._unplanned = failing
 
     async def _plan_due(self, app: AppId, now: float) -> None:
         state = self.states.get(app)
@@ -251,12 +258,14 @@ class PushDirector:
                     closing = asyncio.create_task(_close_lane(self.lanes.pop(key), self._tasks.pop(key)))
                     self._closing.add(closing)  # beside the others: a provider may take half a minute
                     closing.add_done_callback(self._closing.discard)
+            failing = ""
             for app, messages in wanted.items():
                 try:
                     await self._serve(AppId(app), messages)
                 except (EdgeError, OSError) as error:  # of this app: others are served all the same
-                    self.failing = f"{app}: {error}"
+                    failing = f"{app}: {error}"
                     log.error("messages of %s cannot be sent now: %s", app, error)
+            self._unopened = failing
 
     async def _has_failed(self, key: tuple[str, ProviderKind]) -> bool:
         """Whether a lane ended by itself: then another one takes its place."""

@@ -563,6 +563,32 @@ async def test_an_older_copy_of_the_outbox_sends_nothing_again(tmp_path):
         assert world.receiver.seen.taken == Counter({f"t!{n}": 1 for n in range(5)})
 
 
+async def test_an_app_that_has_no_way_to_send_is_told_while_it_lasts(tmp_path):
+    async with a_world(tmp_path, 5) as world:
+        opened, asked = world.providers, []
+
+        def closed(app):
+            asked.append(app)
+            raise Unavailable("push_unavailable", "sealed with another key")
+
+        world.change(CreateMessage(texts=HELLO.texts, when="best", expected=5, ttl_seconds=172_800))
+        world.providers = closed
+        async with world.sender() as director:
+            await director.look()
+            await director.planned()
+            running = asyncio.create_task(director.run())
+            while len(asked) < 4:  # each of them in a look of its own, but for the plan's
+                director.hear(world.heads())
+                await asyncio.sleep(0.001)
+            assert director.failing == f"{APP}: sealed with another key"
+            running.cancel()
+        world.providers = opened
+        async with world.sender() as director:
+            while not director.lanes:
+                await director.look()
+            assert director.failing == ""
+
+
 async def test_nothing_is_sent_while_nobody_knows_who_sends_it(tmp_path):
     async with a_world(tmp_path, 5) as world:
 

@@ -169,11 +169,13 @@ class SendingProcess:
         return self._revisions.load_revision(AppId(app), revision, Digest(digest))
 
     def _providers_of(self, app: AppId) -> Mapping[ProviderKind, PushProvider]:
-        """For a thread. Raises Unavailable, Invalid `invalid_credentials`."""
+        """For a thread. Raises Unavailable, `push_unavailable` also if there are credentials and none sends."""
         given = asyncio.run_coroutine_threadsafe(self._ask_credentials(app), self._loop).result()
         self._given[app] = given.of
         opened = open_providers(given.of, given.faults, app, self._setup.push)
         self._loop.call_soon_threadsafe(self._tell_faults, app, opened.faults)
+        if opened.faults and not opened.of:
+            raise Unavailable("push_unavailable", "; ".join(opened.faults.values()))
         return opened.of
 
     def _tell_faults(self, app: str, faults: Mapping[str, str]) -> None:

@@ -1,21 +1,25 @@
 """The mark of a message in the store: which outbox sends it, and how far that has counted. See
 `edge.push.sending_claims`."""
 
+import secrets
+
 import msgspec
 
 from edge.domain.errors import Unavailable
 from edge.store.objects.port import APPS_PREFIX, AlreadyExists, ObjectStore, Stale
 
 MARK_FORMAT = 1
+WRITE_BYTES = 8
 RACES_LIMIT = 5  # of one mark; each time somebody else has moved it
 
 
 class SendingMark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`turn` only rises."""
+    """`turn` only rises. `write` differs in each: two copies of an outbox that write at once do not write the same."""
 
     format: int
     outbox: str
     turn: int
+    write: str
 
 
 _decoder = msgspec.json.Decoder(SendingMark)
@@ -37,7 +41,8 @@ def may_move(content: bytes, outbox: str, turn: int) -> bool:
 def move_mark(store: ObjectStore, app: str, message: str, outbox: str, turn: int) -> bool:
     """Make the mark, or move it on; False if it is another outbox's, or another copy of this one was further. Durable
     when it returns. Blocks. Raises Unavailable."""
-    key, mark = mark_key(app, message), msgspec.json.encode(SendingMark(MARK_FORMAT, outbox, turn))
+    key, write = mark_key(app, message), secrets.token_hex(WRITE_BYTES)
+    mark = msgspec.json.encode(SendingMark(MARK_FORMAT, outbox, turn, write))
     for _ in range(RACES_LIMIT):
         try:
             held = store.get(key)

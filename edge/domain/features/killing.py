@@ -26,14 +26,21 @@ class Kills:
         fixed = self._fixed if feature.on else _fixed({**self._features, name: replace(feature, on=True)})
         if name in fixed:
             return []
-        newly = self._reached({name}, fixed)
-        met = {
+        off = self._reached({name}, fixed)  # for every device, as soon as it is killed
+        less, more = off, set[str]()
+        while grown := self._need_default(less, fixed | off) - more:
+            more = self._reached(more | grown, fixed | off)
+            less = self._reached(less | self._need_default(more, fixed), fixed)
+        return sorted(more)
+
+    def _need_default(self, others: set[str], without: set[str]) -> set[str]:
+        """What needs the default of one of them."""
+        return {
             each.name
-            for other in newly
+            for other in others
             for each, wanted in self._needing.get(other, ())
-            if wanted.value == self._features[other].default and each.name not in fixed | newly
+            if wanted.value == self._features[other].default and each.name not in without
         }
-        return sorted(self._reached(met, fixed | newly))
 
     def _reached(self, begin: set[str], without: set[str]) -> set[str]:
         """`begin`, and what needs more than the default of one of them, at any distance."""

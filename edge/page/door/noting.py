@@ -37,8 +37,10 @@ async def noted(audit: AuditLog, now: float, operation: str, who: str, *, ends: 
     try:
         yield
     except BaseException as error:
-        if not isinstance(error, EdgeError) or error.status >= 500:
+        if not isinstance(error, EdgeError):
             audit.note(replace(entry, outcome=ActOutcome.UNKNOWN, code=CUT_OFF), begun)
+        elif error.status >= 500:  # a provider that is down fails as often as somebody asks: these are counted
+            audit.note(replace(entry, outcome=ActOutcome.FAILED, code=error.code), begun)
         elif begun is not None:
             begun.end()
         raise

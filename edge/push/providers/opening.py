@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from edge.config import PushOptions
-from edge.domain.errors import Invalid, Unavailable
+from edge.domain.errors import Invalid
 from edge.domain.pushing.payload import ProviderKind
 from edge.messages.addresses import parse_networks
 from edge.push.providers.apple.apns import ApnsProvider
@@ -58,7 +58,7 @@ def open_providers(
     given: Mapping[str, bytes], faults: Mapping[str, str], app: str, options: PushOptions
 ) -> OpenedProviders:
     """From what `encode_credentials` made, by provider, and why some of it was not given: each by itself. Raises
-    Unavailable `push_unavailable` if there are credentials and none sends, OSError."""
+    OSError."""
     found = OpenedProviders({}, dict(faults))
     for name, content in given.items():
         try:
@@ -66,6 +66,4 @@ def open_providers(
         except (Invalid, msgspec.DecodeError) as error:
             why = error.message if isinstance(error, Invalid) else "they cannot be read: set them again"
             found.faults[name] = why
-    if found.faults and not found.of:
-        raise Unavailable("push_unavailable", "; ".join(found.faults.values()))
     return found

@@ -9,7 +9,7 @@ from edge.domain.errors import Unavailable
 from edge.store.objects.fs import FsStore
 from edge.store.objects.port import AlreadyExists
 
-MINE = {"format": 1, "outbox": "mine", "turn": 3}
+MINE = {"format": 1, "outbox": "mine", "turn": 3, "write": "a"}
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,7 @@ def test_who_makes_it_first_sends(tmp_path):
     assert not move_mark(store, "com.example.app", "m-1", "other", 1)
     assert move_mark(store, "com.example.app", "m-1", "mine", 2)
     assert not move_mark(store, "com.example.app", "m-1", "mine", 2)
-    assert json.loads(store.get(mark_key("com.example.app", "m-1")).data) == MINE | {"turn": 2}
+    mark = json.loads(store.get(mark_key("com.example.app", "m-1")).data)
+    assert mark == MINE | {"turn": 2, "write": mark["write"]}
     with pytest.raises(Unavailable):
         move_mark(Racing(tmp_path / "store"), "com.example.app", "m-1", "mine", 3)

@@ -41,6 +41,12 @@ def test_it_goes_on_through_what_is_turned_off_and_on():
     ]
 
 
+def test_it_goes_on_through_what_is_turned_off_by_what_is_turned_on():
+    a, b = a_feature("a", rules=ALL), a_feature("b", **needing("a", "false"))
+    c, d = a_feature("c", **needing("b", "false")), a_feature("d", **needing("c", "false"))
+    assert turned_on(a, b, c, d) == ["b", "d"]
+
+
 def test_one_that_another_prerequisite_keeps_back_is_not_turned_on():
     a = a_feature("a", rules=ALL)
     both = (Prerequisite(feature="a", value="false"), Prerequisite(feature="z", value="true"))

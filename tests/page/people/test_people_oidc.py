@@ -5,6 +5,7 @@ import html
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from control_world import Api
 from login_world import ANNA, BEN
 from oidc_double import CLIENT_ID, CLIENT_SECRET, OTHER_EC, OidcDouble, sign, unsigned
 from page_world import COOKIE
@@ -284,6 +285,15 @@ async def test_an_invitation_binds_an_account_without_its_mail(page, double, log
     assert done.status == 200 and BEN in (await page.get("/account")).text
     again = await log_in(page, double, f"/login/oidc?invitation={secret}")
     assert again.status == 404 and "invitation" in again.text
+
+
+async def test_what_a_provider_fails_at_is_no_change_that_may_have_been_made(page, double, logins):
+    secret = logins.invite(BEN)
+    for _ in range(3):
+        assert (await log_in(page, double, f"/login/oidc?invitation={secret}", code="another")).status == 503
+    told = await Api(page.client, page.secrets)("GET", "/v1/audit?limit=50")
+    (failed,) = [each for each in told["entries"] if each["operation"] == "link_identity"]
+    assert failed["outcome"] == "failed"  # the others are counted
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ async def handle_rules(call: Call[None]) -> list[ApprovalRuleView]:
 
 
 async def _rules(call: Call[Any], state: AppState) -> list[ApprovalRuleView]:
-    return await asyncio.to_thread(lambda: view_rules(state, approvers(call.ports)))
+    return await asyncio.to_thread(lambda: view_rules(state, lambda: approvers(call.ports)))
 
 
 async def handle_list(call: Call[None]) -> list[ProposalSummary]:

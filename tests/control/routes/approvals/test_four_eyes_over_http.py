@@ -149,7 +149,7 @@ async def test_an_approval_of_who_was_removed_does_not_count_and_another_one_doe
     assert (done["made"], done["proposal"]["decided_by"]) == (True, ["bob", "ann"])
 
 
-FAY, GIL = "fay@example.com", "gil@example.com"
+FAY, GIL, HAL = "fay@example.com", "gil@example.com", "hal@example.com"
 OF_APP = {"role": "releaser", "scope": f"app:{APP}"}
 LOST = (  # in this order: what takes it away, and what gives it back
     ("approver_gone", "POST", f"/v1/people/{GIL}/revoke", OF_APP, "POST", f"/v1/people/{GIL}/grant", OF_APP),
@@ -173,6 +173,11 @@ async def test_who_may_not_any_more_stands_behind_nothing(ready, world):
     waiting = replace(state.proposals[asked["id"]], by=FAY, hands=(FAY,), approvals=(approval,))
     foreseen = foresee_proposal(state, waiting, NOW + 2)
     check_standing(world.tokens, state, waiting, foreseen, NOW + 2)
+    one_channel = {"role": "releaser", "scope": f"app:{APP}/production"}
+    await ready("POST", "/v1/people", {"mail": HAL, "holds": [one_channel]})
+    by_hal = replace(waiting, approvals=(replace(approval, by=HAL, hands=(HAL,)),))
+    for cannot_be_made in (foreseen, Conflict("frozen", "it is frozen now")):
+        assert gone_approvers(world.tokens, state, by_hal, cannot_be_made, NOW + 2) == ()
     for code, method, path, body, *back in LOST:
         await ready(method, path, body)
         with pytest.raises(Conflict) as refused:

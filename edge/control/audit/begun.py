@@ -68,10 +68,10 @@ def begin_act(files: AuditFiles, entry: AuditEntry) -> Begun:
 def left_behind(files: AuditFiles) -> list[LeftBehind]:
     """Acts of processes that have died, oldest first, but for those that they recorded and those that they had not yet
     begun: these are removed. Whoever asks has the others in hand. Blocks. Raises OSError."""
-    if not any(path.suffix == SUFFIX for path in _listed(files)):
+    if not _listed(files):
         return []
     with files.locked():
-        held = [begun for path in _listed(files) if path.suffix == SUFFIX and (begun := _taken(path)) is not None]
+        held = [begun for path in _listed(files) if (begun := _taken(path)) is not None]
     try:
         found = {begun: _entry_of(begun) for begun in held}
         entries = [entry for entry in found.values() if entry is not None]
@@ -90,7 +90,7 @@ def left_behind(files: AuditFiles) -> list[LeftBehind]:
 
 
 def _listed(files: AuditFiles) -> list[Path]:
-    return list(files.folder.iterdir()) if files.folder.is_dir() else []
+    return [path for path in files.folder.iterdir() if path.suffix == SUFFIX] if files.folder.is_dir() else []
 
 
 def _taken(path: Path) -> Begun | None:

@@ -65,9 +65,8 @@ class Repeats:
         # Of each sort, and of each name in it: how many keys the window has, and how many records the day.
         self._open = Counter[_Room]()
         self._day, self._recorded = 0, Counter[_Room]()
-        self._beyond: dict[
-            str, tuple[int, float]
-        ] = {}  # by who used up a share, "" for all others: how many since when
+        # By who used up a share, "" for all others: how many, since when.
+        self._beyond: dict[str, tuple[int, float]] = {}
 
     def note(self, entry: AuditEntry) -> AuditEntry | None:
         """The entry if it is to be recorded now; None: it is counted."""

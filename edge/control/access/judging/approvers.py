@@ -1,6 +1,6 @@
 """How many different people may approve changes, and whether that is enough for a rule. Pure.
 
-They are counted as approvals are: a token as whoever made it, and who was invited lately as the inviter.
+They are counted as approvals are: a token counts as whoever made it, and somebody invited lately as the inviter.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from edge.control.access.roles import CHANGES, Permission
@@ -71,7 +72,7 @@ async def handle_rules(call: Call[None]) -> list[ApprovalRuleView]:
 
 
 async def _rules(call: Call[Any], state: AppState) -> list[ApprovalRuleView]:
-    return await asyncio.to_thread(lambda: view_rules(state, lambda: approvers(call.ports)))
+    return await asyncio.to_thread(view_rules, state, partial(approvers, call.ports))
 
 
 async def handle_list(call: Call[None]) -> list[ProposalSummary]:
